@@ -1,0 +1,170 @@
+/**
+ * Layouts of the three messages of the end handshake (Noise XX).
+ *
+ * message 1 = u8 variant ‖ varint length ‖ request ‖ Noise message 1 (no payload)
+ *   request = u8 version min ‖ u8 version max ‖ u8 key modes ‖ text application ‖ text caller ‖ text listener ‖ instance(16) ‖
+ *             varint attempt ‖ u8 0 or 16 ‖ previous connection id ‖ more is skipped
+ * message 2 = u8 variant ‖ Noise message 2, payload = u8 version ‖ u8 key mode ‖ instance(16) ‖ text label ‖ credential ‖ more is skipped
+ * message 3 = u8 variant ‖ Noise message 3, payload = credential ‖ more is skipped
+ *   credential = u8 tag ‖ varint length ‖ body
+ *
+ * Prologue = "sennit e2e 1" ‖ 0 ‖ connection id(16) ‖ variant and request of message 1, as they travelled. So whatever the request says
+ * is authenticated by the second message for the caller, and by the third for the listener.
+ */
+
+import { ByteReader } from '../byte-reader.ts'
+import { ByteWriter } from '../byte-writer.ts'
+import { concat, utf8 } from '../bytes.ts'
+import { ProtocolError, SennitError } from '../errors.ts'
+import { connectionIdBytes } from '../session/secrets.ts'
+import type { EndRequest } from './types.ts'
+
+/** First byte of every message of the end handshake. */
+export const END_VARIANT = { xx: 0x01, ik: 0x02 } as const
+
+/** Tags of credentials in both handshakes; all but the certificate are reserved. */
+export const END_CREDENTIAL = { certificate: 1, token: 2, enrol: 3, psk: 4 } as const
+
+/** Longest message of the end handshake: it travels in a control message, with room for a certificate of 4 KiB. */
+export const endMessageBytesMax = 8_192
+/** Longest application id. */
+export const applicationBytesMax = 128
+/** A user name, a slash, a label. */
+export const nameBytesMax = 127
+const labelBytesMax = 63
+const instanceBytes = 16
+
+const prologueStart = utf8('sennit e2e 1\0')
+
+function encodeRequest(request: EndRequest): Uint8Array {
+  if (request.instance.length !== instanceBytes) throw new SennitError('internal', 'expected an instance of 16 bytes')
+  const writer = new ByteWriter(192)
+    .u8(request.versionMin)
+    .u8(request.versionMax)
+    .u8(request.keyModes)
+    .text(request.application, applicationBytesMax)
+    .text(request.caller, nameBytesMax)
+    .text(request.listener, nameBytesMax)
+    .bytes(request.instance)
+    .varint(request.attempt)
+  if (request.previous === undefined) return writer.u8(0).finish()
+  if (request.previous.length !== connectionIdBytes) throw new SennitError('internal', 'expected a previous connection id of 16 bytes')
+  return writer.u8(connectionIdBytes).bytes(request.previous).finish()
+}
+
+/** The part of message 1 before the Noise message: it goes into the prologue as it is. */
+export function encodeHead(request: EndRequest): Uint8Array {
+  const encoded = encodeRequest(request)
+  return new ByteWriter(encoded.length + 3).u8(END_VARIANT.xx).varint(encoded.length).bytes(encoded).finish()
+}
+
+export interface OpenedMessage1 {
+  readonly request: EndRequest
+  readonly head: Uint8Array
+  readonly noise: Uint8Array
+}
+
+export function decodeMessage1(message: Uint8Array): OpenedMessage1 {
+  checkLength(message)
+  const reader = new ByteReader(message)
+  checkVariant(reader.u8())
+  const encoded = reader.take(reader.varint())
+  const head = message.subarray(0, reader.offset)
+  return { request: decodeRequest(encoded), head, noise: reader.rest() }
+}
+
+function decodeRequest(encoded: Uint8Array): EndRequest {
+  const reader = new ByteReader(encoded)
+  const versionMin = reader.u8()
+  const versionMax = reader.u8()
+  const keyModes = reader.u8()
+  const application = reader.text(applicationBytesMax)
+  const caller = reader.text(nameBytesMax)
+  const listener = reader.text(nameBytesMax)
+  const instance = reader.take(instanceBytes)
+  const attempt = reader.varint()
+  const previous = optional16(reader)
+  return { versionMin, versionMax, keyModes, application, caller, listener, instance, attempt, previous }
+}
+
+/** The Noise message inside message 2 or 3. */
+export function noiseOf(message: Uint8Array): Uint8Array {
+  checkLength(message)
+  const reader = new ByteReader(message)
+  checkVariant(reader.u8())
+  return reader.rest()
+}
+
+/** Message 2 or 3 around a Noise message. */
+export function withVariant(noise: Uint8Array): Uint8Array {
+  return concat([new Uint8Array([END_VARIANT.xx]), noise])
+}
+
+export function prologueOf(connectionId: Uint8Array, head: Uint8Array): Uint8Array {
+  if (connectionId.length !== connectionIdBytes) throw new SennitError('internal', 'expected a connection id of 16 bytes')
+  return concat([prologueStart, connectionId, head])
+}
+
+/** What the listener says in message 2. */
+export interface Acceptance {
+  readonly version: number
+  readonly keyMode: number
+  readonly instance: Uint8Array
+  readonly label: string
+  readonly certificate: Uint8Array
+}
+
+export function encodeAcceptance(acceptance: Acceptance): Uint8Array {
+  const writer = new ByteWriter(acceptance.certificate.length + 128)
+    .u8(acceptance.version)
+    .u8(acceptance.keyMode)
+    .bytes(acceptance.instance)
+    .text(acceptance.label, labelBytesMax)
+  return writer.bytes(encodeCredential(acceptance.certificate)).finish()
+}
+
+export function decodeAcceptance(payload: Uint8Array): Acceptance {
+  const reader = new ByteReader(payload)
+  const version = reader.u8()
+  const keyMode = reader.u8()
+  const instance = reader.take(instanceBytes)
+  const label = reader.text(labelBytesMax)
+  return { version, keyMode, instance, label, certificate: readCredential(reader) }
+}
+
+export function encodeCredential(certificate: Uint8Array): Uint8Array {
+  return new ByteWriter(certificate.length + 8).u8(END_CREDENTIAL.certificate).varint(certificate.length).bytes(certificate).finish()
+}
+
+/** The certificate of a credential. @throws SennitError `not_yet` for the reserved kinds */
+export function readCredential(reader: ByteReader): Uint8Array {
+  const tag = reader.u8()
+  const body = reader.take(reader.varint())
+  if (tag === END_CREDENTIAL.certificate) return body
+  if (tag === END_CREDENTIAL.token || tag === END_CREDENTIAL.enrol || tag === END_CREDENTIAL.psk) {
+    throw new SennitError('not_yet', `this version accepts certificates only, found credential kind ${tag}`, { tag })
+  }
+  throw new ProtocolError('unsupported', `expected a known kind of credential, found ${tag}`, { tag })
+}
+
+function optional16(reader: ByteReader): Uint8Array | undefined {
+  const length = reader.u8()
+  if (length === 0) return undefined
+  if (length !== connectionIdBytes)
+    throw new ProtocolError('malformed', `expected a connection id of 0 or 16 bytes, found ${length}`, { length })
+  return reader.take(length)
+}
+
+function checkLength(message: Uint8Array): void {
+  if (message.length > endMessageBytesMax) {
+    throw new ProtocolError('malformed', `expected a handshake message of at most ${endMessageBytesMax} bytes, found ${message.length}`, {
+      length: message.length,
+    })
+  }
+}
+
+function checkVariant(variant: number): void {
+  if (variant === END_VARIANT.xx) return
+  if (variant === END_VARIANT.ik) throw new SennitError('not_yet', 'this version speaks Noise XX only, the peer asked for IK', { variant })
+  throw new ProtocolError('unsupported', `expected a known handshake variant, found ${variant}`, { variant })
+}

@@ -1,0 +1,65 @@
+/** The outside of the end handshake. */
+
+import type { CryptoProvider } from '../crypto.ts'
+import type { SessionSecrets } from '../session/secrets.ts'
+import type { MeshTrust, UserCertificate, UserIdentity } from '../trust/types.ts'
+
+/**
+ * Who can read what the application sends: `blind`, nobody on the way; `relay`, the relay; `none`, everybody.
+ * Acks and control frames are sealed with the handshake's keys in every mode. Only `blind` is built.
+ */
+export type KeyMode = 'blind' | 'relay' | 'none'
+
+/** Best first; the number is the bit in the offer. */
+export const KEY_MODE: Readonly<Record<KeyMode, number>> = { blind: 1, relay: 2, none: 4 }
+
+export interface EndHandshakeOptions {
+  readonly crypto: CryptoProvider
+  readonly identity: UserIdentity
+  readonly trust: MeshTrust
+  readonly application: string
+  /** `alice` or `alice/laptop`: for the caller its own name, for the listener the name the relay told. */
+  readonly caller: string
+  /** `bob` or `bob/home`: for the caller whom it asks for, for the listener its own name. */
+  readonly listener: string
+  /** 16 bytes, drawn by the caller. */
+  readonly connectionId: Uint8Array
+  /** Modes this end accepts, down to its floor. */
+  readonly keyModes: readonly KeyMode[]
+  readonly nowMs: number
+  /** The peer's end-to-end key, when it is known from before: another one fails with `pinned_key_mismatch`. */
+  readonly pinnedEndKey?: Uint8Array
+  /** Says no to a valid certificate that was taken back. @default none was */
+  readonly revoked?: (certificate: UserCertificate) => boolean
+  /** 16 bytes drawn at the start of this process. The peer learns it authenticated. @default zeros */
+  readonly instance?: Uint8Array
+  /** The caller's attempt number. @default 0 */
+  readonly attempt?: number
+  /** The connection the caller had, when it asks for that one again. */
+  readonly previous?: Uint8Array
+}
+
+/** What the first message says in the clear. The relay can read it; neither it nor anyone else can change it unnoticed. */
+export interface EndRequest {
+  readonly versionMin: number
+  readonly versionMax: number
+  /** Bits of {@link KEY_MODE}. */
+  readonly keyModes: number
+  readonly application: string
+  readonly caller: string
+  readonly listener: string
+  readonly instance: Uint8Array
+  readonly attempt: number
+  readonly previous: Uint8Array | undefined
+}
+
+/** What either end holds when the handshake is through. */
+export interface EndHandshakeResult {
+  readonly secrets: SessionSecrets
+  /** The peer's certificate, verified against the mesh and against the key it used. */
+  readonly peer: UserCertificate
+  /** `''` when the peer has none. */
+  readonly peerLabel: string
+  readonly peerInstance: Uint8Array
+  readonly keyMode: KeyMode
+}

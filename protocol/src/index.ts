@@ -1,0 +1,119 @@
+// Basics
+export { ByteReader } from './byte-reader.ts'
+export { ByteWriter } from './byte-writer.ts'
+export {
+  base64url,
+  compareBytes,
+  concat,
+  emptyBytes,
+  equalBytes,
+  hex,
+  textOf,
+  totalBytes,
+  unbase64url,
+  unhex,
+  utf8,
+} from './bytes.ts'
+// Control messages of a hop
+export { controlBytesMax, decodeControl, encodeControl } from './control/codec.ts'
+export type { HopControl, ListenRefusedCode, ResultCode } from './control/types.ts'
+export { type Aead, type CryptoProvider, hkdf, type KeyPair, keyBytes, tagBytes } from './crypto.ts'
+// The end handshake
+export { CallerHandshake, type CallerHandshakeResult } from './end/caller-handshake.ts'
+export { splitName } from './end/checks.ts'
+export { ListenerHandshake } from './end/listener-handshake.ts'
+export { applicationBytesMax, END_CREDENTIAL, END_VARIANT, endMessageBytesMax, nameBytesMax } from './end/messages.ts'
+export { type EndHandshakeOptions, type EndHandshakeResult, type EndRequest, KEY_MODE, type KeyMode } from './end/types.ts'
+export { type ErrorCode, errorCodes, ProtocolError, SennitError } from './errors.ts'
+export { decodeFrames } from './frame/decode.ts'
+export { encodeFrame, encodeFrames, frameBytes } from './frame/encode.ts'
+export {
+  type AckFrame,
+  type AckRange,
+  type AckState,
+  ackRangesMax,
+  type CloseFrame,
+  type CreditFrame,
+  closeMessageBytesMax,
+  codeBytesMax,
+  type DatagramFrame,
+  type FinFrame,
+  FRAME_TYPE,
+  type Frame,
+  type HelloFrame,
+  helloNonceBytes,
+  type MessageDeliveredFrame,
+  type MessageRefusedFrame,
+  type OpenFrame,
+  type PathBadFrame,
+  type PingFrame,
+  type PlanFrame,
+  type PlanNoFrame,
+  type PlanOkFrame,
+  type PlanRelay,
+  type RelayMeasurement,
+  type ReportFrame,
+  type ResetFrame,
+  relayIdBytesMax,
+  relaysMax,
+  type StopFrame,
+  type StreamCount,
+  type StreamFrame,
+  streamCountsMax,
+  streamHeaderBytesMax,
+  type VerdictFrame,
+} from './frame/types.ts'
+// The hop link
+export { HopLink } from './hop/link.ts'
+export type { CredentialVerdict, EstablishedRelay, EstablishedUser, HopLinkOptions, LinkEffect, VersionRange } from './hop/types.ts'
+// Noise
+export {
+  HandshakeState,
+  type HandshakeStateOptions,
+  type NoisePattern,
+  type NoiseRole,
+  noiseMessageBytesMax,
+} from './noise/handshake-state.ts'
+export { noiseNonce } from './noise/symmetric-state.ts'
+// Packets and frames
+export { isKept, PACKET_KIND, type PacketHeader, packetBytesMax, packetPlaintextBytesMax } from './packet.ts'
+// Keys of a connection
+export { endVersion, PacketSealer } from './session/packet-sealer.ts'
+export {
+  connectionIdBytes,
+  deriveSessionSecrets,
+  type EndRole,
+  type HandshakeKeys,
+  joinTag,
+  joinTagBytes,
+  type SessionSecrets,
+} from './session/secrets.ts'
+export { simulatorCrypto } from './simulator-crypto.ts'
+// Trust: certificates, credentials, signed lists
+export {
+  certificateAllows,
+  certificateBytesMax,
+  certificateLifeMs,
+  checkCertifiedKey,
+  issueRelayCertificate,
+  issueUserCertificate,
+  type UserCertificateRequest,
+  verifyRelayCertificate,
+  verifyUserCertificate,
+} from './trust/certificates.ts'
+export { listBytesMax, signRelayList, signUserList, verifyRelayList, verifyUserList } from './trust/lists.ts'
+export { issueMesh, issuerLifeMs, type MeshKeys, type NewMesh, parseMeshTrust } from './trust/mesh.ts'
+export { checkName, isName } from './trust/names.ts'
+export type {
+  Credential,
+  MeshTrust,
+  RelayCertificate,
+  RelayEntry,
+  RelayIdentity,
+  RelayList,
+  UserCertificate,
+  UserEntry,
+  UserIdentity,
+  UserList,
+} from './trust/types.ts'
+export { encodeVarint, varintBytes, varintMax, writeVarint } from './varint.ts'

@@ -1,0 +1,14 @@
+export { nodeCrypto } from './crypto.ts'
+export { readCredential, readKeyFile, readMeshTrust, readRelayIdentity, writeCredential } from './key-files.ts'
+export {
+  addRelay,
+  addUser,
+  initMesh,
+  listUsers,
+  type MeshOptions,
+  type RelaySpec,
+  readRelayList,
+  readUserList,
+  revokeUser,
+  type UserOptions,
+} from './mesh-directory.ts'

@@ -1,0 +1,294 @@
+/**
+ * A mesh on disk.
+ *
+ * ```
+ * mesh.json                 public: mesh id, root key, issuers signed by the root
+ * root/root.key             belongs offline
+ * issuers/{relay,user,list}.key
+ * relays/rN.toml rN.key rN.cert
+ * relays.list users.list    signed
+ * users/NAME.cred           keys and certificate of one user
+ * run/                      control sockets
+ * ```
+ * Keys and credentials are 0600, their directories 0700. Every write is atomic, and one process writes at a time.
+ */
+
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { CryptoProvider } from '../crypto.ts'
+import { SennitError } from '../errors.ts'
+import { certificateLifeMs, issueRelayCertificate, issueUserCertificate } from '../trust/certificates.ts'
+import { signRelayList, signUserList, verifyRelayList, verifyUserList } from '../trust/lists.ts'
+import { issueMesh, issuerLifeMs, parseMeshTrust } from '../trust/mesh.ts'
+import { checkName } from '../trust/names.ts'
+import type { MeshTrust, RelayEntry, RelayList, UserEntry, UserList } from '../trust/types.ts'
+import { publicMode, readNamedFile, withLock, writeFileAtomically } from './atomic-file.ts'
+import { nodeCrypto } from './crypto.ts'
+import { readKeyFile, readMeshTrust, writeCertificateFile, writeCredential, writeKeyFile } from './key-files.ts'
+
+/** Lists are signed anew with every change; a mesh that nobody changes must not stop within the year. */
+const listLifeMs = 366 * 24 * 3_600_000
+
+/** A clock a little behind must not refuse what was signed just now. */
+const clockSkewMs = 300_000
+
+/** One relay to set up. */
+export interface RelaySpec {
+  readonly relayId: string
+  /** Where clients reach it, `http://host:port` or `https://host:port`. */
+  readonly url: string | readonly string[]
+  /** `host:port` to listen on; each carries everything. */
+  readonly listen: string | readonly string[]
+  /** `host:port` of health and metrics. @default none */
+  readonly admin?: string
+  readonly failureDomain?: string
+  readonly zone?: string
+  /** Keys of the `[limits]` table. @default raised on loopback, where one address is all clients */
+  readonly limits?: Readonly<Record<string, number>>
+}
+
+export interface MeshOptions {
+  readonly relays: readonly RelaySpec[]
+  readonly crypto?: CryptoProvider
+  readonly nowMs?: number
+}
+
+export interface UserOptions {
+  /** Empty or missing: all. */
+  readonly applications?: readonly string[]
+  readonly notBeforeMs?: number
+  /** @default a year from now */
+  readonly notAfterMs?: number
+  readonly crypto?: CryptoProvider
+  readonly nowMs?: number
+}
+
+/** Makes a mesh in a directory that is missing or empty. @throws SennitError `directory_not_empty`, `bad_name` */
+export async function initMesh(directory: string, options: MeshOptions): Promise<MeshTrust> {
+  const { crypto = nodeCrypto(), nowMs = Date.now() } = options
+  mkdirSync(directory, { recursive: true, mode: 0o755 })
+  return await withLock(directory, () => {
+    const found = readdirSync(directory).filter((name) => name !== '.lock')
+    if (found.length > 0) {
+      throw new SennitError('directory_not_empty', `expected ${directory} to be missing or empty, found ${found.length} entries in it`, {
+        directory,
+      })
+    }
+    const ids = options.relays.map((relay) => checkName('a relay id', relay.relayId))
+    if (new Set(ids).size !== ids.length) throw new SennitError('bad_name', 'expected each relay id once, found one twice', { ids })
+    const mesh = issueMesh(crypto, nowMs - clockSkewMs, issuerLifeMs)
+    for (const name of ['root', 'issuers', 'users', 'run']) mkdirSync(join(directory, name), { mode: 0o700 })
+    mkdirSync(join(directory, 'relays'), { mode: 0o755 })
+    writeKeyFile(paths(directory).rootKey, 'mesh root', mesh.keys.root)
+    writeKeyFile(paths(directory).relayIssuerKey, 'relay issuer', mesh.keys.relayIssuer)
+    writeKeyFile(paths(directory).userIssuerKey, 'user issuer', mesh.keys.userIssuer)
+    writeKeyFile(paths(directory).listSignerKey, 'list signer', mesh.keys.listSigner)
+    const entries = options.relays.map((relay) => setUpRelay(directory, mesh.trust, relay, crypto, nowMs))
+    saveRelays(directory, mesh.trust, { version: 1, expiresMs: nowMs + listLifeMs, relays: entries }, crypto)
+    saveUsers(directory, mesh.trust, { version: 1, expiresMs: nowMs + listLifeMs, users: [] }, crypto)
+    // Last: a directory with mesh.json is whole.
+    writeFileAtomically(paths(directory).mesh, mesh.document, publicMode)
+    return mesh.trust
+  })
+}
+
+/** Adds a relay: key, certificate, configuration, list entry. @throws SennitError `relay_exists`, `bad_name` */
+export async function addRelay(
+  directory: string,
+  relay: RelaySpec,
+  options: { readonly crypto?: CryptoProvider; readonly nowMs?: number } = {},
+): Promise<RelayEntry> {
+  const { crypto = nodeCrypto(), nowMs = Date.now() } = options
+  return await change(directory, () => {
+    const trust = readMeshTrust(paths(directory).mesh, crypto, nowMs)
+    const list = readRelayList(paths(directory).relays, trust, crypto, nowMs)
+    if (list.relays.some(({ relayId }) => relayId === relay.relayId)) {
+      throw new SennitError('relay_exists', `relay '${relay.relayId}' is in the list already`, { relayId: relay.relayId })
+    }
+    const entry = setUpRelay(directory, trust, relay, crypto, nowMs)
+    saveRelays(directory, trust, { version: list.version + 1, expiresMs: nowMs + listLifeMs, relays: [...list.relays, entry] }, crypto)
+    return entry
+  })
+}
+
+/**
+ * Registers a user, and returns the path of the credential file. A revoked user comes back with a higher epoch, so that what was taken
+ * stays worthless.
+ * @throws SennitError `user_exists`, `bad_name`
+ */
+export async function addUser(directory: string, name: string, options: UserOptions = {}): Promise<string> {
+  const { crypto = nodeCrypto(), nowMs = Date.now(), applications = [] } = options
+  const user = checkName('a user name', name)
+  return await change(directory, () => {
+    const document = readNamedFile(paths(directory).mesh, 'a mesh document')
+    const trust = parseMeshTrust(document, crypto, nowMs)
+    const list = readUserList(paths(directory).users, trust, crypto, nowMs)
+    const before = list.users.find((entry) => entry.user === user)
+    if (before !== undefined && !before.revoked) {
+      throw new SennitError('user_exists', `user '${user}' is registered already; revoke it first to give it a new credential`, { user })
+    }
+    const epoch = before?.epoch ?? 1
+    const identityKey = crypto.generateEd25519()
+    const hopKey = crypto.generateX25519()
+    const endKey = crypto.generateX25519()
+    const certificate = issueUserCertificate(crypto, readKeyFile(paths(directory).userIssuerKey).privateKey, {
+      meshId: trust.meshId,
+      user,
+      identityKey: identityKey.publicKey,
+      hopKey: hopKey.publicKey,
+      endKey: endKey.publicKey,
+      applications,
+      epoch,
+      notBeforeMs: options.notBeforeMs ?? nowMs - clockSkewMs,
+      notAfterMs: options.notAfterMs ?? nowMs - clockSkewMs + certificateLifeMs,
+    })
+    const file = join(directory, 'users', `${user}.cred`)
+    writeCredential(file, document, { user, identityKey, hopKey, endKey, certificate })
+    const users = [...list.users.filter((entry) => entry.user !== user), { user, epoch, revoked: false }]
+    saveUsers(directory, trust, { version: list.version + 1, expiresMs: nowMs + listLifeMs, users }, crypto)
+    return file
+  })
+}
+
+/** Takes a user's credential back: relays end its attachments as soon as they read the list. @throws SennitError `user_unknown` */
+export async function revokeUser(
+  directory: string,
+  name: string,
+  options: { readonly crypto?: CryptoProvider; readonly nowMs?: number } = {},
+): Promise<void> {
+  const { crypto = nodeCrypto(), nowMs = Date.now() } = options
+  const user = checkName('a user name', name)
+  await change(directory, () => {
+    const trust = readMeshTrust(paths(directory).mesh, crypto, nowMs)
+    const list = readUserList(paths(directory).users, trust, crypto, nowMs)
+    const before = list.users.find((entry) => entry.user === user)
+    if (before === undefined) throw new SennitError('user_unknown', `expected a registered user, found no '${user}'`, { user })
+    if (before.revoked) return
+    const users = list.users.map((entry) => (entry.user === user ? { user, epoch: entry.epoch + 1, revoked: true } : entry))
+    saveUsers(directory, trust, { version: list.version + 1, expiresMs: nowMs + listLifeMs, users }, crypto)
+  })
+}
+
+/** The users of a mesh, revoked ones too, by name. */
+export async function listUsers(directory: string): Promise<readonly UserEntry[]> {
+  const trust = readMeshTrust(paths(directory).mesh)
+  const { users } = readUserList(paths(directory).users, trust)
+  return await Promise.resolve([...users].sort((left, right) => (left.user < right.user ? -1 : 1)))
+}
+
+/** Reads and verifies a relay list. @throws SennitError `file_unreadable`, `list_forged`, `list_foreign`, `list_expired` */
+export function readRelayList(
+  file: string,
+  trust: MeshTrust,
+  crypto: CryptoProvider = nodeCrypto(),
+  nowMs: number = Date.now(),
+): RelayList {
+  return verifyRelayList(trust, readNamedFile(file, 'a relay list'), nowMs, crypto)
+}
+
+/** Reads and verifies a user list. @throws SennitError `file_unreadable`, `list_forged`, `list_foreign`, `list_expired` */
+export function readUserList(file: string, trust: MeshTrust, crypto: CryptoProvider = nodeCrypto(), nowMs: number = Date.now()): UserList {
+  return verifyUserList(trust, readNamedFile(file, 'a user list'), nowMs, crypto)
+}
+
+interface MeshPaths {
+  readonly mesh: string
+  readonly rootKey: string
+  readonly relayIssuerKey: string
+  readonly userIssuerKey: string
+  readonly listSignerKey: string
+  readonly relays: string
+  readonly users: string
+}
+
+function paths(directory: string): MeshPaths {
+  return {
+    mesh: join(directory, 'mesh.json'),
+    rootKey: join(directory, 'root', 'root.key'),
+    relayIssuerKey: join(directory, 'issuers', 'relay.key'),
+    userIssuerKey: join(directory, 'issuers', 'user.key'),
+    listSignerKey: join(directory, 'issuers', 'list.key'),
+    relays: join(directory, 'relays.list'),
+    users: join(directory, 'users.list'),
+  }
+}
+
+async function change<T>(directory: string, work: () => T): Promise<T> {
+  if (!existsSync(paths(directory).mesh)) {
+    throw new SennitError('file_unreadable', `expected a mesh in ${directory}, found no mesh.json there; 'sennit mesh init' makes one`, {
+      directory,
+    })
+  }
+  return await withLock(directory, work)
+}
+
+function setUpRelay(directory: string, trust: MeshTrust, relay: RelaySpec, crypto: CryptoProvider, nowMs: number): RelayEntry {
+  const relayId = checkName('a relay id', relay.relayId)
+  const staticKey = crypto.generateX25519()
+  const certificate = issueRelayCertificate(crypto, readKeyFile(paths(directory).relayIssuerKey).privateKey, {
+    meshId: trust.meshId,
+    relayId,
+    staticKey: staticKey.publicKey,
+    notBeforeMs: nowMs - clockSkewMs,
+    notAfterMs: nowMs - clockSkewMs + certificateLifeMs,
+  })
+  const base = join(directory, 'relays', relayId)
+  writeKeyFile(`${base}.key`, `relay ${relayId}`, staticKey)
+  writeCertificateFile(`${base}.cert`, certificate)
+  writeFileAtomically(`${base}.toml`, relayToml(relayId, relay), publicMode)
+  return {
+    relayId,
+    urls: list(relay.url),
+    key: staticKey.publicKey,
+    ...(relay.failureDomain === undefined ? {} : { failureDomain: relay.failureDomain }),
+    ...(relay.zone === undefined ? {} : { zone: relay.zone }),
+  }
+}
+
+function relayToml(relayId: string, relay: RelaySpec): string {
+  const listen = list(relay.listen)
+  const lines = [
+    `# Relay ${relayId}. Paths are relative to this file.`,
+    `id = ${JSON.stringify(relayId)}`,
+    `listen = [${listen.map((address) => JSON.stringify(address)).join(', ')}]`,
+    ...(relay.admin === undefined ? [] : [`admin = ${JSON.stringify(relay.admin)}`]),
+    'mesh = "../mesh.json"',
+    `key = ${JSON.stringify(`${relayId}.key`)}`,
+    `certificate = ${JSON.stringify(`${relayId}.cert`)}`,
+    'users = "../users.list"',
+    'relays = "../relays.list"',
+  ]
+  const limits = relay.limits ?? (listen.every(isLoopback) ? loopbackLimits : {})
+  if (Object.keys(limits).length > 0) {
+    lines.push('', '[limits]', ...Object.entries(limits).map(([key, value]) => `${key} = ${value}`))
+  }
+  return `${lines.join('\n')}\n`
+}
+
+/** On loopback every client comes from one address, and one user may be a whole test. */
+const loopbackLimits: Readonly<Record<string, number>> = {
+  new_per_second: 10_000,
+  new_burst: 10_000,
+  open_per_address: 4_096,
+  attachments_per_user: 16_384,
+  lookups_per_second: 10_000,
+  lookups_burst: 10_000,
+}
+
+function isLoopback(address: string): boolean {
+  return /^(127\.|\[::1\]|localhost:)/.test(address)
+}
+
+function saveRelays(directory: string, trust: MeshTrust, relays: RelayList, crypto: CryptoProvider): void {
+  const signer = readKeyFile(paths(directory).listSignerKey).privateKey
+  writeFileAtomically(paths(directory).relays, signRelayList(crypto, signer, trust.meshId, relays), publicMode)
+}
+
+function saveUsers(directory: string, trust: MeshTrust, users: UserList, crypto: CryptoProvider): void {
+  const signer = readKeyFile(paths(directory).listSignerKey).privateKey
+  writeFileAtomically(paths(directory).users, signUserList(crypto, signer, trust.meshId, users), publicMode)
+}
+
+function list(value: string | readonly string[]): readonly string[] {
+  return typeof value === 'string' ? [value] : value
+}

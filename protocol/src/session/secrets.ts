@@ -1,0 +1,69 @@
+/** The keys of a connection, from the end handshake: epoch roots per direction and class, and the secret behind path tags. */
+
+import { concat, utf8 } from '../bytes.ts'
+import { type CryptoProvider, hkdf, keyBytes } from '../crypto.ts'
+
+export type EndRole = 'caller' | 'listener'
+
+/** What a finished Noise handshake leaves. */
+export interface HandshakeKeys {
+  /** Noise's first transport key: initiator to responder. */
+  readonly initiatorKey: Uint8Array
+  /** Noise's second transport key: responder to initiator. */
+  readonly responderKey: Uint8Array
+  /** Names this one handshake and everything said in it. */
+  readonly handshakeHash: Uint8Array
+}
+
+export interface SessionSecrets {
+  readonly role: EndRole
+  /** 16 bytes. */
+  readonly connectionId: Uint8Array
+  readonly handshakeHash: Uint8Array
+  /** Root of epoch 0 for control and loose packets of this end. */
+  readonly sendControlKey: Uint8Array
+  readonly receiveControlKey: Uint8Array
+  /** Root of epoch 0 for data packets and datagrams of this end: the key of the key mode. */
+  readonly sendDataKey: Uint8Array
+  readonly receiveDataKey: Uint8Array
+  /** From it both ends make the tags by which a relay couples their joins. */
+  readonly pathSecret: Uint8Array
+}
+
+/** Bytes of a connection id. */
+export const connectionIdBytes = 16
+
+/** Bytes of the tag in a join: 128 bits can not be guessed on a relay. */
+export const joinTagBytes = 16
+
+/** All secrets of the connection: HKDF over both Noise keys, salted by the handshake hash, bound to the connection id. */
+export function deriveSessionSecrets(
+  crypto: CryptoProvider,
+  role: EndRole,
+  handshake: HandshakeKeys,
+  connectionId: Uint8Array,
+): SessionSecrets {
+  const inputKey = concat([handshake.initiatorKey, handshake.responderKey])
+  const derive = (label: string): Uint8Array =>
+    hkdf(crypto, handshake.handshakeHash, inputKey, concat([utf8(`sennit e2e 1 ${label}\0`), connectionId]), keyBytes)
+  const callerControl = derive('caller control')
+  const listenerControl = derive('listener control')
+  const callerData = derive('caller data')
+  const listenerData = derive('listener data')
+  const calls = role === 'caller'
+  return {
+    role,
+    connectionId,
+    handshakeHash: handshake.handshakeHash,
+    sendControlKey: calls ? callerControl : listenerControl,
+    receiveControlKey: calls ? listenerControl : callerControl,
+    sendDataKey: calls ? callerData : listenerData,
+    receiveDataKey: calls ? listenerData : callerData,
+    pathSecret: derive('path'),
+  }
+}
+
+/** The tag both ends join with at one relay. Tags differ per relay, so one seen at a relay is useless at another. */
+export function joinTag(crypto: CryptoProvider, secrets: SessionSecrets, relayId: string): Uint8Array {
+  return hkdf(crypto, secrets.connectionId, secrets.pathSecret, utf8(`sennit join 1\0${relayId}`), joinTagBytes)
+}

@@ -1,0 +1,150 @@
+/**
+ * A cheap provider for the virtual world: keyed checksums instead of ciphers. NOT secure: plaintext stays readable, anyone can sign.
+ * It keeps what the machines rely on: any changed bit, other key, nonce or associated data fails to open; both ends derive one secret.
+ * A real X25519 costs 30 µs and a real AEAD 5 µs even on small packets, too much for thousands of virtual connections.
+ */
+
+import { compareBytes, equalBytes, totalBytes } from './bytes.ts'
+import { type Aead, type CryptoProvider, type KeyPair, keyBytes, tagBytes } from './crypto.ts'
+import { ProtocolError } from './errors.ts'
+
+/** Odd constants (from MurmurHash3 and xxHash): multiplying by an odd number loses nothing, so one changed word always shows. */
+const primes: readonly number[] = [0xcc9e2d51, 0x1b873593, 0x9e3779b1, 0x85ebca77]
+
+const emptyKey = new Uint8Array(keyBytes)
+
+/**
+ * @param random numbers in [0, 1) from the world's seed; all keys come from it, so a run is reproducible
+ * Keys of another provider do not work here: a public key must come from this provider's `generateX25519`.
+ */
+export function simulatorCrypto(random: () => number): CryptoProvider {
+  const checksum = new Checksum()
+
+  const randomBytes = (length: number): Uint8Array => {
+    const bytes = new Uint8Array(length)
+    for (let index = 0; index < length; index += 1) bytes[index] = Math.floor(random() * 256)
+    return bytes
+  }
+  const generate = (): KeyPair => {
+    const privateKey = randomBytes(keyBytes)
+    return { privateKey, publicKey: publicOf(privateKey) }
+  }
+  const publicOf = (privateKey: Uint8Array): Uint8Array => checksum.of(emptyKey, 1, [privateKey], 32)
+
+  return {
+    name: 'simulator',
+    randomBytes,
+    generateX25519: generate,
+    x25519(privateKey, publicKey) {
+      if (publicKey.length !== keyBytes || publicKey.every((value) => value === 0)) {
+        throw new ProtocolError('bad_public_key', 'expected a public key that gives a shared secret, found one that does not', {})
+      }
+      const own = publicOf(privateKey)
+      const ordered = compareBytes(own, publicKey) < 0 ? [own, publicKey] : [publicKey, own]
+      return checksum.of(emptyKey, 2, ordered, 32)
+    },
+    sha256: (parts) => checksum.of(emptyKey, 3, parts, 32),
+    hmacSha256: (key, parts) => checksum.of(key.length === keyBytes ? key : checksum.of(emptyKey, 4, [key], 32), 5, parts, 32),
+    aead: (key) => new ChecksumAead(checksum, key),
+    generateEd25519: generate,
+    ed25519Sign: (privateKey, message) => checksum.of(publicOf(privateKey), 6, [message], 64),
+    ed25519Verify: (publicKey, message, signature) =>
+      publicKey.length === keyBytes && equalBytes(checksum.of(publicKey, 6, [message], 64), signature),
+  }
+}
+
+class ChecksumAead implements Aead {
+  readonly #checksum: Checksum
+  readonly #key: Uint8Array
+
+  constructor(checksum: Checksum, key: Uint8Array) {
+    this.#checksum = checksum
+    this.#key = key.slice()
+  }
+
+  seal(nonce: Uint8Array, associatedData: Uint8Array, plaintext: readonly Uint8Array[]): Uint8Array[] {
+    return [...plaintext, this.#tag(nonce, associatedData, plaintext)]
+  }
+
+  open(nonce: Uint8Array, associatedData: Uint8Array, sealed: readonly Uint8Array[]): Uint8Array | undefined {
+    const length = totalBytes(sealed) - tagBytes
+    if (length < 0) return undefined
+    const whole = sealed.length === 1 ? sealed[0]! : joined(sealed, length + tagBytes)
+    const plaintext = whole.subarray(0, length)
+    const tag = this.#tag(nonce, associatedData, [plaintext])
+    return equalBytes(tag, whole.subarray(length)) ? plaintext : undefined
+  }
+
+  #tag(nonce: Uint8Array, associatedData: Uint8Array, plaintext: readonly Uint8Array[]): Uint8Array {
+    return this.#checksum.of(this.#key, nonce.length * 65_536 + associatedData.length, [nonce, associatedData, ...plaintext], tagBytes)
+  }
+}
+
+function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  const whole = new Uint8Array(length)
+  let offset = 0
+  for (const piece of pieces) {
+    whole.set(piece, offset)
+    offset += piece.length
+  }
+  return whole
+}
+
+/** Four lanes of xor-and-multiply over 32-bit words, read from one aligned scratch buffer so that piece boundaries do not matter. */
+class Checksum {
+  #scratch = new Uint8Array(4_096)
+  #words = new Uint32Array(this.#scratch.buffer)
+
+  of(key: Uint8Array, domain: number, parts: readonly Uint8Array[], length: number): Uint8Array {
+    const total = totalBytes(parts)
+    // Rounded up to whole rounds of four words, zero filled; the true length is mixed in at the end.
+    const padded = (keyBytes + total + 15) & ~15
+    if (padded > this.#scratch.length) {
+      this.#scratch = new Uint8Array(padded * 2)
+      this.#words = new Uint32Array(this.#scratch.buffer)
+    }
+    const scratch = this.#scratch
+    scratch.fill(0, padded - 16, padded)
+    scratch.set(key.length === keyBytes ? key : key.subarray(0, keyBytes), 0)
+    let offset = keyBytes
+    for (const part of parts) {
+      scratch.set(part, offset)
+      offset += part.length
+    }
+
+    const words = this.#words
+    const count = padded >>> 2
+    let a = domain | 0
+    let b = total | 0
+    let c = 0x2545f491
+    let d = length
+    for (let index = 0; index < count; index += 4) {
+      a = Math.imul(a ^ words[index]!, 0xcc9e2d51)
+      b = Math.imul(b ^ words[index + 1]!, 0x1b873593)
+      c = Math.imul(c ^ words[index + 2]!, 0x9e3779b1)
+      d = Math.imul(d ^ words[index + 3]!, 0x85ebca77)
+      a ^= a >>> 15
+      b ^= b >>> 13
+      c ^= c >>> 16
+      d ^= d >>> 14
+    }
+
+    const result = new Uint8Array(length)
+    for (let at = 0; at < length; at += 4) {
+      a = mix(a ^ d, primes[0]!)
+      b = mix(b ^ a, primes[1]!)
+      c = mix(c ^ b, primes[2]!)
+      d = mix((d ^ c) + at, primes[3]!)
+      result[at] = d >>> 24
+      result[at + 1] = d >>> 16
+      result[at + 2] = d >>> 8
+      result[at + 3] = d
+    }
+    return result
+  }
+}
+
+function mix(value: number, prime: number): number {
+  const once = Math.imul(value ^ (value >>> 16), prime)
+  return once ^ (once >>> 13)
+}
