@@ -46,6 +46,15 @@ export const errorCodes: Readonly<Record<string, string>> = {
   control_overflow: 'more control messages wait than a link holds',
   write_stalled: 'the carrier took no bytes for too long',
   heartbeat_timeout: 'the other side of the hop did not answer a heartbeat',
+  wrong_mesh: 'the relay is not of the mesh the client means',
+  refused: 'the other side refused with a code that is none',
+  file_unreadable: 'a file cannot be read',
+  file_malformed: 'a file does not hold what it should',
+  directory_not_empty: 'a new mesh wants an empty directory',
+  directory_locked: 'another process is writing in the mesh directory',
+  relay_exists: 'the relay is in the list already',
+  user_exists: 'the user is registered already',
+  user_unknown: 'the user is not registered',
 }
 
 /**

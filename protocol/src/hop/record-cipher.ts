@@ -24,14 +24,17 @@ export class RecordCipher {
 
   /** A sealed block with its clear length before it, in one array. */
   seal(block: Uint8Array): Uint8Array {
-    const sealed = this.#aead.seal(this.#nextNonce(), emptyBytes, [block])
+    // In two steps: taking the nonce may change the key.
+    const nonce = this.#nextNonce()
+    const sealed = this.#aead.seal(nonce, emptyBytes, [block])
     const length = block.length + tagBytes
     return concat([new Uint8Array([length >>> 8, length]), ...sealed])
   }
 
   /** The block's plaintext, or undefined when it is forged. */
   open(sealed: Uint8Array): Uint8Array | undefined {
-    return this.#aead.open(this.#nextNonce(), emptyBytes, [sealed])
+    const nonce = this.#nextNonce()
+    return this.#aead.open(nonce, emptyBytes, [sealed])
   }
 
   #nextNonce(): Uint8Array {

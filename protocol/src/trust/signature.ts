@@ -1,7 +1,7 @@
 /** Ed25519 signatures bound to a context, so that a signature over one kind of document never passes for another kind. */
 
 import { create, type DescMessage, fromBinary, type MessageInitShape, type MessageShape, toBinary } from '@bufbuild/protobuf'
-import { concat, utf8 } from '../bytes.ts'
+import { concat, equalBytes, utf8 } from '../bytes.ts'
 import { SignedSchema } from '../control/gen/sennit/v1/trust_pb.ts'
 import type { CryptoProvider } from '../crypto.ts'
 import { ProtocolError } from '../errors.ts'
@@ -40,6 +40,9 @@ export interface Opened<T extends DescMessage> {
 export function open<T extends DescMessage>(what: string, schema: T, bytes: Uint8Array): Opened<T> {
   try {
     const signed = fromBinary(SignedSchema, bytes)
+    // The envelope itself is not signed, so only its one canonical spelling is taken: a document has one form, byte for byte.
+    const { body, signature } = signed
+    if (!equalBytes(toBinary(SignedSchema, create(SignedSchema, { body, signature })), bytes)) throw new Error('not the canonical encoding')
     return {
       body: fromBinary(schema, signed.body),
       verify: (crypto, publicKey, context) => crypto.ed25519Verify(publicKey, signedBytes(context, signed.body), signed.signature),

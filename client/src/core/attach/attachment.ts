@@ -1,0 +1,380 @@
+/**
+ * One relay of the list and the attachment to it, if there is one: idle, waiting for its next dial, dialing, attached. It owns the hop
+ * links and says upwards only what a connection can use; the shell sees dials, writes and hang-ups.
+ */
+import {
+  type CryptoProvider,
+  type HopControl,
+  HopLink,
+  type MeshTrust,
+  type PacketHeader,
+  type RelayEntry,
+  SennitError,
+  type UserIdentity,
+} from '@sennit/protocol'
+import type { ClientTuning } from '../client/tuning.ts'
+import { LegEstimator } from '../plan/estimator.ts'
+import { Backoff, type BackoffFacts } from './backoff.ts'
+import { DialRace, type DialTarget, dialTargets, type Runner } from './dial-race.ts'
+
+/** What every attachment of one client shares. */
+export interface AttachmentContext {
+  readonly crypto: CryptoProvider
+  readonly random: () => number
+  readonly identity: UserIdentity
+  readonly trust: MeshTrust
+  readonly label: string
+  readonly instance: Uint8Array
+  readonly software: string
+  readonly carriers: readonly string[]
+  readonly tuning: ClientTuning
+  readonly sink: AttachmentSink
+  nextKey(): number
+}
+
+/** Told by attachments; the client machine implements it. */
+export interface AttachmentSink {
+  dial(attachment: Attachment, key: number, target: DialTarget, first: Uint8Array): void
+  write(key: number, pieces: Uint8Array[]): void
+  hangUp(key: number): void
+  /** The attachment has something to pump. */
+  dirty(attachment: Attachment): void
+  attached(nowMs: number, attachment: Attachment): void
+  detached(nowMs: number, attachment: Attachment, code: string, message: string): void
+  dialFailed(nowMs: number, attachment: Attachment, code: string, message: string, retryInMs: number, resting: boolean): void
+  control(nowMs: number, attachment: Attachment, message: HopControl): void
+  packet(nowMs: number, attachment: Attachment, circuit: number, header: PacketHeader, pieces: Uint8Array[]): void
+  backoffFacts(attachment: Attachment): BackoffFacts
+}
+
+type State =
+  | { readonly type: 'idle' }
+  /** `staggered`: for its place in the first race, not for a failure. */
+  | { readonly type: 'waiting'; readonly untilMs: number; readonly resting: boolean; readonly staggered: boolean }
+  | { readonly type: 'dialing'; readonly race: DialRace }
+  | { readonly type: 'attached'; readonly runner: Runner; readonly sinceMs: number }
+
+/** Pings right after attaching: one sample is noise, three in two seconds are a first opinion. */
+const earlyProbesMs = [0, 400, 1_500] as const
+
+export class Attachment {
+  readonly #context: AttachmentContext
+  readonly #backoff: Backoff
+  #entry: RelayEntry
+  #state: State = { type: 'idle' }
+  #winner: DialTarget | undefined
+  #probesDone = 0
+  /** Round trips to this relay; survives the attachment. */
+  readonly leg: LegEstimator = new LegEstimator()
+  /** Set from the relay's notice until the attachment ends: leave at `leaveAtMs`, closed at the latest at `endAtMs`. */
+  draining: { readonly leaveAtMs: number; readonly endAtMs: number; left: boolean } | undefined
+  /** Wanted by nobody since. */
+  unwantedSinceMs: number | undefined
+  /** What the last failed dial or lost attachment said. */
+  lastFailure: { readonly code: string; readonly message: string } | undefined
+  /** Dials since the relay was last attached, so that an error can tell "not tried" from "not reached". */
+  dialsFailed = 0
+  /** Slow heartbeats for the far ones. */
+  saver = false
+
+  constructor(context: AttachmentContext, entry: RelayEntry) {
+    this.#context = context
+    this.#entry = entry
+    this.#backoff = new Backoff(context.tuning, context.random)
+  }
+
+  get relayId(): string {
+    return this.#entry.relayId
+  }
+
+  get entry(): RelayEntry {
+    return this.#entry
+  }
+
+  get state(): 'idle' | 'waiting' | 'resting' | 'dialing' | 'attached' {
+    return this.#state.type === 'waiting' && this.#state.resting ? 'resting' : this.#state.type
+  }
+
+  get attached(): boolean {
+    return this.#state.type === 'attached'
+  }
+
+  /** Fit for new circuits: attached and not being left. */
+  get usable(): boolean {
+    return this.attached && !(this.draining?.left ?? false)
+  }
+
+  /** On its way for the first time, or again without having failed. */
+  get coming(): boolean {
+    return (this.#state.type === 'dialing' || (this.#state.type === 'waiting' && this.#state.staggered)) && !this.failing
+  }
+
+  /** Failing since its last attachment. */
+  get failing(): boolean {
+    return !this.attached && this.dialsFailed > 0
+  }
+
+  get carrier(): string | undefined {
+    return this.#state.type === 'attached' ? this.#state.runner.carrier : undefined
+  }
+
+  get url(): string | undefined {
+    return this.#state.type === 'attached' ? this.#state.runner.url : this.#winner?.url
+  }
+
+  get attachedSinceMs(): number | undefined {
+    return this.#state.type === 'attached' ? this.#state.sinceMs : undefined
+  }
+
+  entryChanged(entry: RelayEntry): void {
+    this.#entry = entry
+    this.#backoff.reset()
+  }
+
+  /** Somebody needs this relay: dial no later than `startAtMs`. */
+  want(nowMs: number, startAtMs: number): void {
+    this.unwantedSinceMs = undefined
+    const state = this.#state
+    const sooner = state.type === 'waiting' && state.staggered && startAtMs < state.untilMs
+    if (state.type === 'idle' || sooner)
+      this.#enter({ type: 'waiting', untilMs: Math.max(nowMs, startAtMs), resting: false, staggered: true })
+  }
+
+  /** A connection lost its last path: the urgent cap counts now, and nobody rests. */
+  hurry(nowMs: number): void {
+    if (this.#state.type !== 'waiting') return
+    const latestMs = nowMs + this.#context.random() * this.#context.tuning.backoffUrgentCapMs
+    if (this.#state.resting || this.#state.untilMs > latestMs)
+      this.#enter({ type: 'waiting', untilMs: Math.min(this.#state.untilMs, latestMs), resting: false, staggered: false })
+  }
+
+  /** Nobody needs it now; an attachment lingers until {@link release}. */
+  unwant(nowMs: number): void {
+    const state = this.#state
+    if (state.type === 'attached') this.unwantedSinceMs ??= nowMs
+    if (state.type === 'dialing') this.#abandonRace(state.race, undefined)
+    if (state.type === 'dialing' || state.type === 'waiting') this.#enter({ type: 'idle' })
+  }
+
+  /** Says goodbye to the relay and hangs up. */
+  release(nowMs: number, reason: string): void {
+    if (this.#state.type === 'dialing' || this.#state.type === 'waiting') this.unwant(nowMs)
+    if (this.#state.type !== 'attached') return
+    this.#state.runner.link.close(reason)
+    this.pump(nowMs)
+  }
+
+  sendControl(message: HopControl): void {
+    if (this.#state.type !== 'attached') return
+    this.#state.runner.link.sendControl(message)
+    this.#context.sink.dirty(this)
+  }
+
+  sendPacket(circuit: number, header: PacketHeader, pieces: readonly Uint8Array[]): void {
+    if (this.#state.type !== 'attached') return
+    this.#state.runner.link.sendPacket(circuit, header, pieces)
+    this.#context.sink.dirty(this)
+  }
+
+  dropCircuit(circuit: number): void {
+    if (this.#state.type === 'attached') this.#state.runner.link.dropCircuit(circuit)
+  }
+
+  /** Measure the round trip now. */
+  probe(nowMs: number): void {
+    if (this.#state.type !== 'attached') return
+    this.#state.runner.link.probe(nowMs)
+    this.#context.sink.dirty(this)
+  }
+
+  carrierOpened(nowMs: number, key: number): void {
+    if (this.#state.type === 'dialing') this.#state.race.opened(nowMs, key)
+  }
+
+  carrierBytes(nowMs: number, key: number, chunk: Uint8Array): void {
+    const runner = this.#runner(key)
+    if (runner === undefined) return
+    runner.link.receive(nowMs, chunk)
+    this.#context.sink.dirty(this)
+  }
+
+  carrierWritable(nowMs: number, key: number, writable: boolean): void {
+    const runner = this.#runner(key)
+    if (runner === undefined) return
+    runner.link.carrierWritable(nowMs, writable)
+    this.#context.sink.dirty(this)
+  }
+
+  carrierClosed(nowMs: number, key: number, code: string, message: string): void {
+    if (this.#state.type === 'attached' && this.#state.runner.key === key) this.#lost(nowMs, code, message)
+    else if (this.#state.type === 'dialing') {
+      this.#state.race.failed(nowMs, key, code, message)
+      this.#raceStep(nowMs, this.#state.race)
+    }
+  }
+
+  wake(nowMs: number): void {
+    const state = this.#state
+    if (state.type === 'waiting' && nowMs >= state.untilMs) this.#dial(nowMs)
+    else if (state.type === 'dialing') {
+      for (const runner of state.race.runners()) wakeLink(nowMs, runner.link)
+      this.#raceStep(nowMs, state.race)
+      this.#context.sink.dirty(this)
+    } else if (state.type === 'attached') {
+      wakeLink(nowMs, state.runner.link)
+      while (this.#probesDone < earlyProbesMs.length && nowMs >= state.sinceMs + earlyProbesMs[this.#probesDone]!) {
+        this.#probesDone += 1
+        state.runner.link.probe(nowMs)
+      }
+      this.#context.sink.dirty(this)
+    }
+  }
+
+  wakeAtMs(): number {
+    const state = this.#state
+    if (state.type === 'waiting') return state.untilMs
+    if (state.type === 'dialing') return state.race.wakeAtMs()
+    if (state.type === 'idle') return Number.POSITIVE_INFINITY
+    const early = earlyProbesMs[this.#probesDone]
+    return Math.min(
+      state.runner.link.wakeAtMs() ?? Number.POSITIVE_INFINITY,
+      early === undefined ? Number.POSITIVE_INFINITY : state.sinceMs + early,
+    )
+  }
+
+  /** Takes what the links have to say. */
+  pump(nowMs: number): void {
+    if (this.#state.type === 'attached') this.#pumpRunner(nowMs, this.#state.runner)
+    else if (this.#state.type === 'dialing') for (const runner of [...this.#state.race.runners()]) this.#pumpRunner(nowMs, runner)
+  }
+
+  #runner(key: number): Runner | undefined {
+    if (this.#state.type === 'attached') return this.#state.runner.key === key ? this.#state.runner : undefined
+    return this.#state.type === 'dialing' ? this.#state.race.runner(key) : undefined
+  }
+
+  #dial(nowMs: number): void {
+    const targets = dialTargets(this.#entry.urls, this.#context.carriers, this.#winner)
+    const race = new DialRace(this.#context.tuning, targets, (target) => this.#startRunner(nowMs, target), nowMs)
+    this.#enter({ type: 'dialing', race })
+    this.#raceStep(nowMs, race)
+  }
+
+  #startRunner(nowMs: number, target: DialTarget): Runner {
+    const { context, entry } = { context: this.#context, entry: this.#entry }
+    const link = new HopLink({
+      role: 'initiator',
+      crypto: context.crypto,
+      random: context.random,
+      meshId: context.trust.meshId,
+      carrier: target.carrier,
+      software: context.software,
+      trust: context.trust,
+      relayId: entry.relayId,
+      ...(entry.key === undefined ? {} : { relayKey: entry.key }),
+      identity: context.identity,
+      label: context.label,
+      instance: context.instance,
+      heartbeat: this.saver ? 'saver' : 'normal',
+    })
+    const runner: Runner = { ...target, key: context.nextKey(), link, deadlineMs: nowMs + context.tuning.dialTimeoutMs }
+    context.sink.dial(this, runner.key, target, link.first(nowMs))
+    return runner
+  }
+
+  #raceStep(nowMs: number, race: DialRace): void {
+    // A start that fails at once (no address for this carrier) must not leave the race standing still.
+    for (const late of race.wake(nowMs)) this.#context.sink.hangUp(late.key)
+    if (race.lost && this.#state.type === 'dialing') this.#dialLost(nowMs, race.lastFailure.code, race.lastFailure.message)
+  }
+
+  #dialLost(nowMs: number, code: string, message: string): void {
+    this.dialsFailed += 1
+    this.lastFailure = { code, message }
+    this.#retryLater(nowMs, (delayMs, resting) => this.#context.sink.dialFailed(nowMs, this, code, message, delayMs, resting))
+  }
+
+  #lost(nowMs: number, code: string, message: string): void {
+    this.lastFailure = { code, message }
+    this.draining = undefined
+    const wanted = this.unwantedSinceMs === undefined
+    this.unwantedSinceMs = undefined
+    if (!ownEnds.has(code)) this.leg.trouble(nowMs)
+    if (wanted) this.#retryLater(nowMs, () => undefined)
+    else this.#enter({ type: 'idle' })
+    this.#context.sink.detached(nowMs, this, code, message)
+  }
+
+  #retryLater(nowMs: number, tell: (delayMs: number, resting: boolean) => void): void {
+    const step = this.#backoff.failed(nowMs, this.#context.sink.backoffFacts(this))
+    this.#enter({ type: 'waiting', untilMs: nowMs + step.delayMs, resting: step.type === 'rest', staggered: false })
+    tell(step.delayMs, step.type === 'rest')
+  }
+
+  #pumpRunner(nowMs: number, runner: Runner): void {
+    const sink = this.#context.sink
+    for (let effect = runner.link.poll(); effect !== undefined; effect = runner.link.poll()) {
+      switch (effect.type) {
+        case 'write':
+          sink.write(runner.key, effect.pieces)
+          break
+        case 'packet':
+          sink.packet(nowMs, this, effect.circuit, effect.header, effect.pieces)
+          break
+        case 'control':
+          sink.control(nowMs, this, effect.message)
+          break
+        case 'rtt':
+          this.leg.sample(nowMs, effect.ms)
+          break
+        case 'established':
+          if (this.#state.type === 'dialing') this.#won(nowMs, runner, this.#state.race)
+          break
+        case 'closed':
+          sink.hangUp(runner.key)
+          this.carrierClosed(nowMs, runner.key, effect.code, effect.message)
+          return
+        case 'drained':
+          break
+      }
+      if (this.#runner(runner.key) === undefined) return
+    }
+  }
+
+  #won(nowMs: number, runner: Runner, race: DialRace): void {
+    this.#abandonRace(race, runner)
+    this.#winner = { url: runner.url, carrier: runner.carrier }
+    this.#backoff.established(nowMs)
+    this.dialsFailed = 0
+    this.#probesDone = 0
+    this.#enter({ type: 'attached', runner, sinceMs: nowMs })
+    this.#context.sink.attached(nowMs, this)
+    this.#context.sink.dirty(this)
+  }
+
+  #abandonRace(race: DialRace, winner: Runner | undefined): void {
+    for (const runner of race.runners()) if (runner !== winner) this.#context.sink.hangUp(runner.key)
+  }
+
+  #enter(state: State): void {
+    const allowed = transitions[this.#state.type]
+    if (!allowed.includes(state.type))
+      throw new SennitError('internal', `attachment to ${this.relayId}: ${this.#state.type} -> ${state.type} is not a way it can go`)
+    this.#state = state
+  }
+}
+
+/** Ends that say nothing against the relay: it was not needed, it drained, we go. */
+const ownEnds: ReadonlySet<string> = new Set(['released', 'drained', 'draining', 'closed'])
+
+const transitions: Readonly<Record<State['type'], readonly State['type'][]>> = {
+  idle: ['waiting'],
+  waiting: ['waiting', 'dialing', 'idle'],
+  dialing: ['attached', 'waiting', 'idle'],
+  attached: ['waiting', 'idle'],
+}
+
+function wakeLink(nowMs: number, link: HopLink): void {
+  const atMs = link.wakeAtMs()
+  if (atMs !== undefined && nowMs >= atMs) link.wake(nowMs)
+}

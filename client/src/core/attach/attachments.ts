@@ -1,0 +1,255 @@
+/**
+ * All relays of the list: which of them are attached to, in what order they are dialled, when an attachment nobody needs is given back,
+ * and the survey that measures the others from time to time.
+ */
+import type { RelayEntry } from '@sennit/protocol'
+import { Attachment, type AttachmentContext } from './attachment.ts'
+import { bestApart, type Candidate, ownRanking, rendezvousOrder } from './wanted.ts'
+
+/** Why attachments are needed now. */
+export interface AttachmentNeeds {
+  /** Listening, waiting, or asked to attach to all: the whole list up to `attachedMax`. */
+  readonly wide: boolean
+  /** Some connection is without a path: dial at once, nobody rests. */
+  readonly urgent: boolean
+  /** Some connection has no standby: nobody rests. */
+  readonly exposed: boolean
+  /** Relays that carry or are to carry a circuit. */
+  readonly inUse: ReadonlySet<string>
+  /** A plan is not acknowledged yet: give nothing back. */
+  readonly keepAll: boolean
+  /** Names whose rendezvous relays of a long list are needed. */
+  readonly names: readonly string[]
+  /** The whole list, however long. */
+  readonly attachAll: boolean
+}
+
+/** A survey holds an attachment this long: the three early pings and some. */
+const surveyMs = 4_000
+/** Between two surveys of one round, so that a long list is not dialled at once. */
+const surveyStepMs = 2_000
+
+export class Attachments {
+  readonly #context: AttachmentContext
+  readonly #byRelay = new Map<string, Attachment>()
+  readonly #byKey = new Map<number, Attachment>()
+  readonly #surveyedAtMs = new Map<string, number>()
+  readonly #rendezvous = new Map<string, string[]>()
+  #removed: Attachment[] = []
+  #survey: { readonly attachment: Attachment; readonly untilMs: number } | undefined
+  #nextSurveyAtMs = Number.POSITIVE_INFINITY
+
+  constructor(context: AttachmentContext, relays: readonly RelayEntry[]) {
+    this.#context = context
+    for (const entry of relays) this.#byRelay.set(entry.relayId, new Attachment(context, entry))
+  }
+
+  /** In the order of the list. */
+  all(): Iterable<Attachment> {
+    return this.#byRelay.values()
+  }
+
+  get size(): number {
+    return this.#byRelay.size
+  }
+
+  byRelay(relayId: string): Attachment | undefined {
+    return this.#byRelay.get(relayId)
+  }
+
+  byKey(key: number): Attachment | undefined {
+    return this.#byKey.get(key)
+  }
+
+  /** A carrier of `attachment` got this key. */
+  registerKey(key: number, attachment: Attachment): void {
+    this.#byKey.set(key, attachment)
+  }
+
+  forgetKey(key: number): void {
+    this.#byKey.delete(key)
+  }
+
+  attached(): Attachment[] {
+    return [...this.#byRelay.values()].filter((attachment) => attachment.attached)
+  }
+
+  /** Attached ones in the order of own measurements. */
+  attachedByRank(): Attachment[] {
+    return this.ranked().filter((attachment) => attachment.attached)
+  }
+
+  /** All, best first by own measurements. */
+  ranked(): Attachment[] {
+    return ownRanking([...this.#byRelay.values()].map(candidate)).map((relay) => this.#byRelay.get(relay.relayId)!)
+  }
+
+  /** The first relays to ask for the listener `name`, best first; the rest follows by rank. */
+  askOrder(name: string): Attachment[] {
+    const ranked = this.ranked()
+    if (this.#byRelay.size <= this.#context.tuning.attachedMax) return ranked
+    const first = new Set(this.#rendezvousOf(name))
+    return [...ranked.filter((relay) => first.has(relay.relayId)), ...ranked.filter((relay) => !first.has(relay.relayId))]
+  }
+
+  /** A new list: entries that are gone are left once their circuits are, new ones are tried. */
+  relaysChanged(nowMs: number, relays: readonly RelayEntry[]): void {
+    const entries = new Map(relays.map((entry) => [entry.relayId, entry]))
+    const kept = new Map<string, Attachment>()
+    for (const [relayId, entry] of entries) {
+      const existing = this.#byRelay.get(relayId)
+      if (existing !== undefined) existing.entryChanged(entry)
+      kept.set(relayId, existing ?? new Attachment(this.#context, entry))
+    }
+    for (const [relayId, attachment] of this.#byRelay) {
+      if (entries.has(relayId)) continue
+      attachment.unwant(nowMs)
+      // A removed relay moves its connections like a draining one.
+      attachment.draining ??= { leaveAtMs: nowMs, endAtMs: nowMs + this.#context.tuning.releaseAfterMs, left: false }
+      if (attachment.attached) this.#removed.push(attachment)
+    }
+    this.#byRelay.clear()
+    for (const [relayId, attachment] of kept) this.#byRelay.set(relayId, attachment)
+    this.#rendezvous.clear()
+  }
+
+  /** Brings attachments in line with what is needed now. */
+  sync(nowMs: number, needs: AttachmentNeeds): void {
+    const wanted = this.#wanted(nowMs, needs)
+    const anyAttached = this.attached().length > 0
+    let rank = 0
+    for (const attachment of this.ranked()) {
+      if (!wanted.has(attachment)) {
+        this.#giveBack(nowMs, attachment, needs)
+        continue
+      }
+      // The first relay to answer is raced for, 250 ms apart; once there is one, the others need not wait.
+      attachment.saver = rank >= this.#context.tuning.attachedMin
+      attachment.want(nowMs, anyAttached || needs.urgent ? nowMs : nowMs + rank * this.#context.tuning.raceStepMs)
+      if (needs.urgent || (needs.exposed && attachment.state === 'resting')) attachment.hurry(nowMs)
+      rank += 1
+    }
+    this.#endDrained(nowMs, needs.inUse)
+  }
+
+  wake(nowMs: number): void {
+    for (const attachment of this.#everyone()) if (nowMs >= attachment.wakeAtMs()) attachment.wake(nowMs)
+  }
+
+  wakeAtMs(): number {
+    let atMs = this.#survey?.untilMs ?? this.#nextSurveyAtMs
+    for (const attachment of this.#everyone()) {
+      atMs = Math.min(atMs, attachment.wakeAtMs())
+      if (attachment.unwantedSinceMs !== undefined) atMs = Math.min(atMs, attachment.unwantedSinceMs + this.#context.tuning.releaseAfterMs)
+      const draining = attachment.draining
+      if (draining !== undefined) atMs = Math.min(atMs, draining.left ? draining.endAtMs : draining.leaveAtMs)
+    }
+    return atMs
+  }
+
+  /** Whether `attachment` may rest: not one of the last two that could still be tried. */
+  mayRest(attachment: Attachment): boolean {
+    let awake = 0
+    for (const other of this.#byRelay.values()) if (other !== attachment && other.state !== 'resting') awake += 1
+    return awake >= 2
+  }
+
+  *#everyone(): Iterable<Attachment> {
+    yield* this.#byRelay.values()
+    if (this.#removed.length > 0) yield* this.#removed
+  }
+
+  #wanted(nowMs: number, needs: AttachmentNeeds): Set<Attachment> {
+    const { attachedMin, attachedMax } = this.#context.tuning
+    const wanted = new Set<Attachment>()
+    const size = this.#byRelay.size
+    if (needs.attachAll || (needs.wide && size <= attachedMax)) for (const attachment of this.#byRelay.values()) wanted.add(attachment)
+    const ranking = ownRanking([...this.#byRelay.values()].map(candidate))
+    for (const best of bestApart(ranking, attachedMin)) wanted.add(this.#byRelay.get(best.relayId)!)
+    if (size > attachedMax)
+      for (const name of needs.names)
+        for (const relayId of this.#rendezvousOf(name)) {
+          if (wanted.size >= 2 * attachedMax) break
+          wanted.add(this.#byRelay.get(relayId)!)
+        }
+    for (const relayId of needs.inUse) {
+      const attachment = this.#byRelay.get(relayId)
+      if (attachment !== undefined) wanted.add(attachment)
+    }
+    if (needs.keepAll) for (const attachment of this.#byRelay.values()) if (attachment.attached) wanted.add(attachment)
+    const surveyed = this.#surveyed(nowMs, wanted)
+    if (surveyed !== undefined) wanted.add(surveyed)
+    return wanted
+  }
+
+  #giveBack(nowMs: number, attachment: Attachment, needs: AttachmentNeeds): void {
+    attachment.unwant(nowMs)
+    const since = attachment.unwantedSinceMs
+    const surveyOver = this.#surveyedAtMs.get(attachment.relayId) !== undefined && !needs.wide
+    const lingerMs = surveyOver ? 0 : this.#context.tuning.releaseAfterMs
+    if (since !== undefined && nowMs >= since + lingerMs) attachment.release(nowMs, 'released')
+  }
+
+  #endDrained(nowMs: number, inUse: ReadonlySet<string>): void {
+    for (const attachment of this.#everyone()) {
+      const draining = attachment.draining
+      if (draining === undefined || !attachment.attached) continue
+      if (draining.left && (nowMs >= draining.endAtMs || !inUse.has(attachment.relayId))) attachment.release(nowMs, 'drained')
+    }
+    if (this.#removed.length > 0) this.#removed = this.#removed.filter((attachment) => attachment.attached)
+  }
+
+  #surveyed(nowMs: number, wanted: ReadonlySet<Attachment>): Attachment | undefined {
+    if (this.#survey !== undefined) {
+      if (nowMs < this.#survey.untilMs) return this.#survey.attachment
+      this.#survey = undefined
+      this.#nextSurveyAtMs = nowMs + surveyStepMs
+    }
+    const everyMs = this.#context.tuning.surveyEveryMs
+    let due: Attachment | undefined
+    let nextAtMs = Number.POSITIVE_INFINITY
+    for (const attachment of this.#byRelay.values()) {
+      if (wanted.has(attachment)) continue
+      // Jitter comes from the first time: surveys of many clients drift apart because their clients started apart.
+      const atMs = (this.#surveyedAtMs.get(attachment.relayId) ?? Number.NEGATIVE_INFINITY) + everyMs
+      if (nowMs >= atMs && due === undefined) due = attachment
+      nextAtMs = Math.min(nextAtMs, atMs)
+    }
+    if (this.attached().length === 0) {
+      this.#nextSurveyAtMs = Number.POSITIVE_INFINITY
+      return undefined
+    }
+    if (due === undefined) {
+      this.#nextSurveyAtMs = nextAtMs
+      return undefined
+    }
+    if (!Number.isFinite(this.#nextSurveyAtMs)) this.#nextSurveyAtMs = nowMs + surveyStepMs * (1 + this.#context.random())
+    if (nowMs < this.#nextSurveyAtMs) return undefined
+    this.#surveyedAtMs.set(due.relayId, nowMs)
+    this.#survey = { attachment: due, untilMs: nowMs + surveyMs }
+    return due
+  }
+
+  #rendezvousOf(name: string): string[] {
+    let order = this.#rendezvous.get(name)
+    if (order === undefined) {
+      const { attachedMin, attachedMax } = this.#context.tuning
+      order = rendezvousOrder(this.#context.crypto, name, [...this.#byRelay.keys()]).slice(0, attachedMax - attachedMin)
+      if (this.#rendezvous.size >= rendezvousNamesMax) this.#rendezvous.clear()
+      this.#rendezvous.set(name, order)
+    }
+    return order
+  }
+}
+
+/** Names whose order is remembered; each is a few strings, and a client talks to few names at once. */
+const rendezvousNamesMax = 256
+
+function candidate(attachment: Attachment): Candidate {
+  return {
+    relayId: attachment.relayId,
+    failureDomain: attachment.entry.failureDomain,
+    minimumMs: attachment.leg.minimumMs(),
+    failing: attachment.failing,
+  }
+}

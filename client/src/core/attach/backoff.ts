@@ -1,0 +1,65 @@
+/**
+ * When to try a relay again: full jitter, rand(0, min(cap, base·2ⁿ)), because a crowd that lost one relay must not come back in step
+ * (AWS "Exponential Backoff And Jitter"); a relay that keeps failing rests.
+ */
+import type { ClientTuning } from '../client/tuning.ts'
+
+/** Circumstances of one decision. */
+export interface BackoffFacts {
+  /** A connection is without a path, or somebody waits: the low cap, and nobody rests. */
+  readonly urgent: boolean
+  /** Whether this relay may rest; the last two of a list never do. */
+  readonly mayRest: boolean
+}
+
+/** What to do after a failure. */
+export type BackoffStep = { readonly type: 'retry'; readonly delayMs: number } | { readonly type: 'rest'; readonly delayMs: number }
+
+/** Counts the failures of one relay and names each delay. */
+export class Backoff {
+  readonly #tuning: ClientTuning
+  readonly #random: () => number
+  #failures = 0
+  #establishedAtMs: number | undefined
+
+  constructor(tuning: ClientTuning, random: () => number) {
+    this.#tuning = tuning
+    this.#random = random
+  }
+
+  /** Failures since the relay was last stable. */
+  get failures(): number {
+    return this.#failures
+  }
+
+  /** The relay is attached; it counts as stable only after `backoffResetMs`. */
+  established(nowMs: number): void {
+    this.#establishedAtMs = nowMs
+  }
+
+  /** A dial failed or an attachment was lost: names the delay before the next dial. */
+  failed(nowMs: number, facts: BackoffFacts): BackoffStep {
+    const tuning = this.#tuning
+    if (this.#establishedAtMs !== undefined && nowMs - this.#establishedAtMs >= tuning.backoffResetMs) this.#failures = 0
+    this.#establishedAtMs = undefined
+    const delayMs = backoffDelayMs(tuning, this.#failures, facts.urgent, this.#random)
+    this.#failures += 1
+    const over = this.#failures - tuning.restAfterFailures
+    if (over < 0 || facts.urgent || !facts.mayRest) return { type: 'retry', delayMs }
+    const restMs = Math.min(tuning.restMaxMs, tuning.restStepMs * (over + 1))
+    // Half of a rest is jitter too, or relays that failed together would wake together.
+    return { type: 'rest', delayMs: restMs * (0.5 + 0.5 * this.#random()) }
+  }
+
+  /** Forget the past: the operator named the relay anew. */
+  reset(): void {
+    this.#failures = 0
+    this.#establishedAtMs = undefined
+  }
+}
+
+/** The delay before try `failures + 1`: rand(0, min(cap, base·2ⁿ)). */
+export function backoffDelayMs(tuning: ClientTuning, failures: number, urgent: boolean, random: () => number): number {
+  const cap = urgent ? tuning.backoffUrgentCapMs : tuning.backoffCapMs
+  return random() * Math.min(cap, tuning.backoffBaseMs * 2 ** Math.min(failures, 20))
+}

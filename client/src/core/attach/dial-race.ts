@@ -1,0 +1,99 @@
+/**
+ * One dial of one relay: its URLs and carriers raced 250 ms apart, the pair that won last time first (RFC 8305). Each runner has a hop link
+ * of its own, because the first handshake bytes name the carrier and ride in the carrier's first request.
+ */
+import type { HopLink } from '@sennit/protocol'
+import type { ClientTuning } from '../client/tuning.ts'
+
+/** One way to reach a relay. */
+export interface DialTarget {
+  readonly url: string
+  readonly carrier: string
+}
+
+/** One carrier being opened, or the one that won. */
+export interface Runner extends DialTarget {
+  readonly key: number
+  readonly link: HopLink
+  deadlineMs: number
+}
+
+/** All ways of an entry in the order to try them: the last winner, then the preferred carrier on every URL, then the next carrier. */
+export function dialTargets(urls: readonly string[], carriers: readonly string[], winner: DialTarget | undefined): DialTarget[] {
+  const targets = carriers.flatMap((carrier) => urls.map((url) => ({ url, carrier })))
+  if (winner === undefined) return targets
+  const first = targets.filter((target) => same(target, winner))
+  return [...first, ...targets.filter((target) => !same(target, winner))]
+}
+
+/** Starts runners one after the other until one is told to have won. */
+export class DialRace {
+  readonly #tuning: ClientTuning
+  readonly #targets: DialTarget[]
+  readonly #start: (target: DialTarget) => Runner
+  readonly #runners = new Map<number, Runner>()
+  #nextAtMs: number
+  /** What the last runner that failed said. */
+  lastFailure: { code: string; message: string } = { code: 'dial_failed', message: 'the relay has no address' }
+
+  constructor(tuning: ClientTuning, targets: DialTarget[], start: (target: DialTarget) => Runner, nowMs: number) {
+    this.#tuning = tuning
+    this.#targets = targets
+    this.#start = start
+    this.#nextAtMs = nowMs
+  }
+
+  /** Every runner failed and none is left to start. */
+  get lost(): boolean {
+    return this.#targets.length === 0 && this.#runners.size === 0
+  }
+
+  /** Runners still running. */
+  runners(): Iterable<Runner> {
+    return this.#runners.values()
+  }
+
+  runner(key: number): Runner | undefined {
+    return this.#runners.get(key)
+  }
+
+  /** The carrier is open: the handshake has its own time. */
+  opened(nowMs: number, key: number): void {
+    const runner = this.#runners.get(key)
+    if (runner !== undefined) runner.deadlineMs = nowMs + this.#tuning.establishTimeoutMs
+  }
+
+  /** A runner failed; the next one starts at once. */
+  failed(nowMs: number, key: number, code: string, message: string): void {
+    if (!this.#runners.delete(key)) return
+    this.lastFailure = { code, message }
+    this.#nextAtMs = nowMs
+  }
+
+  /** Starts what is due and returns the runners whose time is over, already taken out. */
+  wake(nowMs: number): Runner[] {
+    const late: Runner[] = []
+    for (const runner of this.#runners.values()) {
+      if (nowMs < runner.deadlineMs) continue
+      late.push(runner)
+      this.failed(nowMs, runner.key, 'dial_timeout', `no answer from ${runner.url} over ${runner.carrier} in time`)
+    }
+    while (this.#targets.length > 0 && nowMs >= this.#nextAtMs) {
+      const runner = this.#start(this.#targets.shift()!)
+      this.#runners.set(runner.key, runner)
+      this.#nextAtMs = nowMs + this.#tuning.raceStepMs
+    }
+    return late
+  }
+
+  wakeAtMs(): number {
+    let atMs = this.#targets.length > 0 ? this.#nextAtMs : Number.POSITIVE_INFINITY
+    for (const runner of this.#runners.values())
+      atMs = Math.min(atMs, runner.deadlineMs, runner.link.wakeAtMs() ?? Number.POSITIVE_INFINITY)
+    return atMs
+  }
+}
+
+function same(left: DialTarget, right: DialTarget): boolean {
+  return left.url === right.url && left.carrier === right.carrier
+}

@@ -1,0 +1,56 @@
+/** Which relays a client sits on: pure choices, with their thresholds in the tuning. */
+import { type CryptoProvider, compareBytes, utf8 } from '@sennit/protocol'
+
+/** One relay as the choice sees it, in the order of the list. */
+export interface Candidate {
+  readonly relayId: string
+  readonly failureDomain: string | undefined
+  /** Least round trip of the last minutes. */
+  readonly minimumMs: number | undefined
+  /** Its last dials failed. */
+  readonly failing: boolean
+}
+
+/** Own rank order: what answers before what fails, then by measured minimum, then as listed. */
+export function ownRanking(candidates: readonly Candidate[]): Candidate[] {
+  return candidates
+    .map((candidate, index) => ({ candidate, index }))
+    .sort(
+      (left, right) =>
+        Number(left.candidate.failing) - Number(right.candidate.failing) ||
+        (left.candidate.minimumMs ?? unmeasuredMs) - (right.candidate.minimumMs ?? unmeasuredMs) ||
+        left.index - right.index,
+    )
+    .map(({ candidate }) => candidate)
+}
+
+/** The first `count` of a ranking, each from a failure domain of its own as long as there are such. */
+export function bestApart(ranking: readonly Candidate[], count: number): Candidate[] {
+  const chosen: Candidate[] = []
+  const domains = new Set<string>()
+  for (const candidate of ranking) {
+    if (chosen.length === count) return chosen
+    if (candidate.failureDomain !== undefined && domains.has(candidate.failureDomain)) continue
+    if (candidate.failureDomain !== undefined) domains.add(candidate.failureDomain)
+    chosen.push(candidate)
+  }
+  for (const candidate of ranking) {
+    if (chosen.length === count) break
+    if (!chosen.includes(candidate)) chosen.push(candidate)
+  }
+  return chosen
+}
+
+/**
+ * Relay ids by rendezvous hash of a name, the highest first: listener and callers of one name agree on them without talking, so they meet in
+ * lists that are too long to attach to whole.
+ */
+export function rendezvousOrder(crypto: CryptoProvider, name: string, relayIds: readonly string[]): string[] {
+  return relayIds
+    .map((relayId) => ({ relayId, score: crypto.sha256([utf8(`sennit rendezvous\0${name}\0${relayId}`)]) }))
+    .sort((left, right) => compareBytes(right.score, left.score))
+    .map(({ relayId }) => relayId)
+}
+
+/** Between relays that were measured and those that are far: an unmeasured one is tried before one beyond this. */
+const unmeasuredMs = 150

@@ -1,0 +1,361 @@
+/**
+ * The client: attachments to relays, listening, calls, connections and the agreement on their paths, put together from their machines.
+ * Synchronous; all time comes in as `nowMs`, which must be near the time of day (certificates have dates) and never go back.
+ */
+import type { EndHandshakeResult, RelayEntry } from '@sennit/protocol'
+import type { Attachment } from '../attach/attachment.ts'
+import { Attachments } from '../attach/attachments.ts'
+import type { ConnectionEffect, ConnectionMachine } from '../connection/index.ts'
+import { AttachmentEvents, type AttachmentListeners } from './attachment-events.ts'
+import { CircuitTable } from './circuits.ts'
+import type { Verdict } from './connection-host.ts'
+import { Connections } from './connections.ts'
+import { IncomingAttempts } from './incoming.ts'
+import { Listen } from './listen.ts'
+import type { ManagedConnection } from './managed-connection.ts'
+import { Meeting } from './meeting.ts'
+import { fullName } from './names.ts'
+import { connectionStatus, relayStatus } from './status.ts'
+import { clientTuning } from './tuning.ts'
+import type { ClientEffect, ClientMachineOptions, ClientStatus, ConnectRequest, ListenRequest, RelayStatus } from './types.ts'
+
+export class ClientMachine {
+  readonly #options: ClientMachineOptions
+  readonly #attachments: Attachments
+  readonly #circuits = new CircuitTable()
+  readonly #connections: Connections
+  readonly #incoming: IncomingAttempts
+  readonly #meeting: Meeting
+  readonly #events: AttachmentEvents
+  readonly #listeners: AttachmentListeners
+  readonly #listens = new Map<number, Listen>()
+  readonly #effects: ClientEffect[] = []
+  readonly #dirtyLinks = new Set<Attachment>()
+  readonly #dirtyConnections = new Set<ManagedConnection>()
+  #effectsTaken = 0
+  #nowMs = 0
+  #ids = 0
+  #syncNeeded = true
+  #closed = false
+
+  constructor(options: ClientMachineOptions) {
+    const tuning = { ...clientTuning, ...options.tuning }
+    this.#options = options
+    const { crypto, random, identity, trust } = options
+    const label = options.label ?? ''
+    const instance = options.instance ?? crypto.randomBytes(16)
+    const nextId = () => this.#nextId()
+    const emit = (effect: ClientEffect) => void this.#effects.push(effect)
+    const needsSync = () => {
+      this.#syncNeeded = true
+    }
+    this.#events = new AttachmentEvents({
+      listeners: () => this.#listeners,
+      emit,
+      dirty: (attachment) => void this.#dirtyLinks.add(attachment),
+      needsSync,
+    })
+    this.#attachments = new Attachments(
+      {
+        crypto,
+        random,
+        identity,
+        trust,
+        label,
+        instance,
+        software: options.software ?? 'sennit',
+        carriers: options.carriers,
+        tuning,
+        sink: this.#events,
+        nextKey: nextId,
+      },
+      options.relays,
+    )
+    this.#connections = new Connections(tuning)
+    const ownName = fullName(identity.user, label)
+    const shared = { crypto, random, identity, trust, instance, ownName, tuning, attachments: this.#attachments, circuits: this.#circuits }
+    this.#meeting = new Meeting({
+      ...shared,
+      connections: this.#connections,
+      nextId,
+      emit,
+      needsSync,
+      connectionHost: {
+        ...shared,
+        connectionTuning: options.connectionTuning,
+        streams: options.streams,
+        nextPathId: nextId,
+        nextJoinId: (connection) => {
+          const joinId = nextId()
+          this.#connections.joinAsked(joinId, connection)
+          return joinId
+        },
+        emit,
+        needsSync,
+        dirty: (connection) => void this.#dirtyConnections.add(connection),
+        verdict: (nowMs: number, connection: ManagedConnection, verdict: Verdict) => this.#meeting.verdict(nowMs, connection, verdict),
+        ended: (nowMs: number, connection: ManagedConnection, effect: Extract<ConnectionEffect, { type: 'closed' }>) =>
+          this.#meeting.ended(nowMs, connection, effect),
+      },
+    })
+    this.#incoming = new IncomingAttempts({
+      ...shared,
+      accepts: (offer) => this.#meeting.accepts(offer, this.#listens),
+      holds: (id) => this.#connections.holds(id),
+      decide: (nowMs, incoming, result: EndHandshakeResult) => this.#meeting.decide(nowMs, incoming, result),
+    })
+    this.#listeners = {
+      random,
+      attachments: this.#attachments,
+      circuits: this.#circuits,
+      connections: this.#connections,
+      incoming: this.#incoming,
+      meeting: this.#meeting,
+      listens: this.#listens,
+    }
+  }
+
+  // The shell's side.
+
+  carrierOpened(nowMs: number, key: number): void {
+    this.#now(nowMs)
+    this.#attachments.byKey(key)?.carrierOpened(nowMs, key)
+  }
+
+  /** `chunk` belongs to the machine from now on. */
+  carrierBytes(nowMs: number, key: number, chunk: Uint8Array): void {
+    this.#now(nowMs)
+    this.#attachments.byKey(key)?.carrierBytes(nowMs, key, chunk)
+  }
+
+  carrierWritable(nowMs: number, key: number, writable: boolean): void {
+    this.#now(nowMs)
+    this.#attachments.byKey(key)?.carrierWritable(nowMs, key, writable)
+  }
+
+  /** The carrier failed or ended; nothing more comes with this key. */
+  carrierClosed(nowMs: number, key: number, code: string, message: string): void {
+    this.#now(nowMs)
+    const attachment = this.#attachments.byKey(key)
+    // What came before the end counts: a relay's last word may be in it.
+    attachment?.pump(nowMs)
+    this.#attachments.forgetKey(key)
+    attachment?.carrierClosed(nowMs, key, code, message)
+    this.#syncNeeded = true
+  }
+
+  relaysChanged(nowMs: number, relays: readonly RelayEntry[]): void {
+    this.#now(nowMs)
+    this.#attachments.relaysChanged(nowMs, relays)
+    for (const attachment of this.#attachments.all()) this.#eachConnection((connection) => connection.attachmentChanged(nowMs, attachment))
+    this.#syncNeeded = true
+  }
+
+  /** The shell's loop was late by more than half a second (or the machine slept): no verdicts, probe everything at once. */
+  resumedFromPause(nowMs: number): void {
+    this.#now(nowMs)
+    for (const attachment of this.#attachments.attached()) attachment.probe(nowMs)
+    for (const connection of this.#connections.all()) {
+      connection.machine.resumedFromPause(nowMs)
+      this.#dirtyConnections.add(connection)
+    }
+  }
+
+  wake(nowMs: number): void {
+    this.#now(nowMs)
+    this.#attachments.wake(nowMs)
+    this.#connections.wake(nowMs)
+    this.#meeting.wake(nowMs)
+    this.#incoming.wake(nowMs)
+    for (const listen of this.#listens.values()) listen.wake(nowMs)
+    this.#leaveDraining(nowMs)
+    this.#syncNeeded = true
+  }
+
+  /** When to call {@link wake}; undefined when nothing is due. Ask after draining {@link poll}. */
+  wakeAtMs(): number | undefined {
+    let atMs = Math.min(this.#attachments.wakeAtMs(), this.#connections.wakeAtMs(), this.#meeting.wakeAtMs(), this.#incoming.wakeAtMs())
+    for (const listen of this.#listens.values()) atMs = Math.min(atMs, listen.wakeAtMs())
+    return Number.isFinite(atMs) ? atMs : undefined
+  }
+
+  /** The next thing to do. Drain it after every input; packets are built only here, so that what one turn wrote shares them. */
+  poll(): ClientEffect | undefined {
+    for (;;) {
+      if (this.#effectsTaken < this.#effects.length) {
+        const effect = this.#effects[this.#effectsTaken]!
+        this.#effectsTaken += 1
+        if (this.#effectsTaken === this.#effects.length) {
+          this.#effects.length = 0
+          this.#effectsTaken = 0
+        }
+        return effect
+      }
+      if (this.#dirtyConnections.size > 0) this.#pumpConnections()
+      else if (this.#dirtyLinks.size > 0) this.#pumpLinks()
+      else if (this.#syncNeeded) this.#sync()
+      else return undefined
+    }
+  }
+
+  // The application's side.
+
+  /** Takes calls for an application, at every relay; the effects name the returned handle. */
+  listen(nowMs: number, request: ListenRequest): number {
+    this.#now(nowMs)
+    const handle = this.#nextId()
+    const listen = new Listen(
+      {
+        random: this.#options.random,
+        attachments: this.#attachments,
+        listening: (_listen, relayId) => this.#effects.push({ type: 'listening', handle, relayId }),
+        listenRefused: (_listen, relayId, code, message) =>
+          this.#effects.push({ type: 'event', event: { type: 'listen_refused', relayId, listenHandle: handle, code, message } }),
+        listenFailed: (_listen, code, message, answers) => {
+          this.#listens.delete(handle)
+          this.#effects.push({ type: 'listenFailed', handle, code, message, answers })
+          this.#syncNeeded = true
+        },
+      },
+      handle,
+      request.application,
+      request.from,
+    )
+    this.#listens.set(handle, listen)
+    listen.start()
+    this.#syncNeeded = true
+    return handle
+  }
+
+  unlisten(nowMs: number, handle: number): void {
+    this.#now(nowMs)
+    this.#listens.get(handle)?.stop()
+    this.#listens.delete(handle)
+    this.#syncNeeded = true
+  }
+
+  /** Calls a user for an application; `connection` or `connectFailed` names the returned handle. */
+  connect(nowMs: number, request: ConnectRequest): number {
+    this.#now(nowMs)
+    return this.#meeting.connect(nowMs, request)
+  }
+
+  /** Gives a call up; nothing more is said about it. */
+  cancel(nowMs: number, handle: number): void {
+    this.#now(nowMs)
+    this.#meeting.cancel(handle)
+  }
+
+  /** The machine of a connection, for its streams; call {@link changed} after using them. */
+  connection(handle: number): ConnectionMachine | undefined {
+    return this.#connections.byHandle(handle)?.machine
+  }
+
+  /** The application used the streams of a connection. */
+  changed(nowMs: number, handle: number): void {
+    this.#now(nowMs)
+    const connection = this.#connections.byHandle(handle)
+    if (connection === undefined) return
+    connection.machine.changed(nowMs)
+    this.#dirtyConnections.add(connection)
+  }
+
+  /** A sealed ping on the active path; the connection event `pong` has the returned id. */
+  ping(nowMs: number, handle: number): number | undefined {
+    this.#now(nowMs)
+    const connection = this.#connections.byHandle(handle)
+    if (connection === undefined) return undefined
+    this.#dirtyConnections.add(connection)
+    return connection.machine.ping(nowMs)
+  }
+
+  /** Ends a connection in order; `connectionClosed` follows. */
+  closeConnection(nowMs: number, handle: number, reason: string, message: string): void {
+    this.#now(nowMs)
+    const connection = this.#connections.byHandle(handle)
+    if (connection === undefined) return
+    connection.machine.close(nowMs, reason, message)
+    this.#dirtyConnections.add(connection)
+  }
+
+  /** Ends a connection without waiting for anything. */
+  abortConnection(nowMs: number, handle: number, reason: string, message: string): void {
+    this.#now(nowMs)
+    const connection = this.#connections.byHandle(handle)
+    if (connection === undefined) return
+    connection.machine.abort(nowMs, reason, message)
+    this.#dirtyConnections.add(connection)
+  }
+
+  /** Ends everything: connections that are still open are aborted, attachments say goodbye. Drain {@link poll} once more. */
+  close(nowMs: number): void {
+    this.#now(nowMs)
+    this.#closed = true
+    for (const handle of [...this.#listens.keys()]) this.unlisten(nowMs, handle)
+    this.#meeting.close()
+    this.#eachConnection((connection) => connection.machine.abort(nowMs, 'aborted', 'the client was closed'))
+    for (const connection of this.#connections.all()) this.#dirtyConnections.add(connection)
+    this.#pumpConnections()
+    for (const attachment of [...this.#attachments.all()]) {
+      attachment.pump(nowMs)
+      attachment.release(nowMs, 'closed')
+    }
+  }
+
+  status(): ClientStatus {
+    const attachments = this.#attachments.attachedByRank().map((attachment) => {
+      const rttMs = attachment.leg.estimate(this.#nowMs)?.rttMs
+      return { relay: attachment.relayId, carrier: attachment.carrier!, rttMs: rttMs === undefined ? null : Math.round(rttMs * 100) / 100 }
+    })
+    const connections = [...this.#connections.all()].filter((connection) => connection.stage === 'open').map(connectionStatus)
+    return { user: this.#options.identity.user, label: this.#options.label ?? '', attachments, connections }
+  }
+
+  /** Every relay of the list. */
+  relays(): RelayStatus[] {
+    return relayStatus(this.#attachments, this.#nowMs)
+  }
+
+  #nextId(): number {
+    this.#ids += 1
+    return this.#ids
+  }
+
+  #now(nowMs: number): void {
+    this.#nowMs = nowMs
+  }
+
+  #eachConnection(visit: (connection: ManagedConnection) => void): void {
+    for (const connection of this.#connections.all()) if (connection.stage !== 'over') visit(connection)
+  }
+
+  #pumpConnections(): void {
+    const connections = [...this.#dirtyConnections]
+    this.#dirtyConnections.clear()
+    for (const connection of connections) connection.pump(this.#nowMs)
+  }
+
+  #pumpLinks(): void {
+    const links = [...this.#dirtyLinks]
+    this.#dirtyLinks.clear()
+    for (const attachment of links) attachment.pump(this.#nowMs)
+  }
+
+  #sync(): void {
+    this.#syncNeeded = false
+    if (this.#closed) return
+    this.#meeting.recoverPathless(this.#nowMs)
+    this.#eachConnection((connection) => connection.sync(this.#nowMs))
+    const needs = this.#meeting.needs(this.#nowMs, this.#listens.size > 0, this.#options.attachAll ?? false)
+    this.#attachments.sync(this.#nowMs, needs)
+  }
+
+  #leaveDraining(nowMs: number): void {
+    for (const attachment of this.#attachments.all()) {
+      const { draining } = attachment
+      if (draining === undefined || draining.left || nowMs < draining.leaveAtMs) continue
+      draining.left = true
+      this.#events.changed(nowMs, attachment)
+    }
+  }
+}

@@ -1,0 +1,96 @@
+/** One listening: asked at every attachment, again at each new one; over when every relay that is reached refuses it. */
+import type { HopControl } from '@sennit/protocol'
+import type { Attachment } from '../attach/attachment.ts'
+import type { Attachments } from '../attach/attachments.ts'
+import type { RelayAnswer } from './types.ts'
+
+export interface ListenHost {
+  readonly random: () => number
+  readonly attachments: Attachments
+  listening(listen: Listen, relayId: string): void
+  listenRefused(listen: Listen, relayId: string, code: string, message: string): void
+  listenFailed(listen: Listen, code: string, message: string, answers: RelayAnswer[]): void
+}
+
+export type ListenRefused = Extract<HopControl, { type: 'listenRefused' }>
+
+type State =
+  | { readonly type: 'asked' }
+  | { readonly type: 'listening' }
+  | { readonly type: 'refused'; readonly code: string; readonly message: string; readonly againAtMs: number }
+
+/** A relay that refused while others listen is asked again after about this long: its limit may be over, the other holder gone. */
+const againMs = 10_000
+
+export class Listen {
+  readonly handle: number
+  readonly application: string
+  readonly from: string
+  readonly #host: ListenHost
+  readonly #states = new Map<string, State>()
+  #failed = false
+
+  constructor(host: ListenHost, handle: number, application: string, from: string) {
+    this.#host = host
+    this.handle = handle
+    this.application = application
+    this.from = from
+  }
+
+  /** Whether it takes calls of `user` for `application`. */
+  takes(user: string, application: string): boolean {
+    return !this.#failed && this.application === application && (this.from === '*' || this.from === user)
+  }
+
+  start(): void {
+    for (const attachment of this.#host.attachments.attached()) this.attached(attachment)
+  }
+
+  attached(attachment: Attachment): void {
+    if (this.#failed) return
+    this.#states.set(attachment.relayId, { type: 'asked' })
+    attachment.sendControl({ type: 'listen', listenId: this.handle, application: this.application, from: this.from })
+  }
+
+  detached(attachment: Attachment): void {
+    this.#states.delete(attachment.relayId)
+  }
+
+  accepted(attachment: Attachment): void {
+    this.#states.set(attachment.relayId, { type: 'listening' })
+    this.#host.listening(this, attachment.relayId)
+  }
+
+  refused(nowMs: number, attachment: Attachment, { code, message }: ListenRefused): void {
+    this.#states.set(attachment.relayId, { type: 'refused', code, message, againAtMs: nowMs + againMs * (0.5 + this.#host.random()) })
+    this.#host.listenRefused(this, attachment.relayId, code, message)
+    const states = [...this.#states]
+    if (states.some(([, state]) => state.type !== 'refused')) return
+    this.#failed = true
+    const answers = states.map(([relayId, state]) => ({
+      relayId,
+      answer: state.type === 'refused' ? `${state.code}: ${state.message}` : '',
+    }))
+    this.#host.listenFailed(this, code, message, answers)
+  }
+
+  stop(): void {
+    for (const relayId of this.#states.keys())
+      this.#host.attachments.byRelay(relayId)?.sendControl({ type: 'unlisten', listenId: this.handle })
+    this.#states.clear()
+  }
+
+  wake(nowMs: number): void {
+    for (const [relayId, state] of this.#states) {
+      if (state.type !== 'refused' || nowMs < state.againAtMs) continue
+      const attachment = this.#host.attachments.byRelay(relayId)
+      if (attachment?.attached === true) this.attached(attachment)
+    }
+  }
+
+  wakeAtMs(): number {
+    let atMs = Number.POSITIVE_INFINITY
+    for (const state of this.#states.values()) if (state.type === 'refused') atMs = Math.min(atMs, state.againAtMs)
+    return atMs
+  }
+}

@@ -1,0 +1,404 @@
+/**
+ * One connection inside a client: its machine, the circuits that are its paths, its joins, and its agreement with the peer. The machine
+ * decides what is sent where; this decides which paths there are.
+ */
+import { hex, joinTag, PACKET_KIND, type PacketHeader, type PlanFrame, type SessionSecrets } from '@sennit/protocol'
+import type { Attachment } from '../attach/attachment.ts'
+import { type ConnectionEvent, ConnectionMachine } from '../connection/index.ts'
+import type { Circuit, CircuitOwner } from './circuits.ts'
+import type { ConnectionHost } from './connection-host.ts'
+import { JoinKeeper } from './joins.ts'
+import { PathAgreement } from './path-agreement.ts'
+import type { Peer } from './types.ts'
+
+/** What is known of a connection when its keys are. */
+export interface ConnectionFacts {
+  readonly handle: number
+  readonly secrets: SessionSecrets
+  readonly peer: Peer
+  readonly peerName: string
+  readonly peerInstance: Uint8Array
+  readonly attempt: number
+  readonly application: string
+  /** The caller's third message, to go first on every circuit until the verdict. */
+  readonly message3?: Uint8Array
+}
+
+/**
+ * `confirming`: the caller waits for the verdict. `challenging`: the listener asks an older connection of the name whether it lives.
+ * `refused`: the verdict was no, and lingers until it arrived. `over`: a tombstone.
+ */
+export type Stage = 'confirming' | 'challenging' | 'open' | 'refused' | 'over'
+
+/** A suspicion keeps the next relays of the plan wanted this long; a verdict or an ack comes well before. */
+const suspectMs = 10_000
+/** After a loss of all paths, joins stand everywhere until this long after the first one is back: the captain plans meanwhile. */
+const everywhereMs = 10_000
+/** The path that brought the verdict proves itself within this, or the connection counts as one without a path. */
+const validateMs = 1_000
+/** Relays of the plan that are opened beyond active and standby when these are in doubt. */
+const nextRelays = 2
+
+const handshakeHeader: PacketHeader = { form: 0, kind: PACKET_KIND.handshake, epoch: 0, counter: 0 }
+
+export class ManagedConnection implements CircuitOwner {
+  readonly facts: ConnectionFacts
+  readonly id: string
+  readonly machine: ConnectionMachine
+  readonly agreement: PathAgreement
+  readonly createdAtMs: number
+  /** The application knows of it. */
+  announced = false
+  readonly #host: ConnectionHost
+  readonly #joins: JoinKeeper
+  readonly #paths = new Map<number, Circuit>()
+  readonly #validated = new Set<number>()
+  #stage: Stage
+  #pathlessSinceMs: number | undefined
+  #hadPath = false
+  #toldGone = false
+  #everywhereUntilMs = 0
+  #suspectUntilMs = 0
+  #validateByMs = Number.POSITIVE_INFINITY
+  #resendAtMs = Number.POSITIVE_INFINITY
+  #resendAfterMs: number
+
+  constructor(host: ConnectionHost, facts: ConnectionFacts, stage: 'confirming' | 'challenging', nowMs: number) {
+    this.facts = facts
+    this.id = hex(facts.secrets.connectionId)
+    this.createdAtMs = nowMs
+    this.#host = host
+    this.#stage = stage
+    this.#resendAfterMs = host.tuning.confirmResendMs
+    this.machine = new ConnectionMachine({
+      crypto: host.crypto,
+      random: host.random,
+      secrets: facts.secrets,
+      nowMs,
+      ...(host.streams === undefined ? {} : { streams: host.streams }),
+      ...(host.connectionTuning === undefined ? {} : { tuning: host.connectionTuning }),
+    })
+    this.agreement = new PathAgreement({
+      host,
+      machine: this.machine,
+      captain: this.captain,
+      handle: facts.handle,
+      relays: () => [...this.#paths.values()].map((circuit) => circuit.relayId),
+      openRelays: () => this.#openRelays(),
+      calm: () => this.#suspectUntilMs === 0 && this.#everywhereUntilMs === 0 && this.#pathlessSinceMs === undefined,
+      dirty: () => host.dirty(this),
+    })
+    this.#joins = new JoinKeeper({
+      random: host.random,
+      retryMs: host.tuning.joinRetryMs,
+      nextJoinId: () => host.nextJoinId(this),
+      tag: (relayId) => joinTag(host.crypto, facts.secrets, relayId),
+      peer: facts.peer,
+    })
+    if (stage === 'confirming') this.#resendAtMs = nowMs + this.#resendAfterMs
+  }
+
+  get stage(): Stage {
+    return this.#stage
+  }
+
+  get role(): 'caller' | 'listener' {
+    return this.facts.secrets.role
+  }
+
+  /** The captain decides on plans: the caller. */
+  get captain(): boolean {
+    return this.role === 'caller'
+  }
+
+  /** Open, and no path answers, since. */
+  get pathlessSinceMs(): number | undefined {
+    return this.#stage === 'open' ? this.#pathlessSinceMs : undefined
+  }
+
+  /** No relay is left to stand by: the next failure would be a pause. */
+  get exposed(): boolean {
+    return this.#stage === 'open' && this.plan?.standby === ''
+  }
+
+  /** A relay said that the peer is gone from it: with no path left, a hint to ask at once. */
+  get toldGone(): boolean {
+    return this.#toldGone
+  }
+
+  get plan(): PlanFrame | undefined {
+    return this.agreement.plan
+  }
+
+  /** Circuits that are paths of it. */
+  circuits(): Iterable<Circuit> {
+    return this.#paths.values()
+  }
+
+  /** Relays it has or wants a path at. */
+  *relaysInUse(): Iterable<string> {
+    for (const circuit of this.#paths.values()) yield circuit.relayId
+    yield* this.#joins.relays()
+    const { plan } = this
+    if (plan === undefined || this.#stage !== 'open') return
+    yield plan.activeFromCaller
+    yield plan.standby
+  }
+
+  /** A relay gave a circuit to the peer: one more path. */
+  addCircuit(nowMs: number, circuit: Circuit): void {
+    circuit.owner = this
+    circuit.pathId = this.#host.nextPathId()
+    this.#paths.set(circuit.pathId, circuit)
+    const { message3 } = this.facts
+    const confirms = message3 !== undefined && this.#stage === 'confirming'
+    if (confirms) circuit.attachment.sendPacket(circuit.number, handshakeHeader, [message3])
+    const leg = circuit.attachment.leg.minimumMs()
+    this.machine.pathOpened(nowMs, {
+      pathId: circuit.pathId,
+      relayId: circuit.relayId,
+      creditBytes: circuit.creditBytes,
+      sentBytes: confirms ? message3.length : 0,
+      ...(leg === undefined ? {} : { expectedRttMs: 2 * leg }),
+    })
+    this.#host.dirty(this)
+  }
+
+  packet(nowMs: number, circuit: Circuit, header: PacketHeader, pieces: Uint8Array[]): void {
+    // A repeated third message: the keys are known already.
+    if (header.kind === PACKET_KIND.handshake) return
+    this.machine.packet(nowMs, circuit.pathId, header, pieces)
+    this.#host.dirty(this)
+  }
+
+  credit(nowMs: number, circuit: Circuit, limit: number, wait: boolean): void {
+    circuit.creditBytes = limit
+    this.machine.pathCredit(nowMs, circuit.pathId, limit, wait)
+    this.#host.dirty(this)
+  }
+
+  circuitClosed(nowMs: number, circuit: Circuit, reason: string): void {
+    if (!this.#paths.delete(circuit.pathId)) return
+    if (reason === 'peer_detached') this.#toldGone = true
+    this.machine.pathClosed(nowMs, circuit.pathId, reason)
+    this.#pathGone(nowMs, circuit.pathId)
+    this.#host.dirty(this)
+  }
+
+  /** The verdict was yes (said by us, or heard): the connection is on. */
+  open(nowMs: number): void {
+    this.#stage = 'open'
+    this.#resendAtMs = Number.POSITIVE_INFINITY
+    this.#validateByMs = nowMs + validateMs
+    this.agreement.start(nowMs)
+    this.#host.needsSync()
+    this.#host.dirty(this)
+  }
+
+  /** Says no, sealed, and stays just long enough for it to arrive. */
+  refuse(nowMs: number, verdict: 'yield' | 'exists'): void {
+    this.#stage = 'refused'
+    this.machine.sendControlFrame(nowMs, { type: verdict })
+    this.#host.dirty(this)
+  }
+
+  /** Says yes, sealed. */
+  confirm(nowMs: number): void {
+    this.machine.sendControlFrame(nowMs, { type: 'confirm' })
+    this.open(nowMs)
+  }
+
+  /** Gone without a word to the application: it never heard of it, or has heard its end. */
+  discard(reason: string): void {
+    this.#stage = 'over'
+    this.#joins.leaveAll()
+    for (const circuit of [...this.#paths.values()]) this.#host.circuits.close(circuit, reason)
+    this.#paths.clear()
+  }
+
+  /** The peer says, by other means, that it looks for us: joins stand everywhere for a while. */
+  joinEverywhere(nowMs: number): void {
+    this.#everywhereUntilMs = nowMs + everywhereMs
+    this.#host.needsSync()
+  }
+
+  joined(nowMs: number, attachment: Attachment, joinId: number, circuitNumber: number, creditBytes: number): void {
+    const circuit = this.#host.circuits.add(attachment, circuitNumber, this, creditBytes)
+    if (this.#joins.joined(attachment.relayId, joinId) && this.#stage === 'open') this.addCircuit(nowMs, circuit)
+    else this.#host.circuits.close(circuit, 'not_wanted')
+  }
+
+  joinRefused(nowMs: number, attachment: Attachment, joinId: number): void {
+    this.#joins.refused(nowMs, attachment.relayId, joinId)
+  }
+
+  /** An attachment came, went or drains. */
+  attachmentChanged(nowMs: number, attachment: Attachment): void {
+    if (!attachment.attached) this.#joins.detached(attachment.relayId)
+    if (this.#stage === 'open') this.agreement.attachmentChanged(nowMs, attachment)
+  }
+
+  /** Brings joins in line with what is wanted now. */
+  sync(nowMs: number): void {
+    const wanted = this.#stage === 'open' ? this.#wanted(nowMs) : []
+    this.#joins.sync(nowMs, wanted, (relayId) => this.#hasPath(relayId))
+  }
+
+  wake(nowMs: number): void {
+    const machineAtMs = this.machine.wakeAtMs()
+    if (machineAtMs !== undefined && nowMs >= machineAtMs) {
+      this.machine.wake(nowMs)
+      this.#host.dirty(this)
+    }
+    if (nowMs >= this.#resendAtMs) this.#resendMessage3(nowMs)
+    if (this.#stage !== 'open') return
+    if (nowMs >= this.#validateByMs) {
+      this.#validateByMs = Number.POSITIVE_INFINITY
+      if (this.#validated.size === 0) this.#lostAllPaths(nowMs - validateMs)
+    }
+    this.agreement.wake(nowMs)
+    if (nowMs >= this.#joins.wakeAtMs()) this.#host.needsSync()
+    this.#calmDown(nowMs)
+  }
+
+  wakeAtMs(): number {
+    const machineAtMs = this.machine.wakeAtMs() ?? Number.POSITIVE_INFINITY
+    if (this.#stage !== 'open') return Math.min(machineAtMs, this.#resendAtMs)
+    let atMs = Math.min(machineAtMs, this.#validateByMs, this.agreement.wakeAtMs(), this.#joins.wakeAtMs())
+    if (this.#suspectUntilMs > 0) atMs = Math.min(atMs, this.#suspectUntilMs)
+    if (this.#everywhereUntilMs > 0) atMs = Math.min(atMs, this.#everywhereUntilMs)
+    return atMs
+  }
+
+  /** Carries out what the machine wants. */
+  pump(nowMs: number): void {
+    const { machine } = this
+    for (let effect = machine.poll(); effect !== undefined; effect = machine.poll()) {
+      switch (effect.type) {
+        case 'send': {
+          const circuit = this.#paths.get(effect.pathId)
+          circuit?.attachment.sendPacket(circuit.number, effect.header, effect.pieces)
+          break
+        }
+        case 'closePath':
+          this.#closePath(effect.pathId, effect.reason)
+          break
+        case 'wantPaths':
+          if (effect.why === 'suspect') this.#suspectUntilMs = nowMs + suspectMs
+          else this.#everywhereUntilMs = nowMs + everywhereMs
+          this.#host.needsSync()
+          break
+        case 'frame':
+          if (effect.frame.type === 'confirm' || effect.frame.type === 'yield' || effect.frame.type === 'exists') {
+            if (this.#stage === 'confirming') this.#host.verdict(nowMs, this, effect.frame.type)
+          } else this.agreement.frame(nowMs, this.#paths.get(effect.pathId)?.relayId, effect.frame)
+          break
+        case 'sample':
+          this.agreement.planner.endToEnd(nowMs, effect.relayId, effect.rttMs)
+          break
+        case 'event':
+          this.#event(nowMs, effect.event)
+          break
+        case 'closed':
+          this.#stage = 'over'
+          this.#joins.leaveAll()
+          this.#host.ended(nowMs, this, effect)
+          break
+      }
+    }
+    for (let event = machine.streams.poll(); event !== undefined; event = machine.streams.poll())
+      if (this.announced) this.#host.emit({ type: 'streamEvent', handle: this.facts.handle, event })
+  }
+
+  #wanted(nowMs: number): Attachment[] {
+    const { attachments } = this.#host
+    if (this.#pathlessSinceMs !== undefined || nowMs < this.#everywhereUntilMs) return [...attachments.all()]
+    const { plan } = this
+    if (plan === undefined) return []
+    const wanted = new Set([plan.activeFromCaller, plan.activeFromListener, plan.standby])
+    if (nowMs < this.#suspectUntilMs) {
+      const next = plan.relays.filter(({ relayId }) => !wanted.has(relayId) && !this.agreement.isBad(nowMs, relayId))
+      for (const relay of next.slice(0, nextRelays)) wanted.add(relay.relayId)
+    }
+    return [...wanted].map((relayId) => attachments.byRelay(relayId)).filter((attachment) => attachment !== undefined)
+  }
+
+  #hasPath(relayId: string): boolean {
+    for (const circuit of this.#paths.values()) if (circuit.relayId === relayId) return true
+    return false
+  }
+
+  #openRelays(): Set<string> {
+    const open = new Set<string>()
+    for (const [pathId, circuit] of this.#paths) if (this.#validated.has(pathId)) open.add(circuit.relayId)
+    return open
+  }
+
+  #closePath(pathId: number, reason: string): void {
+    const circuit = this.#paths.get(pathId)
+    this.#paths.delete(pathId)
+    this.#validated.delete(pathId)
+    if (circuit !== undefined) this.#host.circuits.close(circuit, reason)
+    this.#host.needsSync()
+  }
+
+  #calmDown(nowMs: number): void {
+    const suspectOver = this.#suspectUntilMs > 0 && nowMs >= this.#suspectUntilMs
+    const everywhereOver = this.#everywhereUntilMs > 0 && nowMs >= this.#everywhereUntilMs
+    if (suspectOver) this.#suspectUntilMs = 0
+    if (everywhereOver) this.#everywhereUntilMs = 0
+    if (!suspectOver && !everywhereOver) return
+    this.agreement.reapply(nowMs)
+    this.#host.needsSync()
+  }
+
+  #resendMessage3(nowMs: number): void {
+    this.#resendAfterMs *= 2
+    this.#resendAtMs = nowMs + this.#resendAfterMs
+    for (const circuit of this.#paths.values()) circuit.attachment.sendPacket(circuit.number, handshakeHeader, [this.facts.message3!])
+  }
+
+  #event(nowMs: number, event: ConnectionEvent): void {
+    switch (event.type) {
+      case 'path_opened':
+        this.#pathOpened(nowMs, event.pathId, event.relayId)
+        break
+      case 'path_bad':
+        this.agreement.pathBad(nowMs, event.relayId)
+        this.#pathGone(nowMs, event.pathId)
+        break
+      case 'path_closed':
+        this.#pathGone(nowMs, event.pathId)
+        break
+      case 'path_moved':
+        if (event.to !== null && event.why !== 'plan') this.agreement.moved(nowMs, event.to)
+        break
+      default:
+        break
+    }
+    if (this.#stage === 'open') this.#host.emit({ type: 'connectionEvent', handle: this.facts.handle, event })
+  }
+
+  #pathOpened(nowMs: number, pathId: number, relayId: string): void {
+    const first = this.#validated.size === 0
+    this.#validated.add(pathId)
+    this.#toldGone = false
+    if (this.#pathlessSinceMs !== undefined && this.#hadPath) this.#everywhereUntilMs = nowMs + everywhereMs
+    this.#pathlessSinceMs = undefined
+    this.#hadPath = true
+    this.agreement.pathOpened(nowMs, relayId, first)
+    this.#host.needsSync()
+  }
+
+  #pathGone(nowMs: number, pathId: number): void {
+    this.#validated.delete(pathId)
+    if (this.#stage !== 'open') return
+    if (this.#validated.size === 0) this.#lostAllPaths(nowMs)
+    this.agreement.lookSoon(nowMs)
+  }
+
+  #lostAllPaths(sinceMs: number): void {
+    this.#pathlessSinceMs ??= sinceMs
+    this.#host.needsSync()
+  }
+}

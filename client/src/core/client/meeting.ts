@@ -1,0 +1,411 @@
+/**
+ * Who meets whom: calls of this end, offers of others, the verdict at key confirmation, challenges of a name by a new instance, and the
+ * search for a peer whose paths are all gone (connection.md 13 to 17, 21, 21a).
+ */
+import { type CryptoProvider, type EndHandshakeResult, hex, type MeshTrust, type UserIdentity } from '@sennit/protocol'
+import type { Attachment } from '../attach/attachment.ts'
+import type { AttachmentNeeds, Attachments } from '../attach/attachments.ts'
+import type { ConnectionEffect } from '../connection/index.ts'
+import { Call, type CallConnected, type CallFacts, type CallHost, type CallResult, failureText } from './call.ts'
+import type { CircuitTable } from './circuits.ts'
+import type { ConnectionHost, Verdict } from './connection-host.ts'
+import type { Challenge, Connections } from './connections.ts'
+import { decideMeeting } from './glare.ts'
+import type { Acceptance, Incoming, Offer } from './incoming.ts'
+import type { Listen } from './listen.ts'
+import { type ConnectionFacts, ManagedConnection } from './managed-connection.ts'
+import { fullName, isElder } from './names.ts'
+import type { ClientTuning } from './tuning.ts'
+import type { ClientEffect, ConnectRequest } from './types.ts'
+
+export interface MeetingContext {
+  readonly crypto: CryptoProvider
+  readonly random: () => number
+  readonly identity: UserIdentity
+  readonly trust: MeshTrust
+  readonly instance: Uint8Array
+  readonly ownName: string
+  readonly tuning: ClientTuning
+  readonly attachments: Attachments
+  readonly circuits: CircuitTable
+  readonly connections: Connections
+  readonly connectionHost: ConnectionHost
+  nextId(): number
+  emit(effect: ClientEffect): void
+  needsSync(): void
+}
+
+/** Nothing is released for the sake of a plan that is not acknowledged within this time. */
+const settleMs = 30_000
+
+export class Meeting {
+  readonly #context: MeetingContext
+  readonly #callHost: CallHost
+  readonly #calls = new Map<number, Call>()
+  readonly #recoveries = new Map<ManagedConnection, Call>()
+  readonly #listenOf = new Map<ManagedConnection, number | undefined>()
+  #attempts = 0
+
+  constructor(context: MeetingContext) {
+    this.#context = context
+    this.#callHost = {
+      ...context,
+      nextId: () => context.nextId(),
+      nextAttempt: () => (this.#attempts += 1),
+      needsSync: () => context.needsSync(),
+      called: (nowMs, _call, facts) => this.#newConnection(nowMs, facts, 'confirming'),
+      callAnswered: (call, relayId, answer) => {
+        if (call.facts.recoverOf === undefined)
+          context.emit({ type: 'event', event: { type: 'connect_answer', relayId, connectHandle: call.facts.handle, answer } })
+      },
+      callFailed: (_nowMs, call, code, message) => this.#callFailed(call, code, message),
+      lost: (nowMs, call, peerInstance) => this.#peerLost(nowMs, call, peerInstance),
+    }
+  }
+
+  connect(nowMs: number, request: ConnectRequest): number {
+    const { tuning, ownName, connections } = this.#context
+    const label = request.label ?? ''
+    const facts: CallFacts = {
+      handle: this.#context.nextId(),
+      user: request.user,
+      label,
+      application: request.application,
+      keyMode: request.keyMode ?? 'blind',
+      startedAtMs: nowMs,
+      deadlineMs: nowMs + (request.waitMs ?? tuning.waitMs),
+    }
+    const call = new Call(this.#callHost, facts)
+    const existing = connections.byName(call.peerName, request.application)
+    const same = [...this.#calls.values()].some(
+      (other) => other.peerName === call.peerName && other.facts.application === request.application,
+    )
+    this.#calls.set(facts.handle, call)
+    if (call.peerName === ownName) this.#callFailed(call, 'self', failureText('self', ownName))
+    else if (same || existing !== undefined) this.#callFailed(call, 'exists', failureText('exists', call.peerName))
+    else call.step(nowMs)
+    this.#context.needsSync()
+    return facts.handle
+  }
+
+  cancel(handle: number): void {
+    const call = this.#calls.get(handle)
+    this.#calls.delete(handle)
+    call?.end('cancelled')
+    this.#context.needsSync()
+  }
+
+  close(): void {
+    for (const call of [...this.#calls.values(), ...this.#recoveries.values()]) call.end('closed')
+    this.#calls.clear()
+    this.#recoveries.clear()
+  }
+
+  result(nowMs: number, attachment: Attachment, result: CallResult): void {
+    this.#byRequest(result.requestId)?.result(nowMs, attachment, result)
+  }
+
+  connected(nowMs: number, attachment: Attachment, message: CallConnected): void {
+    const call = this.#byRequest(message.requestId)
+    if (call === undefined) attachment.sendControl({ type: 'circuitClose', circuit: message.circuit, reason: 'not_wanted' })
+    else call.connected(nowMs, attachment, message)
+  }
+
+  /** Whether an offer is for us: somebody listens, or we call that very peer. */
+  accepts(offer: Offer, listens: ReadonlyMap<number, Listen>): Acceptance {
+    const peerName = fullName(offer.user, offer.label)
+    if (peerName === this.#context.ownName) return { reject: 'self' }
+    const named = listens.get(offer.listenId)
+    const listen = named?.takes(offer.user, offer.application)
+      ? named
+      : [...listens.values()].find((other) => other.takes(offer.user, offer.application))
+    if (listen !== undefined) return { listenHandle: listen.handle }
+    if (this.#callTo(peerName, offer.user, offer.application) !== undefined) return {}
+    return { reject: offer.listenId === 0 ? 'not_calling' : 'not_listening' }
+  }
+
+  /** Key confirmation of an attempt of another: the one place where a connection of others begins. */
+  decide(nowMs: number, incoming: Incoming, result: EndHandshakeResult): ManagedConnection | undefined {
+    const { connections, ownName } = this.#context
+    const { application, user } = incoming.offer
+    const peerName = fullName(result.peer.user, result.peerLabel)
+    const own = this.#callTo(peerName, user, application)
+    const existing = connections.byName(peerName, application)
+    const attempt = { attempt: incoming.request.attempt, instance: hex(result.peerInstance) }
+    const decision = decideMeeting(attempt, {
+      existing:
+        existing === undefined
+          ? undefined
+          : { role: existing.role, attempt: existing.facts.attempt, peerInstance: hex(existing.facts.peerInstance) },
+      ownAttempt: own?.open ?? false,
+      elder: isElder(ownName, peerName),
+    })
+    if (decision === 'ignore') return undefined
+    const facts = {
+      secrets: result.secrets,
+      peer: { user: result.peer.user, label: result.peerLabel },
+      peerName,
+      peerInstance: result.peerInstance,
+      attempt: attempt.attempt,
+      application,
+    }
+    const connection = this.#newConnection(nowMs, facts, 'challenging')
+    this.#listenOf.set(connection, incoming.listenHandle)
+    if (decision === 'yield') this.#refuse(nowMs, connection, 'yield')
+    else if (decision === 'probe') this.#challenge(nowMs, existing!, connection)
+    else {
+      if (existing !== undefined) this.#supersede(nowMs, existing)
+      this.#confirm(nowMs, connection)
+    }
+    return connection
+  }
+
+  /** The peer's verdict on our attempt. */
+  verdict(nowMs: number, connection: ManagedConnection, verdict: Verdict): void {
+    const call = [...this.#calls.values()].find((other) => other.connection === connection)
+    if (call === undefined) {
+      connection.discard('not_wanted')
+      return
+    }
+    if (verdict === 'yield') {
+      call.yielded(nowMs)
+      return
+    }
+    if (verdict === 'exists') {
+      this.#callFailed(call, 'exists', failureText('exists', call.peerName))
+      call.end('exists')
+      return
+    }
+    const old = this.#context.connections.byName(connection.facts.peerName, connection.facts.application)
+    if (old !== undefined && old !== connection) this.#supersede(nowMs, old)
+    this.#calls.delete(call.facts.handle)
+    call.succeeded()
+    connection.open(nowMs)
+    this.#announce(connection, undefined, call.facts.handle)
+  }
+
+  /** A connection said its end. */
+  ended(nowMs: number, connection: ManagedConnection, effect: Extract<ConnectionEffect, { type: 'closed' }>): void {
+    const { connections, emit, needsSync } = this.#context
+    this.#listenOf.delete(connection)
+    this.#recoveries.get(connection)?.end('closed')
+    this.#recoveries.delete(connection)
+    connections.over(nowMs, connection)
+    const challenge = [...connections.challenges()].find(({ fresh }) => fresh === connection)
+    if (challenge !== undefined) connections.settled(challenge)
+    const call = [...this.#calls.values()].find((other) => other.connection === connection)
+    if (call !== undefined) call.dropAttempt('closed')
+    else if (challenge === undefined && connection.announced) {
+      const { code, message, remote, counts } = effect
+      emit({ type: 'connectionClosed', handle: connection.facts.handle, code, message, remote, counts })
+    }
+    for (const waiting of connections.challengesOf(connection)) this.#challengeWon(nowMs, waiting)
+    needsSync()
+  }
+
+  attachmentChanged(nowMs: number, attachment: Attachment): void {
+    for (const call of [...this.#calls.values(), ...this.#recoveries.values()]) call.attachmentChanged(nowMs, attachment)
+  }
+
+  wake(nowMs: number): void {
+    for (const call of [...this.#calls.values(), ...this.#recoveries.values()]) if (nowMs >= call.wakeAtMs()) call.step(nowMs)
+    for (const challenge of [...this.#context.connections.challenges()]) {
+      if (this.#answered(challenge)) this.#challengeLost(nowMs, challenge)
+      else if (nowMs >= challenge.untilMs) {
+        this.#context.connections.settled(challenge)
+        this.#supersede(nowMs, challenge.old)
+        this.#challengeWon(nowMs, challenge)
+      }
+    }
+  }
+
+  wakeAtMs(): number {
+    let atMs = Number.POSITIVE_INFINITY
+    for (const call of this.#calls.values()) atMs = Math.min(atMs, call.wakeAtMs())
+    for (const call of this.#recoveries.values()) atMs = Math.min(atMs, call.wakeAtMs())
+    for (const connection of this.#context.connections.all()) {
+      if (!connection.captain || connection.pathlessSinceMs === undefined || this.#recoveries.has(connection)) continue
+      atMs = Math.min(atMs, connection.pathlessSinceMs + this.#context.tuning.previousAfterMs)
+    }
+    return atMs
+  }
+
+  /** A caller without a path for a while asks again beside its joins, naming what it lost; one that has a path again stops. */
+  recoverPathless(nowMs: number): void {
+    const { connections, tuning } = this.#context
+    for (const [connection, call] of this.#recoveries) {
+      if (connection.pathlessSinceMs !== undefined) continue
+      call.end('recovered')
+      this.#recoveries.delete(connection)
+    }
+    for (const challenge of [...connections.challenges()]) if (this.#answered(challenge)) this.#challengeLost(nowMs, challenge)
+    for (const connection of connections.all()) {
+      const since = connection.pathlessSinceMs
+      if (!connection.captain || since === undefined || this.#recoveries.has(connection)) continue
+      if (nowMs < since + tuning.previousAfterMs && !connection.toldGone) continue
+      const { peer, application } = connection.facts
+      const call = new Call(this.#callHost, {
+        handle: 0,
+        ...peer,
+        application,
+        keyMode: 'blind',
+        startedAtMs: nowMs,
+        deadlineMs: Number.POSITIVE_INFINITY,
+        recoverOf: connection,
+      })
+      this.#recoveries.set(connection, call)
+      call.step(nowMs)
+    }
+  }
+
+  /** Some connection has no standby: a relay that rests may be the one it lacks. */
+  exposed(): boolean {
+    for (const connection of this.#context.connections.all()) if (connection.exposed) return true
+    return false
+  }
+
+  /** Some connection has no path, or somebody waits: the low cap counts. */
+  urgent(): boolean {
+    for (const connection of this.#context.connections.all()) if (connection.pathlessSinceMs !== undefined) return true
+    for (const call of this.#calls.values()) if (call.waits) return true
+    return false
+  }
+
+  needs(nowMs: number, listening: boolean, attachAll: boolean): AttachmentNeeds {
+    const inUse = new Set<string>(this.#context.circuits.relaysInUse())
+    const names: string[] = listening ? [this.#context.ownName] : []
+    let pathless = false
+    let keepAll = false
+    for (const connection of this.#context.connections.all()) {
+      if (connection.stage === 'over') continue
+      for (const relayId of connection.relaysInUse()) inUse.add(relayId)
+      if (connection.pathlessSinceMs !== undefined) pathless = true
+      if (!connection.agreement.settled && nowMs < connection.createdAtMs + settleMs) keepAll = true
+    }
+    let waiting = false
+    for (const call of this.#calls.values()) {
+      names.push(call.peerName)
+      keepAll = true
+      if (call.waits) waiting = true
+    }
+    const exposed = this.exposed()
+    return { wide: listening || waiting || pathless || exposed, urgent: pathless, exposed, inUse, keepAll, names, attachAll }
+  }
+
+  #byRequest(requestId: number): Call | undefined {
+    for (const call of this.#calls.values()) if (call.requestId === requestId) return call
+    for (const call of this.#recoveries.values()) if (call.requestId === requestId) return call
+    return undefined
+  }
+
+  /** Our own call to that peer; one without a label takes any of its clients. */
+  #callTo(peerName: string, user: string, application: string): Call | undefined {
+    for (const call of this.#calls.values()) {
+      const { facts } = call
+      if (facts.application === application && (call.peerName === peerName || (facts.label === '' && facts.user === user))) return call
+    }
+    return undefined
+  }
+
+  #newConnection(nowMs: number, facts: Omit<ConnectionFacts, 'handle'>, stage: 'confirming' | 'challenging'): ManagedConnection {
+    const { connections, connectionHost, nextId } = this.#context
+    const connection = new ManagedConnection(connectionHost, { ...facts, handle: nextId() }, stage, nowMs)
+    connections.add(connection)
+    return connection
+  }
+
+  /** Says yes to an attempt of another; a call of ours for the same peer is answered by it too. */
+  #confirm(nowMs: number, connection: ManagedConnection): void {
+    const { peerName, peer, application } = connection.facts
+    const own = this.#callTo(peerName, peer.user, application)
+    if (own !== undefined) {
+      this.#calls.delete(own.facts.handle)
+      own.end('answered')
+    }
+    connection.confirm(nowMs)
+    const listenHandle = this.#listenOf.get(connection)
+    this.#listenOf.delete(connection)
+    this.#announce(connection, listenHandle, own?.facts.handle)
+  }
+
+  #announce(connection: ManagedConnection, listenHandle: number | undefined, connectHandle: number | undefined): void {
+    const { connections, emit, needsSync } = this.#context
+    connections.opened(connection)
+    connection.announced = true
+    const { handle, peer, application } = connection.facts
+    emit({
+      type: 'connection',
+      handle,
+      ...(connectHandle === undefined ? (listenHandle === undefined ? {} : { listenHandle }) : { connectHandle }),
+      peer,
+      application,
+      id: connection.id,
+    })
+    needsSync()
+  }
+
+  #refuse(nowMs: number, connection: ManagedConnection, verdict: 'yield' | 'exists'): void {
+    this.#listenOf.delete(connection)
+    connection.refuse(nowMs, verdict)
+    this.#context.connections.refused(nowMs, connection)
+  }
+
+  #supersede(nowMs: number, old: ManagedConnection): void {
+    old.machine.abort(nowMs, 'superseded', 'a new connection of this name took its place')
+    old.pump(nowMs)
+  }
+
+  /** The old connection of the name is asked on all its paths whether it lives. */
+  #challenge(nowMs: number, old: ManagedConnection, fresh: ManagedConnection): void {
+    for (const earlier of this.#context.connections.challengesOf(old)) {
+      this.#context.connections.settled(earlier)
+      this.#refuse(nowMs, earlier.fresh, 'exists')
+    }
+    let slowestMs = 0
+    let nearestMs = Number.POSITIVE_INFINITY
+    for (const path of old.machine.status().paths) {
+      slowestMs = Math.max(slowestMs, path.srttMs ?? 0)
+      nearestMs = Math.min(nearestMs, path.minRttMs ?? Number.POSITIVE_INFINITY)
+    }
+    const untilMs = nowMs + Math.max(this.#context.tuning.supersedeMinMs, 4 * slowestMs)
+    // What was under way when its sender died arrives within half a round trip; a true answer needs a whole one.
+    const countsFromMs = nowMs + (Number.isFinite(nearestMs) ? 0.75 * nearestMs : 0)
+    this.#context.connections.challenge({ old, fresh, startedAtMs: nowMs, untilMs, countsFromMs })
+    old.machine.probeAll(nowMs)
+    this.#context.connectionHost.dirty(old)
+  }
+
+  #answered({ old, startedAtMs, countsFromMs }: Challenge): boolean {
+    const answeredAtMs = old.machine.answeredSinceMs
+    return answeredAtMs > startedAtMs && answeredAtMs >= countsFromMs
+  }
+
+  #challengeLost(nowMs: number, challenge: Challenge): void {
+    this.#context.connections.settled(challenge)
+    this.#refuse(nowMs, challenge.fresh, 'exists')
+  }
+
+  #challengeWon(nowMs: number, challenge: Challenge): void {
+    this.#context.connections.settled(challenge)
+    if (challenge.fresh.stage === 'challenging') this.#confirm(nowMs, challenge.fresh)
+  }
+
+  #callFailed(call: Call, code: string, message: string): void {
+    if (!this.#calls.delete(call.facts.handle)) return
+    this.#context.emit({ type: 'connectFailed', connectHandle: call.facts.handle, code, message, answers: call.answers() })
+    this.#context.needsSync()
+  }
+
+  /** The peer answered a call that named the lost connection, so it does not hold it: that connection is over. */
+  #peerLost(nowMs: number, call: Call, peerInstance: Uint8Array): void {
+    const lost = call.facts.recoverOf!
+    const restarted = hex(peerInstance) !== hex(lost.facts.peerInstance)
+    const [code, message] = restarted
+      ? ['peer_restarted', `${call.peerName} was started anew and knows nothing of this connection`]
+      : ['peer_closed', `${call.peerName} has closed this connection`]
+    this.#recoveries.delete(lost)
+    call.end('peer_restarted')
+    lost.machine.abort(nowMs, code, message)
+    lost.pump(nowMs)
+  }
+}

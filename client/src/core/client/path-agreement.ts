@@ -1,0 +1,271 @@
+/**
+ * How two ends agree on the paths of one connection (connection.md 18): both report what they measured, the captain ranks and plans, the
+ * peer checks that it can follow. Which circuits there are is the connection's business; this says which relays they should be at.
+ */
+import { type Frame, type PlanFrame, type ReportFrame, relaysMax } from '@sennit/protocol'
+import type { Attachment } from '../attach/attachment.ts'
+import type { ConnectionMachine } from '../connection/index.ts'
+import { type OwnFacts, Planner } from '../plan/planner.ts'
+import type { ConnectionHost } from './connection-host.ts'
+
+/** What the agreement needs of its connection. */
+export interface AgreementContext {
+  readonly host: ConnectionHost
+  readonly machine: ConnectionMachine
+  /** The captain decides: the caller. */
+  readonly captain: boolean
+  readonly handle: number
+  /** Relays with a circuit, and those of them whose path answered. */
+  relays(): Iterable<string>
+  openRelays(): ReadonlySet<string>
+  /** Nothing is wrong that would ask for more paths than the plan has. */
+  calm(): boolean
+  /** The machine has something to pump. */
+  dirty(): void
+}
+
+/** A path judged bad is reported as "not reachable" for this long, or until it is validated anew. */
+const badMs = 30_000
+/** How many of the first rounds follow each other closely. */
+const earlyRounds = 3
+/** A leg measured less than this ago is fresh enough for a round. */
+const probeAgeMs = 1_000
+
+export class PathAgreement {
+  readonly planner: Planner
+  readonly #context: AgreementContext
+  readonly #bad = new Map<string, number>()
+  #plan: PlanFrame | undefined
+  #peerActive: { readonly relayId: string | undefined; readonly keptReceived: number } | undefined
+  #openedAtMs: number | undefined
+  #nextRoundAtMs = Number.POSITIVE_INFINITY
+  #roundsDone = 0
+  #reportAtMs = Number.POSITIVE_INFINITY
+  #lookAtMs = Number.POSITIVE_INFINITY
+
+  constructor(context: AgreementContext) {
+    this.#context = context
+    this.planner = new Planner(context.host.random)
+  }
+
+  /** The plan in force here: the captain's own, or the last one agreed to. */
+  get plan(): PlanFrame | undefined {
+    return this.#context.captain ? this.planner.plan : this.#plan
+  }
+
+  /** Both ends agreed on a plan. */
+  get settled(): boolean {
+    return this.#context.captain ? this.planner.settled : this.#plan !== undefined
+  }
+
+  /**
+   * The relay over which the peer sends: where its newest kept packet came from, or its newest report if that came later (reports go on the
+   * active path, data may not come for long).
+   */
+  get peerActive(): string | null {
+    const { active, kept } = this.#context.machine.status()
+    const reported = this.#peerActive
+    return (reported?.keptReceived === kept.received ? reported.relayId : undefined) ?? active.receive
+  }
+
+  /** The connection is on. */
+  start(nowMs: number): void {
+    const { tuning } = this.#context.host
+    this.#openedAtMs = nowMs
+    this.#nextRoundAtMs = nowMs + tuning.earlyRoundMs
+    this.#reportAtMs = nowMs
+    this.#lookAtMs = nowMs + tuning.firstPlanWithinMs
+  }
+
+  /** The path to `relayId` went silent and is not to be planned for a while. */
+  isBad(nowMs: number, relayId: string): boolean {
+    return nowMs < (this.#bad.get(relayId) ?? 0)
+  }
+
+  /** An attachment came, went or drains. */
+  attachmentChanged(nowMs: number, attachment: Attachment): void {
+    if (this.#openedAtMs === undefined) return
+    const soonMs = nowMs + this.#context.host.tuning.reportDebounceMs
+    this.#reportAtMs = Math.min(this.#reportAtMs, soonMs)
+    // A path may have gone with it: the captain looks at once, but a relay that came back can wait for its first pings.
+    this.#lookAtMs = Math.min(this.#lookAtMs, attachment.usable ? soonMs : nowMs)
+  }
+
+  /** A path answered. `first`: what was reported before there was one is lost. */
+  pathOpened(nowMs: number, relayId: string, first: boolean): void {
+    this.#bad.delete(relayId)
+    this.planner.recovered(relayId)
+    if (first && this.#openedAtMs !== undefined) this.#reportAtMs = nowMs
+    this.reapply(nowMs)
+    this.lookSoon(nowMs)
+  }
+
+  pathBad(nowMs: number, relayId: string): void {
+    this.#bad.set(relayId, nowMs + badMs)
+    this.planner.bad(nowMs, relayId)
+    this.#reportAtMs = Math.min(this.#reportAtMs, nowMs)
+  }
+
+  /** The machine failed over by itself: what it uses now is what a plan has to beat. */
+  moved(nowMs: number, relayId: string): void {
+    if (this.planner.plan !== undefined) this.planner.moved(nowMs, relayId)
+    this.lookSoon(nowMs)
+  }
+
+  /** Something changed that a plan depends on. */
+  lookSoon(nowMs: number): void {
+    if (this.planner.plan !== undefined) this.#lookAtMs = Math.min(this.#lookAtMs, nowMs)
+    this.#context.host.needsSync()
+  }
+
+  /** Takes a frame of the agreement that came over `relayId`. */
+  frame(nowMs: number, relayId: string | undefined, frame: Frame): void {
+    const { captain, machine } = this.#context
+    if (frame.type === 'report') {
+      this.#peerActive = { relayId, keptReceived: machine.status().kept.received }
+      this.planner.peerReport(nowMs, frame.relays)
+      this.#look(nowMs, false)
+    } else if (frame.type === 'plan') {
+      if (!captain) this.#planned(nowMs, frame)
+    } else if (frame.type === 'planOk') {
+      this.planner.acknowledged(frame.epoch)
+      if (captain && this.planner.plan?.epoch === frame.epoch) this.#usePlan(nowMs, this.planner.plan)
+    } else if (frame.type === 'planNo' && captain) {
+      this.planner.refused(nowMs, frame.relayId, frame.reason)
+      this.#look(nowMs, false)
+    }
+  }
+
+  /** Paths that opened late or in a time of need are given up again, once nothing is wrong. */
+  reapply(nowMs: number): void {
+    const { plan } = this
+    if (plan === undefined || !this.settled || !this.#context.calm()) return
+    const planned = new Set([plan.activeFromCaller, plan.activeFromListener, plan.standby])
+    for (const relayId of this.#context.relays()) {
+      if (planned.has(relayId)) continue
+      this.#usePlan(nowMs, plan)
+      return
+    }
+  }
+
+  wake(nowMs: number): void {
+    if (nowMs >= this.#nextRoundAtMs) this.#round(nowMs)
+    if (nowMs >= this.#reportAtMs) this.#report(nowMs)
+    if (nowMs >= this.#lookAtMs) this.#look(nowMs, false)
+  }
+
+  wakeAtMs(): number {
+    return Math.min(this.#nextRoundAtMs, this.#reportAtMs, this.#lookAtMs)
+  }
+
+  /** The listener's side: agree when every relay that would carry something now is reachable. */
+  #planned(nowMs: number, plan: PlanFrame): void {
+    if (plan.epoch <= (this.#plan?.epoch ?? 0)) return
+    const { machine, host, dirty } = this.#context
+    const needed = new Set([plan.activeFromCaller, plan.activeFromListener, plan.standby].filter((relayId) => relayId !== ''))
+    for (const relayId of needed) {
+      const attachment = host.attachments.byRelay(relayId)
+      if (attachment?.usable === true) continue
+      const reason = attachment === undefined ? 'not_in_list' : attachment.attached ? 'draining' : 'not_attached'
+      machine.sendControlFrame(nowMs, { type: 'planNo', epoch: plan.epoch, relayId, reason })
+      dirty()
+      return
+    }
+    this.#plan = plan
+    machine.sendControlFrame(nowMs, { type: 'planOk', epoch: plan.epoch })
+    this.#usePlan(nowMs, plan)
+  }
+
+  #usePlan(nowMs: number, plan: PlanFrame): void {
+    const { captain, machine, host, dirty } = this.#context
+    const [activeSend, activeReceive] = captain
+      ? [plan.activeFromCaller, plan.activeFromListener]
+      : [plan.activeFromListener, plan.activeFromCaller]
+    const order = plan.relays.map((relay) => relay.relayId)
+    machine.usePlan(nowMs, { epoch: plan.epoch, order, activeSend, activeReceive, standby: plan.standby })
+    host.needsSync()
+    dirty()
+  }
+
+  #round(nowMs: number): void {
+    const { tuning, attachments, random } = this.#context.host
+    this.#roundsDone += 1
+    // 20 to 26 s around the tuning's 23, so that rounds of many connections do not meet.
+    const stepMs = this.#roundsDone < earlyRounds ? tuning.earlyRoundMs : tuning.roundMs * (0.87 + 0.26 * random())
+    this.#nextRoundAtMs = nowMs + stepMs
+    this.#report(nowMs)
+    this.#look(nowMs, true)
+    const measured = new Set([...this.#context.relays()].map((relayId) => attachments.byRelay(relayId)))
+    for (const attachment of attachments.attachedByRank().slice(0, tuning.attachedMin)) measured.add(attachment)
+    for (const attachment of measured) if ((attachment?.leg.estimate(nowMs)?.ageMs ?? 0) > probeAgeMs) attachment?.probe(nowMs)
+  }
+
+  #report(nowMs: number): void {
+    this.#reportAtMs = Number.POSITIVE_INFINITY
+    this.#context.machine.sendReport(nowMs, this.#reportFrame(nowMs))
+    this.#context.dirty()
+  }
+
+  #reportFrame(nowMs: number): ReportFrame {
+    const relays: ReportFrame['relays'] = []
+    for (const attachment of this.#context.host.attachments.all()) {
+      if (relays.length === relaysMax) break
+      const leg = attachment.leg.estimate(nowMs)
+      relays.push({
+        relayId: attachment.relayId,
+        rttMs: leg?.rttMs ?? 0,
+        varMs: leg?.varMs ?? 0,
+        loss: leg?.loss ?? 0,
+        ageMs: Math.round(leg?.ageMs ?? 0),
+        reachable: attachment.usable && !this.isBad(nowMs, attachment.relayId),
+      })
+    }
+    return { type: 'report', relays }
+  }
+
+  #look(nowMs: number, round: boolean): void {
+    if (nowMs >= this.#lookAtMs) this.#lookAtMs = Number.POSITIVE_INFINITY
+    const { captain, machine, host, handle, dirty } = this.#context
+    if (!captain || this.#openedAtMs === undefined || !this.#readyToPlan(nowMs, this.#openedAtMs)) return
+    const decision = this.planner.look(nowMs, this.#ownFacts(nowMs), round)
+    if (decision === undefined) return
+    const { plan, why } = decision
+    machine.sendControlFrame(nowMs, plan)
+    const { epoch, activeFromCaller: active, standby } = plan
+    host.emit({ type: 'event', event: { type: 'planned', handle, epoch, active, standby, why } })
+    host.needsSync()
+    dirty()
+  }
+
+  /** The first plan waits a moment for numbers of both ends; later ones have them. */
+  #readyToPlan(nowMs: number, openedAtMs: number): boolean {
+    if (this.planner.plan !== undefined) return true
+    const latestMs = openedAtMs + this.#context.host.tuning.firstPlanWithinMs
+    if (nowMs >= latestMs) return true
+    this.#lookAtMs = Math.min(this.#lookAtMs, latestMs)
+    if (!this.planner.informed) return false
+    for (const attachment of this.#context.host.attachments.all()) {
+      const pending = attachment.attached ? attachment.leg.samples === 0 : attachment.coming
+      if (pending) return false
+    }
+    return true
+  }
+
+  #ownFacts(nowMs: number): OwnFacts[] {
+    const open = this.#context.openRelays()
+    return [...this.#context.host.attachments.all()].map((attachment) => ({
+      relayId: attachment.relayId,
+      leg: attachment.leg.estimate(nowMs),
+      reachable: attachment.usable,
+      why: attachment.attached ? 'it drains' : unreachableWhy(attachment),
+      open: open.has(attachment.relayId),
+      failureDomain: attachment.entry.failureDomain,
+    }))
+  }
+}
+
+function unreachableWhy(attachment: Attachment): string {
+  if (attachment.state === 'idle') return 'not attached: further away than the ones in use'
+  const failure = attachment.lastFailure
+  return failure === undefined ? 'not attached yet' : `not attached: ${failure.code}`
+}

@@ -1,0 +1,181 @@
+/**
+ * What a client machine takes and gives: options, effects, events and status. The shell (Node, a browser, the simulated world) moves bytes
+ * and time in and carries these effects out; nothing here knows a socket.
+ */
+import type { CryptoProvider, MeshTrust, RelayEntry, UserIdentity } from '@sennit/protocol'
+import type { ConnectionEvent, ConnectionTuning, StreamCounts } from '../connection/index.ts'
+import type { StreamEvent, StreamSetOptions } from '../streams/index.ts'
+import type { ClientTuning } from './tuning.ts'
+
+/** How a client machine is made. */
+export interface ClientMachineOptions {
+  readonly crypto: CryptoProvider
+  /** Uniform in [0, 1). Used for jitter and the choice inside a 10 % band, never for keys. */
+  readonly random: () => number
+  readonly identity: UserIdentity
+  readonly trust: MeshTrust
+  /** Part of the client's name (`bob/laptop`). @default '' */
+  readonly label?: string
+  /** Best first, as the operator ranked them; own measurements take over as they come. */
+  readonly relays: readonly RelayEntry[]
+  /** Carriers this shell can open, the preferred one first. */
+  readonly carriers: readonly string[]
+  /** 16 bytes drawn at process start. @default drawn from `crypto` */
+  readonly instance?: Uint8Array
+  /** Told to relays and shown in their logs. @default 'sennit' */
+  readonly software?: string
+  /** Attach to every relay of the list, however long, and stay. @default false */
+  readonly attachAll?: boolean
+  readonly tuning?: Partial<ClientTuning>
+  /** Handed to every connection. */
+  readonly connectionTuning?: Partial<ConnectionTuning>
+  /** Handed to the streams of every connection (the role is set by the machine). */
+  readonly streams?: Omit<StreamSetOptions, 'role'>
+}
+
+/** What to listen for. */
+export interface ListenRequest {
+  readonly application: string
+  /** '*' (any registered user) or one user. */
+  readonly from: string
+}
+
+/** Whom to call. */
+export interface ConnectRequest {
+  readonly user: string
+  readonly label?: string
+  readonly application: string
+  /** Only `blind` is built; the others are refused by the handshake with `not_yet`. @default 'blind' */
+  readonly keyMode?: string
+  /** How long to wait for the peer. @default 30 000 */
+  readonly waitMs?: number
+}
+
+/** Who is at the other end. */
+export interface Peer {
+  readonly user: string
+  readonly label: string
+}
+
+/** What one relay said to a request that failed. */
+export interface RelayAnswer {
+  readonly relayId: string
+  readonly answer: string
+}
+
+/** Things worth telling a user that belong to no single connection. */
+export type ClientEvent =
+  | { readonly type: 'attached'; readonly relayId: string; readonly carrier: string; readonly url: string }
+  | { readonly type: 'detached'; readonly relayId: string; readonly code: string; readonly message: string }
+  /** A dial that did not become an attachment; `retryInMs` is the delay before the next one. */
+  | { readonly type: 'dial_failed'; readonly relayId: string; readonly code: string; readonly message: string; readonly retryInMs: number }
+  | { readonly type: 'relay_resting'; readonly relayId: string; readonly forMs: number }
+  | { readonly type: 'relay_draining'; readonly relayId: string; readonly withinMs: number }
+  | {
+      readonly type: 'listen_refused'
+      readonly relayId: string
+      readonly listenHandle: number
+      readonly code: string
+      readonly message: string
+    }
+  | { readonly type: 'connect_answer'; readonly relayId: string; readonly connectHandle: number; readonly answer: string }
+  | {
+      readonly type: 'planned'
+      readonly handle: number
+      readonly epoch: number
+      readonly active: string
+      readonly standby: string
+      readonly why: string
+    }
+
+/** What the shell or the application must do or know. */
+export type ClientEffect =
+  | {
+      readonly type: 'dial'
+      readonly key: number
+      readonly relayId: string
+      readonly url: string
+      readonly carrier: string
+      readonly first: Uint8Array
+    }
+  | { readonly type: 'write'; readonly key: number; readonly pieces: Uint8Array[] }
+  | { readonly type: 'hangUp'; readonly key: number }
+  | { readonly type: 'listening'; readonly handle: number; readonly relayId: string }
+  | {
+      readonly type: 'listenFailed'
+      readonly handle: number
+      readonly code: string
+      readonly message: string
+      readonly answers: readonly RelayAnswer[]
+    }
+  | {
+      readonly type: 'connection'
+      readonly handle: number
+      readonly listenHandle?: number
+      readonly connectHandle?: number
+      readonly peer: Peer
+      readonly application: string
+      /** Connection id in hexadecimal. */
+      readonly id: string
+    }
+  | {
+      readonly type: 'connectFailed'
+      readonly connectHandle: number
+      readonly code: string
+      readonly message: string
+      readonly answers: readonly RelayAnswer[]
+    }
+  | { readonly type: 'connectionEvent'; readonly handle: number; readonly event: ConnectionEvent }
+  | {
+      readonly type: 'connectionClosed'
+      readonly handle: number
+      readonly code: string
+      readonly message: string
+      readonly remote: boolean
+      readonly counts: readonly StreamCounts[]
+    }
+  | { readonly type: 'streamEvent'; readonly handle: number; readonly event: StreamEvent }
+  | { readonly type: 'event'; readonly event: ClientEvent }
+
+/** One row of a connection's ranking, with its reason. */
+export interface RankingStatus {
+  readonly relay: string
+  /** Null when the relay is excluded; `why` tells. */
+  readonly costMs: number | null
+  readonly ownRttMs: number | null
+  readonly peerRttMs: number | null
+  readonly why: string
+}
+
+/** What the client is connected to now; the shape of one entry of `sennit status --json`, without `pid` and `command`. */
+export interface ClientStatus {
+  readonly user: string
+  readonly label: string
+  readonly attachments: readonly { readonly relay: string; readonly carrier: string; readonly rttMs: number | null }[]
+  readonly connections: readonly ClientConnectionStatus[]
+}
+
+/** One relay of the list. `refused`: its last dial failed and the next one waits; `why` tells. */
+export interface RelayStatus {
+  readonly relay: string
+  readonly url: string
+  readonly state: 'attached' | 'draining' | 'dialing' | 'resting' | 'refused' | 'idle'
+  readonly carrier?: string
+  readonly rttMs?: number
+  readonly why?: string
+}
+
+/** One connection in the status. */
+export interface ClientConnectionStatus {
+  readonly id: string
+  readonly handle: number
+  readonly peer: string
+  readonly application: string
+  readonly role: 'caller' | 'listener'
+  readonly state: string
+  readonly paths: readonly { readonly relay: string; readonly state: string; readonly rttMs: number | null }[]
+  readonly active: { readonly send: string | null; readonly receive: string | null }
+  readonly standby: string | null
+  readonly failovers: number
+  readonly ranking: readonly RankingStatus[]
+}

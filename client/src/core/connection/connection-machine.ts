@@ -1,0 +1,428 @@
+/**
+ * The end-to-end connection, composed of its machines: `sender` (numbers, resend buffer), `receiver` (numbers, acks), `path-hello` and
+ * `path-watch` (validation and failure of paths), `path-table` (choice), `epochs` (keys) and `closing`.
+ *
+ * Why no byte is lost: a packet leaves the resend buffer only when the other end acknowledged its number under the connection's own keys.
+ * Everything else in here (plans, verdicts, timers) decides only where and how soon bytes travel.
+ */
+import { type Frame, type PacketHeader, PacketSealer, ProtocolError, type SessionSecrets } from '@sennit/protocol'
+import { StreamSet } from '../streams/index.ts'
+import { AckTracker } from './ack-tracker.ts'
+import { Closing, type Ending } from './closing.ts'
+import { Epochs } from './epochs.ts'
+import { Outbox } from './outbox.ts'
+import { PacketBuilder } from './packet-builder.ts'
+import { Path } from './path.ts'
+import { PathHello } from './path-hello.ts'
+import { PathKeeper } from './path-keeper.ts'
+import { PathTable } from './path-table.ts'
+import { PathWatch } from './path-watch.ts'
+import { Receiver } from './receiver.ts'
+import type { KeptPacket } from './send-buffer.ts'
+import { Sender } from './sender.ts'
+import { connectionStatus } from './status.ts'
+import { type ConnectionTuning, connectionTuning } from './tuning.ts'
+import type { ConnectionEffect, ConnectionOptions, ConnectionStatus, PathOpening, PathPlan, WaitReason } from './types.ts'
+
+/** Packets made at one go before the effects are drained, so that a long send does not hold all of itself twice. */
+const burstPackets = 32
+/** An answer this old proves nothing about now: it may come out of a relay that was frozen. Or four round trips, when that is more. */
+const freshAnswerMs = 2_000
+/** While the end is being said to a peer that does not answer, it is said again this often. */
+const sayAgainMs = 300
+
+/** One connection of two ends. Synchronous; all time comes in as `nowMs`, all effects go out by {@link poll}. */
+export class ConnectionMachine {
+  readonly streams: StreamSet
+  readonly secrets: SessionSecrets
+  readonly #tuning: ConnectionTuning
+  readonly #table: PathTable = new PathTable()
+  readonly #outbox: Outbox
+  readonly #acks: AckTracker
+  readonly #epochs: Epochs
+  readonly #builder: PacketBuilder
+  readonly #sender: Sender
+  readonly #receiver: Receiver
+  readonly #hello: PathHello
+  readonly #watch: PathWatch
+  readonly #keeper: PathKeeper
+  readonly #closing: Closing
+  readonly #appPings: Map<number, number> = new Map()
+  #nowMs: number
+  #dirty = false
+  #validAtMs: number
+  #answeredAtMs: number
+  #waitsFor: WaitReason | undefined
+  #closePacket: KeptPacket | undefined
+  #sayAgainAtMs: number | undefined
+
+  constructor(options: ConnectionOptions) {
+    const { crypto, random, secrets, nowMs } = options
+    const tuning = { ...connectionTuning, ...options.tuning }
+    const sealer = new PacketSealer(crypto, secrets)
+    this.secrets = secrets
+    this.#tuning = tuning
+    this.#nowMs = nowMs
+    this.#validAtMs = nowMs
+    this.#answeredAtMs = nowMs
+    this.streams = new StreamSet({ ...options.streams, role: secrets.role })
+    const { streams } = this
+    const table = this.#table
+    const outbox = new Outbox(sealer)
+    const acks = new AckTracker(tuning)
+    const epochs = new Epochs(nowMs, sealer, tuning)
+    const builder = new PacketBuilder({ sealer, epochs, streams })
+    const sender = new Sender({ tuning, outbox, builder, epochs, streams })
+    this.#receiver = new Receiver({
+      sealer,
+      epochs,
+      acks,
+      heard: (now, path) => {
+        this.#validAtMs = now
+        path.heardAtMs = now
+      },
+      forged: (now, path) => this.#watch.onForged(now, path),
+      streamFrame: (frame) => streams.onFrame(frame),
+      agreementFrame: (now, pathId, frame) => this.#onAgreement(now, pathId, frame),
+      looseFrame: (now, path, frame) => this.#onLoose(now, path, frame),
+    })
+    const ackState = () => this.#receiver.ackState()
+    this.#hello = new PathHello({ crypto, random, tuning, outbox, ackState, planEpoch: () => table.plan?.epoch ?? 0 })
+    this.#watch = new PathWatch({
+      tuning,
+      outbox,
+      table,
+      sender,
+      judged: (now, path, why) => this.#keeper.judged(now, path, why),
+      wanted: (now) => this.#keeper.wanted(now),
+    })
+    this.#keeper = new PathKeeper({ nowMs, tuning, outbox, table, sender, acks, builder, hello: this.#hello, watch: this.#watch })
+    this.#closing = new Closing(tuning, streams)
+    this.#outbox = outbox
+    this.#acks = acks
+    this.#epochs = epochs
+    this.#builder = builder
+    this.#sender = sender
+  }
+
+  /** Time of the newest round trip proved by a pong or a hello's echo; old packets from a pipe do not count. */
+  get answeredSinceMs(): number {
+    return this.#answeredAtMs
+  }
+
+  /** The application did something with {@link streams}. Cheap; packets are made when effects are polled. */
+  changed(nowMs: number): void {
+    this.#at(nowMs)
+  }
+
+  pathOpened(nowMs: number, opening: PathOpening): void {
+    this.#at(nowMs)
+    if (!this.#closing.remembers(nowMs)) {
+      this.#outbox.effect({ type: 'closePath', pathId: opening.pathId, reason: 'closed' })
+      return
+    }
+    const path = new Path(nowMs, opening, this.#hello.nonce())
+    this.#table.all.set(path.pathId, path)
+    this.#hello.send(nowMs, path, false)
+    if (this.#closing.over) this.#closing.end(nowMs, true)
+  }
+
+  pathClosed(nowMs: number, pathId: number, reason: string): void {
+    this.#at(nowMs)
+    this.#keeper.pathClosed(nowMs, pathId, reason)
+  }
+
+  /** What the relay said of its buffer for our direction. `limit` is absolute. */
+  pathCredit(nowMs: number, pathId: number, limit: number, wait: boolean): void {
+    this.#at(nowMs)
+    const path = this.#table.all.get(pathId)
+    if (path === undefined) return
+    path.creditBytes = Math.max(path.creditBytes, limit)
+    if (!wait) {
+      if (path.waiting !== undefined) path.provedAtMs = nowMs
+      path.waiting = undefined
+    } else if (path.waiting !== undefined) path.waiting.saidAtMs = nowMs
+    else path.waiting = { sinceMs: nowMs, saidAtMs: nowMs, nextTryAtMs: nowMs + this.#tuning.waitElsewhereMs, tried: undefined }
+  }
+
+  /** A packet of the peer. Takes the pieces over; nothing is copied. */
+  packet(nowMs: number, pathId: number, header: PacketHeader, pieces: Uint8Array[]): void {
+    this.#at(nowMs)
+    const path = this.#table.all.get(pathId)
+    if (path === undefined) return
+    this.#guarded(nowMs, () => {
+      if (!this.#receiver.packet(nowMs, path, header, pieces)) this.#sayClosed(path)
+    })
+  }
+
+  /** Sends a frame of the agreement, kept. */
+  sendControlFrame(nowMs: number, frame: Frame): void {
+    this.#at(nowMs)
+    if (!this.#closing.over) this.#builder.queue(frame)
+  }
+
+  /** Sends a report on the best path, loose; without a path it is dropped, since it would be old. */
+  sendReport(nowMs: number, frame: Frame): void {
+    this.#at(nowMs)
+    if (this.#table.active !== undefined && !this.#closing.over) this.#outbox.loose(this.#table.active, [frame])
+  }
+
+  usePlan(nowMs: number, plan: PathPlan): void {
+    this.#at(nowMs)
+    if (this.#table.usePlan(plan)) this.#keeper.planned(nowMs)
+  }
+
+  /** A sealed ping on the active path, or on the first that opens. The event `pong` names the same id. */
+  ping(nowMs: number): number {
+    this.#at(nowMs)
+    const id = this.#watch.ping(nowMs, this.#table.active)
+    this.#appPings.set(id, nowMs)
+    return id
+  }
+
+  /** Pings every open path now. */
+  probeAll(nowMs: number): void {
+    this.#at(nowMs)
+    this.#watch.probeAll(nowMs, false)
+  }
+
+  /** The loop was late by more than half a second: no verdicts, everything is probed. */
+  resumedFromPause(nowMs: number): void {
+    this.#at(nowMs)
+    this.#watch.probeAll(nowMs, true)
+    // Time asleep is not silence of the peer: it gets the time of a few retries to answer.
+    this.#validAtMs = Math.max(this.#validAtMs, nowMs - this.#tuning.deathMs + 2 * this.#tuning.wantPathsEveryMs)
+  }
+
+  /** Finishes the streams, waits for all acks, tells the peer; the effect `closed` says how it went. */
+  close(nowMs: number, reason: string, message: string): void {
+    this.#at(nowMs)
+    this.#closing.begin(nowMs, reason, message)
+  }
+
+  /** Ends at once. What is not acked may be lost; the counts say what is known. */
+  abort(nowMs: number, reason: string, message: string): void {
+    this.#at(nowMs)
+    this.#endSaying(nowMs, { code: reason === '' ? 'aborted' : reason, message, remote: false })
+  }
+
+  wake(nowMs: number): void {
+    const dueAtMs = this.wakeAtMs()
+    this.#at(nowMs)
+    if (dueAtMs === undefined) return
+    if (nowMs - dueAtMs > this.#tuning.pauseMs) this.resumedFromPause(nowMs)
+    this.#keeper.wake(nowMs, this.#closing.over)
+    if (this.#sayAgainAtMs !== undefined && this.#sayAgainAtMs <= nowMs) this.#sayAgain(nowMs)
+    const { state } = this.#closing
+    if (state.type === 'over') {
+      if (nowMs >= state.pathsUntilMs) this.#keeper.closeAll('closed')
+      return
+    }
+    const hasPath = this.#table.active !== undefined
+    const lingerUntilMs = this.#closing.deadlineMs(hasPath)
+    if (nowMs >= this.#validAtMs + this.#tuning.deathMs) {
+      const seconds = Math.round((nowMs - this.#validAtMs) / 1_000)
+      this.#endSaying(nowMs, { code: 'timeout', message: `nothing valid came from the peer for ${seconds} s`, remote: false })
+    } else if (lingerUntilMs !== undefined && nowMs >= lingerUntilMs) {
+      const left = this.#sender.buffer.unackedPackets
+      this.#endSaying(nowMs, { code: 'timeout', message: `closing, but ${left} packets were not acknowledged in time`, remote: false })
+    }
+  }
+
+  wakeAtMs(): number | undefined {
+    const { state } = this.#closing
+    let at = Math.min(this.#keeper.wakeAtMs(state.type === 'over'), this.#acks.wakeAtMs() ?? Number.POSITIVE_INFINITY)
+    at = Math.min(at, this.#sayAgainAtMs ?? Number.POSITIVE_INFINITY)
+    if (state.type === 'over') at = this.#table.all.size > 0 ? Math.min(at, state.pathsUntilMs) : Number.POSITIVE_INFINITY
+    else {
+      at = Math.min(at, this.#validAtMs + this.#tuning.deathMs)
+      at = Math.min(at, this.#closing.deadlineMs(this.#table.active !== undefined) ?? Number.POSITIVE_INFINITY)
+    }
+    return at === Number.POSITIVE_INFINITY ? undefined : at
+  }
+
+  poll(): ConnectionEffect | undefined {
+    const effect = this.#outbox.effects.shift()
+    if (effect !== undefined || !this.#dirty) return effect
+    this.#work(this.#nowMs)
+    return this.#outbox.effects.shift()
+  }
+
+  status(): ConnectionStatus {
+    return connectionStatus({
+      closing: this.#closing,
+      table: this.#table,
+      sender: this.#sender,
+      receiver: this.#receiver,
+      acks: this.#acks,
+      epochs: this.#epochs,
+    })
+  }
+
+  #at(nowMs: number): void {
+    this.#nowMs = nowMs
+    this.#dirty = true
+  }
+
+  /** Makes the packets that are due. Leaves `#dirty` set when there is more. */
+  #work(nowMs: number): void {
+    this.#dirty = false
+    this.#sendAcks(nowMs)
+    if (this.#closing.over) return
+    const path = this.#table.active
+    let sent = 0
+    if (path !== undefined) while (sent < burstPackets && this.#sender.step(nowMs, path)) sent += 1
+    if (sent === burstPackets) this.#dirty = true
+    this.#tellWaiting(path)
+    if (sent === 0 && this.#sender.idle) this.#closeWhenIdle(nowMs)
+  }
+
+  #sendAcks(nowMs: number): void {
+    const owed = this.#acks.takeOwed()
+    const due = this.#acks.newestIsDue(nowMs)
+    if (owed.length === 0 && !due) return
+    const newest = this.#keeper.ackPath()
+    const state = this.#receiver.ackState()
+    const frame: Frame = { type: 'ack', ...state, delayMs: this.#acks.delayMs(nowMs) }
+    for (const pathId of owed) {
+      const path = this.#table.all.get(pathId)
+      if (path !== undefined && path !== newest) this.#outbox.loose(path, [frame])
+    }
+    if (newest !== undefined && (due || owed.includes(newest.pathId))) this.#outbox.loose(newest, [frame])
+    if (due) this.#acks.settled()
+  }
+
+  #tellWaiting(path: Path | undefined): void {
+    const { blockedBy } = this.#sender
+    let why: WaitReason | undefined
+    if (path === undefined) why = this.#sender.idle ? undefined : 'no_path'
+    else if (blockedBy === 'memory' || (blockedBy === 'relay_wait' && path.waiting !== undefined)) why = blockedBy
+    if (why === this.#waitsFor) return
+    this.#waitsFor = why
+    this.#outbox.event(why === undefined ? { type: 'resumed' } : { type: 'waiting', why })
+  }
+
+  #onAgreement(nowMs: number, pathId: number, frame: Frame): void {
+    if (frame.type === 'close') {
+      if (this.#closing.over) return
+      const ending = this.#closing.heard(frame)
+      this.#end(nowMs, ending, true, frame.counts)
+    } else if (this.#closing.over) return
+    else if (frame.type === 'pathBad') this.#keeper.peerSaysBad(nowMs, frame.relayId)
+    else this.#outbox.effect({ type: 'frame', pathId, frame })
+  }
+
+  #onLoose(nowMs: number, path: Path, frame: Frame): void {
+    switch (frame.type) {
+      case 'ack': {
+        const news = this.#sender.onAck(nowMs, frame, path, frame.delayMs)
+        if (news.proof !== undefined) {
+          this.#keeper.sample(nowMs, path, news.proof.rttMs)
+          this.#watch.onProof(nowMs, path)
+        }
+        this.#afterAck(nowMs)
+        return
+      }
+      case 'ping':
+        if (this.#closing.over) this.#sayClosed(path)
+        else this.#outbox.loose(path, [{ type: 'pong', id: frame.id }])
+        return
+      case 'pong': {
+        const rttMs = this.#watch.onPong(nowMs, path, frame.id)
+        if (rttMs !== undefined) this.#keeper.sample(nowMs, path, rttMs)
+        if (rttMs !== undefined && rttMs <= freshness(path)) this.#answeredAtMs = nowMs
+        const askedAtMs = this.#appPings.get(frame.id)
+        if (askedAtMs === undefined) return
+        this.#appPings.delete(frame.id)
+        this.#outbox.event({ type: 'pong', id: frame.id, rttMs: nowMs - askedAtMs, relayId: path.relayId })
+        return
+      }
+      case 'hello':
+        if (frame.relayId !== path.relayId) return
+        if (this.#hello.answers(nowMs, path, frame, freshness(path))) this.#answeredAtMs = nowMs
+        this.#sender.onAck(nowMs, frame.ack, path, undefined)
+        if (this.#hello.onHello(nowMs, path, frame) && !this.#closing.over) this.#keeper.validated(nowMs, path)
+        if (this.#closing.over) this.#sayClosed(path)
+        else this.#afterAck(nowMs)
+        return
+      case 'report':
+        if (!this.#closing.over) this.#outbox.effect({ type: 'frame', pathId: path.pathId, frame })
+        return
+      case 'datagram':
+        return
+      default:
+        throw new ProtocolError('malformed', `expected loose frames in a loose packet, found ${frame.type}`)
+    }
+  }
+
+  #afterAck(nowMs: number): void {
+    const { state } = this.#closing
+    if (state.type !== 'over') this.#watch.onAcked(nowMs)
+    if (state.type === 'saying' && this.#closePacket?.acked)
+      this.#end(nowMs, { code: 'closed', message: state.message, remote: false }, false)
+    if (this.#closePacket?.acked) this.#sayAgainAtMs = undefined
+  }
+
+  /** Everything of a close in good order is acked: CLOSE itself may go. */
+  #closeWhenIdle(nowMs: number): void {
+    if (this.#closing.state.type !== 'finishing') return
+    this.#builder.sealed = true
+    this.#builder.queue(this.#closing.say(nowMs, this.#sender.buffer.next))
+    this.#closePacket = this.#sender.sendControlNow(nowMs, this.#table.active)
+  }
+
+  /** Ends here and now, and tells the peer. */
+  #endSaying(nowMs: number, ending: Ending): void {
+    if (this.#closing.over) return
+    this.#builder.sealed = true
+    this.#builder.clear()
+    this.#builder.queue(this.#closing.frame(this.#sender.buffer.next, ending.code, ending.message))
+    this.#closePacket = this.#sender.sendControlNow(nowMs, undefined)
+    this.#end(nowMs, ending, true)
+    this.#sayAgain(nowMs)
+  }
+
+  #end(
+    nowMs: number,
+    ending: Ending,
+    keepPaths: boolean,
+    peerCounts?: readonly { streamId: number; received: number; delivered: number }[],
+  ): void {
+    const counts = this.streams.counts()
+    this.#builder.sealed = true
+    this.#receiver.closed = true
+    this.#sender.abandon(this.#closePacket)
+    this.#closing.end(nowMs, keepPaths && this.#table.all.size > 0)
+    this.streams.release()
+    this.#outbox.effect({ type: 'closed', ...ending, counts, ...(peerCounts === undefined ? {} : { peerCounts }) })
+    if (!keepPaths) this.#keeper.closeAll('closed')
+    else if (this.#closePacket !== undefined && !this.#closePacket.acked) this.#sayAgainAtMs = nowMs + sayAgainMs
+  }
+
+  /** The tombstone's answer. */
+  #sayClosed(path: Path): void {
+    const packet = this.#closePacket
+    if (packet !== undefined && !packet.acked) this.#outbox.send(path, packet.header, packet.pieces, packet.bytes)
+  }
+
+  #sayAgain(nowMs: number): void {
+    this.#sayAgainAtMs = undefined
+    if (this.#closePacket === undefined || this.#closePacket.acked) return
+    for (const path of this.#table.all.values()) if (path.open) this.#sayClosed(path)
+    if (this.#table.all.size > 0) this.#sayAgainAtMs = nowMs + sayAgainMs
+  }
+
+  /** A peer that breaks the protocol ends the connection; our own faults are thrown on. */
+  #guarded(nowMs: number, action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#endSaying(nowMs, { code: 'protocol_error', message: `${error.code}: ${error.message}`, remote: false })
+    }
+  }
+}
+
+function freshness(path: Path): number {
+  return Math.max(freshAnswerMs, 4 * (path.rtt.srttMs ?? 0))
+}

@@ -1,0 +1,86 @@
+/** Makes new kept packets: control frames first, then data from the streams, as much as one packet holds. Small writes share a packet. */
+import { encodeFrames, type Frame, frameBytes, PACKET_KIND, type PacketSealer, totalBytes } from '@sennit/protocol'
+import { Deque } from '../streams/deque.ts'
+import type { StreamSet } from '../streams/index.ts'
+import type { Epochs } from './epochs.ts'
+import type { KeptPacket } from './send-buffer.ts'
+
+/** Control packets are small, so that a relay's and a peer's bounds on control hold. */
+const controlBytesMax = 16_384
+
+export interface BuilderNeeds {
+  readonly sealer: PacketSealer
+  readonly epochs: Epochs
+  readonly streams: StreamSet
+}
+
+export class PacketBuilder {
+  readonly #needs: BuilderNeeds
+  /** Frames of the agreement and of this machine, in order, before those of the streams. */
+  readonly #control: Deque<Frame> = new Deque()
+  /** The streams are over: only own frames are sent. */
+  sealed = false
+
+  constructor(needs: BuilderNeeds) {
+    this.#needs = needs
+  }
+
+  queue(frame: Frame): void {
+    this.#control.push(frame)
+  }
+
+  /** Forgets what was queued and not yet sent. */
+  clear(): void {
+    this.#control.clear()
+  }
+
+  hasControl(): boolean {
+    return this.#control.length > 0 || (!this.sealed && this.#needs.streams.hasControl())
+  }
+
+  hasData(): boolean {
+    return !this.sealed && this.#needs.streams.hasData()
+  }
+
+  control(number: number): KeptPacket | undefined {
+    const frames: Frame[] = []
+    let room = controlBytesMax
+    for (let frame = this.#control.first(); frame !== undefined; frame = this.#control.first()) {
+      const bytes = frameBytes(frame)
+      // A frame longer than the room (the counts of a close) goes alone.
+      if (bytes > room && frames.length > 0) break
+      frames.push(frame)
+      room -= bytes
+      this.#control.shift()
+    }
+    if (!this.sealed && room > 0) frames.push(...this.#needs.streams.pullControl(room))
+    return frames.length === 0 ? undefined : this.#seal(number, PACKET_KIND.control, frames)
+  }
+
+  data(number: number, bytesMax: number): KeptPacket | undefined {
+    const frames = this.#needs.streams.pullData(bytesMax)
+    return frames.length === 0 ? undefined : this.#seal(number, PACKET_KIND.data, frames)
+  }
+
+  #seal(number: number, kind: number, frames: readonly Frame[]): KeptPacket {
+    const { sealer, epochs } = this.#needs
+    const header = { form: 0, kind, epoch: sealer.sendEpoch, counter: number }
+    const pieces = sealer.seal(header, encodeFrames(frames))
+    const bytes = totalBytes(pieces)
+    epochs.onSealed(bytes)
+    return {
+      number,
+      header,
+      pieces,
+      bytes,
+      frames,
+      epoch: epochs.sendEpoch,
+      acked: false,
+      timesSent: 0,
+      flight: undefined,
+      more: undefined,
+      skip: 0,
+      waitsToBeResent: false,
+    }
+  }
+}

@@ -1,0 +1,233 @@
+/** What happens to paths: they open, close, are judged, move, retire. Joins the table, the watch and the hello to the sender. */
+import type { AckTracker } from './ack-tracker.ts'
+import type { Outbox } from './outbox.ts'
+import type { PacketBuilder } from './packet-builder.ts'
+import type { Path } from './path.ts'
+import type { PathHello } from './path-hello.ts'
+import type { Move, PathTable } from './path-table.ts'
+import type { PathWatch } from './path-watch.ts'
+import type { Sender } from './sender.ts'
+import type { ConnectionTuning } from './tuning.ts'
+import type { MoveReason } from './types.ts'
+
+/** Round trips are told to the ranking this often. */
+const sampleEveryMs = 1_000
+/** A path that is not in the plan closes when it was quiet for this long: the peer's last packets are through. */
+const retireQuietMs = 1_000
+
+export interface KeeperNeeds {
+  readonly nowMs: number
+  readonly tuning: ConnectionTuning
+  readonly outbox: Outbox
+  readonly table: PathTable
+  readonly sender: Sender
+  readonly acks: AckTracker
+  readonly builder: PacketBuilder
+  readonly hello: PathHello
+  readonly watch: PathWatch
+}
+
+/** The path we lost without another to go to. */
+interface Loss {
+  readonly relayId: string
+  readonly why: MoveReason
+  readonly resentPackets: number
+  readonly rate: number | undefined
+}
+
+export class PathKeeper {
+  readonly #needs: KeeperNeeds
+  /** When to say again that there is no path. */
+  #wantPathsAtMs: number
+  #suspectSaidAtMs = Number.NEGATIVE_INFINITY
+  #loss: Loss | undefined
+  #plannedAtMs = 0
+
+  constructor(needs: KeeperNeeds) {
+    this.#needs = needs
+    this.#wantPathsAtMs = needs.nowMs + needs.tuning.wantPathsEveryMs
+  }
+
+  /** The path's nonce came back. */
+  validated(nowMs: number, path: Path): void {
+    const { outbox, watch, tuning, table } = this.#needs
+    path.provedAtMs = nowMs
+    path.progressAtMs = nowMs
+    path.probes = 0
+    path.swallowed = 0
+    path.suspicion = undefined
+    outbox.event({ type: 'path_opened', pathId: path.pathId, relayId: path.relayId, rttMs: path.rtt.srttMs ?? 0 })
+    watch.onOpened(nowMs, path)
+    this.#reconsider(nowMs)
+    path.idlePingAtMs = path === table.active ? nowMs : nowMs - tuning.idlePingMs / 2
+  }
+
+  pathClosed(nowMs: number, pathId: number, reason: string): void {
+    const { table, outbox, sender, acks } = this.#needs
+    const path = table.all.get(pathId)
+    if (path === undefined) return
+    const wasOpen = path.open
+    table.all.delete(pathId)
+    path.state = 'bad'
+    const resent = sender.losePath(path)
+    acks.forget(nowMs, pathId)
+    if (wasOpen) outbox.event({ type: 'path_closed', pathId, relayId: path.relayId, reason })
+    this.#apply(nowMs, table.flee(path, 'path_closed'), resent)
+  }
+
+  /** The path failed, by our own verdict. */
+  judged(nowMs: number, path: Path, why: MoveReason): void {
+    const { table, builder, acks } = this.#needs
+    if (why === 'relay_wait') {
+      // The relay is slow, not dead: what it holds will arrive.
+      this.#apply(nowMs, table.flee(path, why), 0)
+      return
+    }
+    builder.queue({ type: 'pathBad', relayId: path.relayId })
+    acks.repeat(nowMs)
+    this.#demote(nowMs, path, why)
+    this.wanted(nowMs)
+  }
+
+  /** The peer suspects it. Death can be one way, so what we see ourselves does not matter. */
+  peerSaysBad(nowMs: number, relayId: string): void {
+    for (const path of this.#needs.table.all.values()) {
+      if (path.open && path.relayId === relayId) this.#demote(nowMs, path, 'peer_says_bad')
+    }
+  }
+
+  planned(nowMs: number): void {
+    this.#plannedAtMs = nowMs
+    this.#reconsider(nowMs)
+  }
+
+  /** More paths would help. */
+  wanted(nowMs: number): void {
+    const { outbox, tuning } = this.#needs
+    if (nowMs < this.#suspectSaidAtMs + tuning.wantPathsEveryMs) return
+    this.#suspectSaidAtMs = nowMs
+    outbox.effect({ type: 'wantPaths', why: 'suspect' })
+  }
+
+  sample(nowMs: number, path: Path, rttMs: number): void {
+    path.rtt.sample(nowMs, rttMs)
+    if (nowMs < path.sampledAtMs + sampleEveryMs) return
+    path.sampledAtMs = nowMs
+    const { pathId, relayId, rtt } = path
+    this.#needs.outbox.effect({ type: 'sample', pathId, relayId, rttMs: rtt.srttMs ?? rttMs, varMs: rtt.varMs })
+  }
+
+  /** Where acks go: the path that brought the newest kept packet, unless somebody doubts it. */
+  ackPath(): Path | undefined {
+    const { table, acks } = this.#needs
+    const newest = acks.newestPathId === undefined ? undefined : table.all.get(acks.newestPathId)
+    if (newest !== undefined && newest.state !== 'bad') return newest
+    const open = table.active ?? table.best()
+    if (open !== undefined) return open
+    let heard: Path | undefined
+    for (const path of table.all.values()) if (heard === undefined || path.heardAtMs > heard.heardAtMs) heard = path
+    return heard
+  }
+
+  closeAll(reason: string): void {
+    const { table, outbox } = this.#needs
+    for (const { pathId } of table.all.values()) outbox.effect({ type: 'closePath', pathId, reason })
+    table.all.clear()
+    table.active = undefined
+  }
+
+  wakeAtMs(over: boolean): number {
+    if (over) return Number.POSITIVE_INFINITY
+    const { table, watch } = this.#needs
+    const standby = table.standby()
+    let at = table.active === undefined ? this.#wantPathsAtMs : Number.POSITIVE_INFINITY
+    for (const path of table.all.values()) {
+      at = Math.min(at, path.open ? watch.wakeAtMs(path, path === table.active || path === standby) : path.nextHelloAtMs)
+      if (path.retiring && this.#mayRetire(path)) at = Math.min(at, this.#retiresAtMs(path))
+    }
+    return at
+  }
+
+  wake(nowMs: number, over: boolean): void {
+    if (over) return
+    const { table, hello, watch, tuning, outbox } = this.#needs
+    const standby = table.standby()
+    for (const path of table.all.values()) {
+      hello.wake(nowMs, path)
+      watch.wake(nowMs, path, path === table.active || path === standby)
+      if (path.retiring && this.#mayRetire(path) && this.#retiresAtMs(path) <= nowMs) this.#retire(path)
+    }
+    if (table.active === undefined && this.#wantPathsAtMs <= nowMs) {
+      this.#wantPathsAtMs = nowMs + tuning.wantPathsEveryMs
+      outbox.effect({ type: 'wantPaths', why: 'no_path' })
+    }
+  }
+
+  /** Not to be used until it validated itself again; all that was only on it goes elsewhere. */
+  #demote(nowMs: number, path: Path, why: MoveReason): void {
+    const { table, outbox, sender, hello } = this.#needs
+    path.state = 'bad'
+    path.suspicion = undefined
+    path.waiting = undefined
+    path.probes = 0
+    path.swallowed = 0
+    path.pings.clear()
+    const resent = sender.losePath(path)
+    outbox.event({ type: 'path_bad', pathId: path.pathId, relayId: path.relayId, why })
+    hello.restart(nowMs, path)
+    this.#apply(nowMs, table.flee(path, why), resent)
+  }
+
+  #reconsider(nowMs: number): void {
+    this.#apply(nowMs, this.#needs.table.reconsider(), 0)
+  }
+
+  #apply(nowMs: number, move: Move | undefined, resentPackets: number): void {
+    if (move === undefined) return
+    const { table, outbox } = this.#needs
+    const { from, to, why } = move
+    outbox.event({ type: 'path_moved', from: from?.relayId ?? null, to: to?.relayId ?? null, why })
+    if (to === undefined) {
+      if (from !== undefined) this.#loss = { relayId: from.relayId, why, resentPackets, rate: from.rate.rate }
+      this.#onNoPath(nowMs)
+      return
+    }
+    const loss = from === undefined ? this.#loss : { relayId: from.relayId, why, resentPackets, rate: from.rate.rate }
+    this.#loss = undefined
+    if (loss === undefined || why === 'plan') return
+    table.failovers += 1
+    to.rate.inherit(loss.rate)
+    const { relayId: fromRelay, resentPackets: resent } = loss
+    outbox.event({ type: 'failover', fromRelay, toRelay: to.relayId, why: loss.why, resentPackets: resent })
+  }
+
+  /** Keep all, ask everyone: paths that were set aside may be back. */
+  #onNoPath(nowMs: number): void {
+    const { table, outbox, hello, tuning } = this.#needs
+    this.#wantPathsAtMs = nowMs + tuning.wantPathsEveryMs
+    outbox.effect({ type: 'wantPaths', why: 'no_path' })
+    for (const path of table.all.values()) {
+      path.nextHelloAtMs = nowMs
+      hello.wake(nowMs, path)
+    }
+  }
+
+  #mayRetire(path: Path): boolean {
+    const { table } = this.#needs
+    if (path === table.active || !table.active?.open || table.active.retiring || path.oldestFlight() !== undefined) return false
+    for (const other of table.all.values()) if (other !== table.active && other.open && !other.retiring) return true
+    return false
+  }
+
+  #retiresAtMs(path: Path): number {
+    return Math.max(this.#plannedAtMs, path.heardAtMs) + retireQuietMs
+  }
+
+  #retire(path: Path): void {
+    const { table, outbox } = this.#needs
+    table.all.delete(path.pathId)
+    path.state = 'bad'
+    outbox.effect({ type: 'closePath', pathId: path.pathId, reason: 'not_in_plan' })
+    outbox.event({ type: 'path_closed', pathId: path.pathId, relayId: path.relayId, reason: 'not_in_plan' })
+  }
+}

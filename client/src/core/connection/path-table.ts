@@ -1,0 +1,109 @@
+/**
+ * The paths and which of them carries new data. The plan proposes; a failure overrides it until the next plan. The active path is kept as
+ * long as it works, so that a path that flaps is not moved back to.
+ */
+import type { Path } from './path.ts'
+import type { MoveReason, PathPlan } from './types.ts'
+
+export interface Move {
+  readonly from: Path | undefined
+  readonly to: Path | undefined
+  readonly why: MoveReason
+}
+
+const unranked = 1_000
+
+export class PathTable {
+  readonly all: Map<number, Path> = new Map()
+  plan: PathPlan | undefined
+  active: Path | undefined
+  failovers = 0
+  /** A failure moved us since the last plan: its wish no longer counts. */
+  #overridden = false
+
+  openPaths(): Path[] {
+    return [...this.all.values()].filter((path) => path.open)
+  }
+
+  /** The best open path but `not`, by plan; those under suspicion last. */
+  best(not?: Path): Path | undefined {
+    let found: Path | undefined
+    for (const path of this.all.values()) {
+      if (path.open && path !== not && (found === undefined || this.#before(path, found))) found = path
+    }
+    return found
+  }
+
+  /** The path kept warm: the next in the order of fail-over. */
+  standby(): Path | undefined {
+    return this.active === undefined ? undefined : this.best(this.active)
+  }
+
+  /** Takes a plan whose epoch is not lower than the last one's. */
+  usePlan(plan: PathPlan): boolean {
+    if (this.plan !== undefined && plan.epoch < this.plan.epoch) return false
+    if (this.plan === undefined || plan.epoch > this.plan.epoch) this.#overridden = false
+    this.plan = plan
+    for (const path of this.all.values()) path.retiring = !this.#planned(path.relayId)
+    return true
+  }
+
+  /** Where new data should go now that something changed; undefined when all stays. */
+  reconsider(): Move | undefined {
+    const { active } = this
+    if (active?.open) {
+      const wished = this.#wished()
+      return wished === undefined || wished === active ? undefined : this.#move(wished, 'plan')
+    }
+    const next = this.best()
+    return next === active ? undefined : this.#move(next, active === undefined ? 'first' : 'path_closed')
+  }
+
+  /** Leaves `path` because of a failure. */
+  flee(path: Path, why: MoveReason): Move | undefined {
+    if (this.active !== path) return undefined
+    const next = this.best(path)
+    this.#overridden = true
+    return this.#move(next, why)
+  }
+
+  #move(to: Path | undefined, why: MoveReason): Move {
+    const from = this.active
+    this.active = to
+    return { from, to, why }
+  }
+
+  /** The plan's own choice, if it is open, unsuspected, and nothing failed since. */
+  #wished(): Path | undefined {
+    if (this.plan === undefined || this.#overridden) return undefined
+    let wished: Path | undefined
+    for (const path of this.all.values()) {
+      if (path.open && path.suspicion === undefined && path.relayId === this.plan.activeSend) wished = path
+    }
+    return this.active?.relayId === this.plan.activeSend ? undefined : wished
+  }
+
+  #planned(relayId: string): boolean {
+    const { plan } = this
+    return plan === undefined || relayId === plan.activeSend || relayId === plan.activeReceive || relayId === plan.standby
+  }
+
+  #before(left: Path, right: Path): boolean {
+    const difference = this.#rank(left) - this.#rank(right)
+    if (difference !== 0) return difference < 0
+    const rtt = (left.rtt.srttMs ?? unranked) - (right.rtt.srttMs ?? unranked)
+    if (left.relayId !== right.relayId && rtt !== 0) return rtt < 0
+    // Two circuits at one relay: the older one is the one that went stale.
+    return left.pathId > right.pathId
+  }
+
+  #rank(path: Path): number {
+    const doubt = path.suspicion === undefined ? 0 : 2 * unranked
+    const { plan } = this
+    if (plan === undefined) return doubt + unranked
+    if (!this.#overridden && path.relayId === plan.activeSend) return doubt - 2
+    if (path.relayId === plan.standby) return doubt - 1
+    const place = plan.order.indexOf(path.relayId)
+    return doubt + (place === -1 ? unranked : place)
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * The receiving half: opens packets, remembers their numbers, and hands their frames on. Bytes of streams go on as they come, since the
+ * streams order them by offset; frames of the agreement are handed on in the order of their packets. PATH_BAD and CLOSE do not wait for a
+ * gap to be filled: the first is needed to fill it, and the second may come from an end that dropped what is missing.
+ */
+import { type AckState, decodeFrames, type Frame, PACKET_KIND, type PacketHeader, type PacketSealer, ProtocolError } from '@sennit/protocol'
+import type { AckTracker } from './ack-tracker.ts'
+import type { Epochs } from './epochs.ts'
+import type { Path } from './path.ts'
+import { KeptNumbers, LooseNumbers } from './receive-numbers.ts'
+
+/** Numbers a receiver takes ahead of the first missing one: twice what a sender may have unacked. */
+const windowPackets = 65_536
+
+/** A packet whose turn has not come. */
+interface Held {
+  readonly epoch: number
+  readonly pathId: number
+  readonly frames: readonly Frame[]
+}
+
+export interface ReceiverNeeds {
+  readonly sealer: PacketSealer
+  readonly epochs: Epochs
+  readonly acks: AckTracker
+  /** A valid packet came by this path. */
+  heard(nowMs: number, path: Path): void
+  /** Something came that the peer did not seal. */
+  forged(nowMs: number, path: Path): void
+  /** A frame of the streams, as it came. @throws ProtocolError */
+  streamFrame(frame: Frame): void
+  /** A frame of the agreement, in order; PATH_BAD and CLOSE as they come. */
+  agreementFrame(nowMs: number, pathId: number, frame: Frame): void
+  /** A frame of a loose packet. */
+  looseFrame(nowMs: number, path: Path, frame: Frame): void
+}
+
+export class Receiver {
+  duplicates = 0
+  /** Set once the connection is over: only a CLOSE is still taken, anything else new is `refused`. */
+  closed = false
+  readonly #needs: ReceiverNeeds
+  readonly #numbers: KeptNumbers<Held> = new KeptNumbers(windowPackets)
+  readonly #loose = new LooseNumbers()
+
+  constructor(needs: ReceiverNeeds) {
+    this.#needs = needs
+  }
+
+  get received(): number {
+    return this.#numbers.next
+  }
+
+  ackState(): AckState {
+    return this.#numbers.state()
+  }
+
+  /** @returns false when a new kept packet was refused because the connection is over. @throws ProtocolError */
+  packet(nowMs: number, path: Path, header: PacketHeader, pieces: readonly Uint8Array[]): boolean {
+    if (header.form !== 0) return true
+    if (header.kind === PACKET_KIND.loose) this.#onLoose(nowMs, path, header, pieces)
+    else if (header.kind === PACKET_KIND.data || header.kind === PACKET_KIND.control) return this.#onKept(nowMs, path, header, pieces)
+    return true
+  }
+
+  #onLoose(nowMs: number, path: Path, header: PacketHeader, pieces: readonly Uint8Array[]): void {
+    const frames = this.#open(nowMs, path, header, pieces)
+    if (frames === undefined || !this.#loose.take(header.counter)) return
+    this.#needs.heard(nowMs, path)
+    for (const frame of frames) this.#needs.looseFrame(nowMs, path, frame)
+  }
+
+  #onKept(nowMs: number, path: Path, header: PacketHeader, pieces: readonly Uint8Array[]): boolean {
+    const { acks } = this.#needs
+    const number = header.counter
+    if (this.#numbers.has(number)) {
+      this.duplicates += 1
+      acks.onDuplicate(path.pathId)
+      return true
+    }
+    if (!this.#numbers.accepts(number)) return true
+    const frames = this.#open(nowMs, path, header, pieces)
+    if (frames === undefined) return true
+    this.#needs.heard(nowMs, path)
+    if (this.closed && !frames.some((frame) => frame.type === 'close')) return false
+
+    const inOrder = number === this.#numbers.next
+    const hadGap = this.#numbers.hasGap
+    const later = header.kind === PACKET_KIND.data ? this.#takeData(frames) : this.#takeControl(nowMs, path.pathId, frames)
+    if (inOrder) {
+      this.#numbers.advance()
+      this.#inOrder(nowMs, { epoch: header.epoch, pathId: path.pathId, frames: later })
+      for (let held = this.#numbers.takeHeld(); held !== undefined; held = this.#numbers.takeHeld()) this.#inOrder(nowMs, held)
+    } else {
+      this.#numbers.hold(number, { epoch: header.epoch, pathId: path.pathId, frames: later })
+    }
+    acks.onNew(nowMs, path.pathId, hadGap || !inOrder || this.closed)
+    return true
+  }
+
+  #open(nowMs: number, path: Path, header: PacketHeader, pieces: readonly Uint8Array[]): Frame[] | undefined {
+    const { sealer } = this.#needs
+    const plaintext = sealer.open(header, pieces)
+    if (plaintext !== undefined) return decodeFrames(plaintext)
+    // A late loose packet of a dropped epoch, or a kept one too far ahead, is nobody's fault; it is resent if it matters.
+    if (sealer.receiveState(header.epoch) === 'open') this.#needs.forged(nowMs, path)
+    return undefined
+  }
+
+  #takeData(frames: readonly Frame[]): readonly Frame[] {
+    for (const frame of frames) {
+      if (frame.type !== 'stream') throw new ProtocolError('malformed', `expected stream frames in a data packet, found ${frame.type}`)
+      this.#needs.streamFrame(frame)
+    }
+    return none
+  }
+
+  #takeControl(nowMs: number, pathId: number, frames: readonly Frame[]): readonly Frame[] {
+    let later: Frame[] | undefined
+    for (const frame of frames) {
+      switch (frame.type) {
+        case 'open':
+        case 'credit':
+        case 'fin':
+        case 'reset':
+        case 'stop':
+        case 'messageRefused':
+        case 'messageDelivered':
+          if (!this.closed) this.#needs.streamFrame(frame)
+          break
+        case 'pathBad':
+        case 'close':
+          this.#needs.agreementFrame(nowMs, pathId, frame)
+          break
+        case 'confirm':
+        case 'yield':
+        case 'exists':
+        case 'plan':
+        case 'planOk':
+        case 'planNo':
+          if (later === undefined) later = [frame]
+          else later.push(frame)
+          break
+        default:
+          throw new ProtocolError('malformed', `expected control frames in a control packet, found ${frame.type}`)
+      }
+    }
+    return later ?? none
+  }
+
+  #inOrder(nowMs: number, held: Held): void {
+    this.#needs.epochs.onOrdered(held.epoch)
+    for (const frame of held.frames) this.#needs.agreementFrame(nowMs, held.pathId, frame)
+  }
+}
+
+const none: readonly Frame[] = []

@@ -1,0 +1,3 @@
+export * from './client/index.ts'
+export * from './connection/index.ts'
+export * from './streams/index.ts'

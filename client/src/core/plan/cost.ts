@@ -1,0 +1,49 @@
+/**
+ * What a relay costs a pair, in milliseconds:
+ * cost(r) = ½(srtt_A + srtt_B) + 2(var_A + var_B) + loss·max(2·srtt_e2e, 200 ms) + queue_r + policy_r.
+ */
+import type { LegEstimate } from './estimator.ts'
+
+/**
+ * A round trip measured end to end over an open path; it replaces the sum of the legs. The variation stays that of the legs: a path's own
+ * starts as a timer does, far too wide, and would make the relay in use dearer than those that are not.
+ */
+export interface EndToEnd {
+  readonly rttMs: number
+}
+
+/** All that is known about one relay for one pair. */
+export interface RelayFacts {
+  readonly relayId: string
+  readonly own: LegEstimate | undefined
+  readonly peer: LegEstimate | undefined
+  readonly endToEnd?: EndToEnd | undefined
+  /** What the relay says of its own queue; may only make it less attractive. */
+  readonly queueMs: number
+  /** What the operator, price, region or rating add. */
+  readonly policyMs: number
+}
+
+/** A loss costs at least this much: the first resend timer of a path. */
+const lossFloorMs = 200
+
+/** The cost and the sum that gave it, in words for `status`; undefined while one leg is not measured. */
+export function relayCost(facts: RelayFacts): { costMs: number; why: string } | undefined {
+  const { own, peer, endToEnd } = facts
+  if (own === undefined || peer === undefined) return undefined
+  const rttMs = endToEnd?.rttMs ?? own.rttMs + peer.rttMs
+  const varMs = own.varMs + peer.varMs
+  const loss = Math.min(1, own.loss + peer.loss)
+  const lossMs = loss * Math.max(2 * rttMs, lossFloorMs)
+  const extraMs = Math.max(0, facts.queueMs) + facts.policyMs
+  const costMs = rttMs / 2 + 2 * varMs + lossMs + extraMs
+  const legs = endToEnd === undefined ? `½(${ms(own.rttMs)} + ${ms(peer.rttMs)})` : `½·${ms(rttMs)} end to end`
+  const parts = [legs, `2·${ms(varMs)} variation`]
+  if (lossMs > 0.05) parts.push(`${ms(lossMs)} trouble`)
+  if (extraMs !== 0) parts.push(`${ms(extraMs)} policy`)
+  return { costMs, why: `${parts.join(' + ')} = ${ms(costMs)} ms` }
+}
+
+function ms(value: number): string {
+  return (Math.round(value * 10) / 10).toString()
+}

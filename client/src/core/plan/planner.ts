@@ -1,0 +1,177 @@
+/**
+ * The captain's head for one connection: from its own numbers and the peer's report to the next plan. It decides nothing about safety, so it
+ * may be late, wrong or lost; plans carry whole contents and rising numbers.
+ */
+import type { PlanFrame, RelayMeasurement } from '@sennit/protocol'
+import type { LegEstimate } from './estimator.ts'
+import { Hysteresis } from './hysteresis.ts'
+import { type JointFacts, type JointRanking, jointRanking, type RankedRelay, standbyFor } from './ranking.ts'
+
+/** One relay as this end sees it now. */
+export interface OwnFacts {
+  readonly relayId: string
+  readonly leg: LegEstimate | undefined
+  /** Attached and not being left. */
+  readonly reachable: boolean
+  /** Why not, when it is not. */
+  readonly why?: string | undefined
+  /** A path of this connection is open through it. */
+  readonly open: boolean
+  readonly failureDomain?: string | undefined
+}
+
+/** A plan to send, and the reason for its choice. */
+export interface PlanDecision {
+  readonly plan: PlanFrame
+  readonly why: string
+}
+
+/** A path judged bad is not planned again for this long, unless it was validated anew. */
+const badForMs = 30_000
+/** A relay the peer refused in PLAN_NO is asked for again after this. */
+const refusedForMs = 30_000
+/** A report older than this says nothing about reachability any more: the peer re-sends every 20 to 26 s. */
+const reportMaxAgeMs = 90_000
+/** End-to-end samples older than this count no more. */
+const sampleMaxAgeMs = 60_000
+/** A standby is kept until another costs this much less: opening and closing paths for noise helps nobody. */
+const standbyRatio = 1.5
+const standbyGainMs = 10
+/** A plan names no more relays than a list that is attached to whole. */
+const plannedMax = 8
+
+export class Planner {
+  readonly #hysteresis: Hysteresis
+  readonly #bad = new Map<string, number>()
+  readonly #refused = new Map<string, { readonly untilMs: number; readonly why: string }>()
+  readonly #samples = new Map<string, { rttMs: number; atMs: number }>()
+  #report: { readonly relays: ReadonlyMap<string, RelayMeasurement>; readonly atMs: number } | undefined
+  #plan: PlanFrame | undefined
+  #acknowledged = 0
+  #ranking: JointRanking = { ranked: [], excluded: [] }
+
+  constructor(random: () => number) {
+    this.#hysteresis = new Hysteresis(random)
+  }
+
+  /** The last joint ranking. */
+  get ranking(): JointRanking {
+    return this.#ranking
+  }
+
+  /** The last plan made. */
+  get plan(): PlanFrame | undefined {
+    return this.#plan
+  }
+
+  /** Whether the peer agreed to the last plan. */
+  get settled(): boolean {
+    return this.#plan !== undefined && this.#acknowledged >= this.#plan.epoch
+  }
+
+  /** Whether the peer told its numbers yet. */
+  get informed(): boolean {
+    return this.#report !== undefined
+  }
+
+  peerReport(nowMs: number, relays: readonly RelayMeasurement[]): void {
+    this.#report = { relays: new Map(relays.map((relay) => [relay.relayId, relay])), atMs: nowMs }
+  }
+
+  /** An end-to-end round trip over `relayId`. The least of recent ones is kept: what our own data queues says nothing about the relay. */
+  endToEnd(nowMs: number, relayId: string, rttMs: number): void {
+    const last = this.#samples.get(relayId)
+    if (last !== undefined && rttMs > last.rttMs && nowMs < last.atMs + sampleMaxAgeMs / 2) return
+    this.#samples.set(relayId, { rttMs, atMs: nowMs })
+  }
+
+  bad(nowMs: number, relayId: string): void {
+    this.#bad.set(relayId, nowMs + badForMs)
+  }
+
+  /** The path through it was validated anew. */
+  recovered(relayId: string): void {
+    this.#bad.delete(relayId)
+  }
+
+  /** The connection failed over by itself. */
+  moved(nowMs: number, relayId: string): void {
+    this.#hysteresis.moved(nowMs, relayId)
+  }
+
+  acknowledged(epoch: number): void {
+    this.#acknowledged = Math.max(this.#acknowledged, epoch)
+  }
+
+  /** PLAN_NO: that relay is out for a while. */
+  refused(nowMs: number, relayId: string, why: string): void {
+    this.#refused.set(relayId, { untilMs: nowMs + refusedForMs, why })
+  }
+
+  /**
+   * The next plan, when another one is needed than the last. `round` says that new measurements stand behind this look.
+   */
+  look(nowMs: number, own: readonly OwnFacts[], round: boolean): PlanDecision | undefined {
+    this.#ranking = jointRanking(own.map((facts) => this.#joint(nowMs, facts)))
+    const ranked = this.#ranking.ranked
+    const choice = this.#hysteresis.choose(nowMs, ranked, round)
+    if (choice === undefined) return undefined
+    const standby = this.#standby(ranked, choice.relayId)
+    const last = this.#plan
+    const moved = last === undefined || last.activeFromCaller !== choice.relayId || last.standby !== standby
+    // An order that changed is told with a round, not with every wiggle of a number; it only matters when paths fail.
+    const order = [choice.relayId, ...ranked.map((relay) => relay.relayId).filter((id) => id !== choice.relayId)].slice(0, plannedMax)
+    const reordered = round && last !== undefined && last.relays.map((relay) => relay.relayId).join() !== order.join()
+    if (!moved && !reordered) return undefined
+    this.#plan = {
+      type: 'plan',
+      epoch: (last?.epoch ?? 0) + 1,
+      relays: order.map((relayId) => planRelay(ranked.find((relay) => relay.relayId === relayId)!)),
+      activeFromCaller: choice.relayId,
+      activeFromListener: choice.relayId,
+      standby,
+    }
+    return { plan: this.#plan, why: choice.why }
+  }
+
+  #joint(nowMs: number, facts: OwnFacts): JointFacts {
+    const report = this.#report !== undefined && nowMs < this.#report.atMs + reportMaxAgeMs ? this.#report : undefined
+    const peer = report?.relays.get(facts.relayId)
+    const sample = this.#samples.get(facts.relayId)
+    const peerAgeMs = report === undefined ? 0 : nowMs - report.atMs
+    return {
+      relayId: facts.relayId,
+      own: facts.leg,
+      ownReachable: facts.reachable,
+      peer:
+        peer !== undefined && peer.rttMs > 0
+          ? { rttMs: peer.rttMs, varMs: peer.varMs, loss: peer.loss, ageMs: peer.ageMs + peerAgeMs }
+          : undefined,
+      // An open path proves that the peer is there, whatever an old report says; a report that says "not reachable" speaks of the future.
+      peerReachable: peer?.reachable ?? facts.open,
+      endToEnd: sample !== undefined && nowMs < sample.atMs + sampleMaxAgeMs ? sample : undefined,
+      excluded: this.#excluded(nowMs, facts),
+      failureDomain: facts.failureDomain,
+    }
+  }
+
+  #excluded(nowMs: number, facts: OwnFacts): string | undefined {
+    if (!facts.reachable) return facts.why
+    if (nowMs < (this.#bad.get(facts.relayId) ?? 0)) return 'its path went silent'
+    const refused = this.#refused.get(facts.relayId)
+    return refused !== undefined && nowMs < refused.untilMs ? `refused by the peer: ${refused.why}` : undefined
+  }
+
+  #standby(ranked: readonly RankedRelay[], activeId: string): string {
+    const best = standbyFor(ranked, activeId)
+    const old = ranked.find((relay) => relay.relayId === this.#plan?.standby)
+    if (old === undefined || old.relayId === activeId || best === undefined) return best ?? ''
+    const bestCostMs = ranked.find((relay) => relay.relayId === best)!.costMs
+    const clearly = old.costMs > bestCostMs * standbyRatio && old.costMs - bestCostMs >= standbyGainMs
+    return clearly ? best : old.relayId
+  }
+}
+
+function planRelay(relay: RankedRelay): PlanFrame['relays'][number] {
+  return { relayId: relay.relayId, costMs: relay.costMs, callerRttMs: relay.ownRttMs, listenerRttMs: relay.peerRttMs }
+}

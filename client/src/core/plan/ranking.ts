@@ -1,0 +1,96 @@
+/**
+ * The joint ranking: relays ordered by what they cost both ends together, and those left out, each with its reason.
+ */
+import { type EndToEnd, relayCost } from './cost.ts'
+import type { LegEstimate } from './estimator.ts'
+
+/** One relay as both ends see it. */
+export interface JointFacts {
+  readonly relayId: string
+  readonly own: LegEstimate | undefined
+  readonly ownReachable: boolean
+  readonly peer: LegEstimate | undefined
+  readonly peerReachable: boolean
+  readonly endToEnd?: EndToEnd | undefined
+  readonly queueMs?: number
+  readonly policyMs?: number
+  /** Set when the relay may not be used now: it drains, its path is bad, the peer refused it. */
+  readonly excluded?: string | undefined
+  /** Relays of one failure domain fail together; the standby is taken from another one where it costs little. */
+  readonly failureDomain?: string | undefined
+}
+
+/** One usable relay. */
+export interface RankedRelay {
+  readonly relayId: string
+  readonly costMs: number
+  readonly ownRttMs: number
+  readonly peerRttMs: number
+  readonly why: string
+  readonly failureDomain: string | undefined
+}
+
+/** One relay left out. */
+export interface ExcludedRelay {
+  readonly relayId: string
+  readonly ownRttMs: number | null
+  readonly peerRttMs: number | null
+  readonly why: string
+}
+
+/** Usable relays, cheapest first, and the others. */
+export interface JointRanking {
+  readonly ranked: readonly RankedRelay[]
+  readonly excluded: readonly ExcludedRelay[]
+}
+
+/** A relay both reach but one never measured costs this round trip until it is: far enough not to win by ignorance. */
+const unmeasuredRttMs = 500
+
+/** Orders relays by joint cost; ties by id, so that both runs of a seed agree. */
+export function jointRanking(relays: readonly JointFacts[]): JointRanking {
+  const ranked: RankedRelay[] = []
+  const excluded: ExcludedRelay[] = []
+  for (const relay of relays) {
+    const why = exclusion(relay)
+    if (why !== undefined) {
+      excluded.push({ relayId: relay.relayId, ownRttMs: relay.own?.rttMs ?? null, peerRttMs: relay.peer?.rttMs ?? null, why })
+      continue
+    }
+    const own = relay.own ?? unmeasured
+    const peer = relay.peer ?? unmeasured
+    const cost = relayCost({ ...relay, own, peer, queueMs: relay.queueMs ?? 0, policyMs: relay.policyMs ?? 0 })!
+    const guess = relay.own === undefined || relay.peer === undefined ? ' (not measured by both yet)' : ''
+    ranked.push({
+      relayId: relay.relayId,
+      costMs: cost.costMs,
+      ownRttMs: own.rttMs,
+      peerRttMs: peer.rttMs,
+      why: cost.why + guess,
+      failureDomain: relay.failureDomain,
+    })
+  }
+  ranked.sort((left, right) => left.costMs - right.costMs || (left.relayId < right.relayId ? -1 : 1))
+  return { ranked, excluded }
+}
+
+/** The standby for `active`: the cheapest other one, from another failure domain if that costs less than double. */
+export function standbyFor(ranked: readonly RankedRelay[], activeId: string): string | undefined {
+  const active = ranked.find((relay) => relay.relayId === activeId)
+  const others = ranked.filter((relay) => relay.relayId !== activeId)
+  const best = others[0]
+  if (best === undefined) return undefined
+  if (active?.failureDomain === undefined || best.failureDomain !== active.failureDomain) return best.relayId
+  const apart = others.find((relay) => relay.failureDomain !== active.failureDomain && relay.costMs < 2 * best.costMs)
+  return (apart ?? best).relayId
+}
+
+const unmeasured: LegEstimate = { rttMs: unmeasuredRttMs, varMs: 0, loss: 0, ageMs: 0 }
+
+function exclusion(relay: JointFacts): string | undefined {
+  if (relay.excluded !== undefined) return relay.excluded
+  if (!relay.ownReachable && !relay.peerReachable) return 'reached by neither end'
+  if (!relay.ownReachable) return 'not reached by this end'
+  if (!relay.peerReachable) return 'not reached by the peer'
+  return undefined
+}

@@ -1,0 +1,5 @@
+export type { StreamEvent } from './events.ts'
+export { initialCreditBytes, messageTooLargeCode, streamRefusedCode } from './limits.ts'
+export type { StreamAccount, StreamSetOptions } from './options.ts'
+export { ProcessBudget } from './process-budget.ts'
+export { StreamSet } from './stream-set.ts'

@@ -1,0 +1,30 @@
+/** How a stream set is made, and what it accounts for. */
+import type { ProcessBudget } from './process-budget.ts'
+
+export interface StreamSetOptions {
+  /** The caller opens odd streams, the listener even ones. */
+  readonly role: 'caller' | 'listener'
+  /** Receive memory in bytes; half of it is granted on demand beyond the first 16 KiB of each stream. Small: slow on long paths. @default 32 MiB */
+  readonly receiveBudgetBytes?: number
+  /** Longest message sent and taken, in bytes; one such may be held beyond the budget. @default 64 MiB */
+  readonly maxMessageBytes?: number
+  /** Streams each end may have open at a time. @default 1024 */
+  readonly streamsMax?: number
+  /** The most credit one stream gets, in bytes, at most 64 MiB. Below rate × round trip a stream waits. @default 16 MiB */
+  readonly windowBytes?: number
+  /** Memory shared with the other connections of the process. @default none */
+  readonly budget?: ProcessBudget
+}
+
+/** What happened to the bytes of one stream, in bytes. */
+export interface StreamAccount {
+  readonly streamId: number
+  /** Ours, taken over from the application within credit. */
+  readonly accepted: number
+  /** Ours, acked by the peer. */
+  readonly received: number
+  /** Ours, taken by the peer's application, as it last said. */
+  readonly delivered: number
+  readonly receivedHere: number
+  readonly deliveredHere: number
+}

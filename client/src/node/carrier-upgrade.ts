@@ -1,0 +1,118 @@
+/**
+ * Carrier `upgrade`: one GET with `Upgrade: sennit/1`, then raw hop bytes both ways on the socket.
+ * Through a proxy it runs in a CONNECT tunnel. Reads come in large blocks straight from the kernel, writes leave in one writev.
+ */
+
+import type net from 'node:net'
+import { base64url, SennitError } from '@sennit/protocol'
+import type { Carrier, CarrierEvents, DialRequest } from './carrier.ts'
+import { openSocket } from './open-socket.ts'
+import { proxyFor } from './proxy.ts'
+import { ResponseHeadReader, refusalText } from './response-head.ts'
+
+export function dialUpgrade(request: DialRequest, events: CarrierEvents): Carrier {
+  return new UpgradeCarrier(request, events)
+}
+
+class UpgradeCarrier implements Carrier {
+  readonly #request: DialRequest
+  readonly #events: CarrierEvents
+  readonly #dial = new AbortController()
+  readonly #head = new ResponseHeadReader()
+  #state: 'dialling' | 'asked' | 'open' | 'closed' = 'dialling'
+  #socket: net.Socket | undefined
+  #answerTimer: NodeJS.Timeout | undefined
+  #blocked = false
+
+  constructor(request: DialRequest, events: CarrierEvents) {
+    this.#request = request
+    this.#events = events
+    this.#open().catch((error: unknown) => this.#fail(error))
+  }
+
+  write(pieces: readonly Uint8Array[]): boolean {
+    const socket = this.#socket
+    if (this.#state !== 'open' || socket === undefined) return true
+    socket.cork()
+    let taken = true
+    for (const piece of pieces) taken = socket.write(piece)
+    socket.uncork()
+    if (!taken) this.#blocked = true
+    return taken
+  }
+
+  close(): void {
+    this.#end()
+  }
+
+  async #open(): Promise<void> {
+    const { deadlines, tls, first } = this.#request
+    const url = new URL(this.#request.url)
+    const proxy = proxyFor(url, this.#request.proxy)
+    const socket = await openSocket({
+      url,
+      deadlines,
+      signal: this.#dial.signal,
+      onBytes: (chunk) => this.#bytes(chunk),
+      ...(proxy === undefined ? {} : { proxy }),
+      ...(tls === undefined ? {} : { tls }),
+    })
+    if (this.#state === 'closed') {
+      socket.destroy()
+      return
+    }
+    this.#state = 'asked'
+    this.#socket = socket
+    socket.once('close', () => this.#fail(new SennitError('carrier_lost', 'the connection broke')))
+    socket.once('end', () => this.#fail(new SennitError(this.#state === 'open' ? 'carrier_ended' : 'dial_refused', 'the relay ended the connection')))
+    socket.on('error', (error) => this.#fail(new SennitError('carrier_lost', error.message, {}, error)))
+    socket.on('drain', () => this.#drained())
+    socket.resume() // also lets `end` be seen
+    this.#answerTimer = setTimeout(
+      () => this.#fail(new SennitError('dial_timeout', `${url.host} did not answer the upgrade within ${deadlines.stepMs} ms`)),
+      deadlines.stepMs,
+    )
+    socket.write(
+      `GET /sennit/v1 HTTP/1.1\r\nHost: ${url.host}\r\nConnection: Upgrade\r\nUpgrade: sennit/1\r\nSennit-First: ${base64url(first)}\r\n\r\n`,
+    )
+  }
+
+  #bytes(chunk: Uint8Array): void {
+    if (this.#state === 'open') return this.#events.onBytes(chunk)
+    if (this.#state !== 'asked') return
+    const head = this.#head.push(chunk)
+    if (head === undefined) return
+    if (typeof head === 'string') return this.#fail(new SennitError('dial_refused', head))
+    if (head.status !== 101) {
+      return this.#fail(new SennitError('dial_refused', refusalText(head.status, head.reason, head.rest), { status: head.status }))
+    }
+    clearTimeout(this.#answerTimer)
+    this.#state = 'open'
+    this.#events.onOpen()
+    if (head.rest.length > 0 && this.#isOpen()) this.#events.onBytes(head.rest)
+  }
+
+  #isOpen(): boolean {
+    return this.#state === 'open'
+  }
+
+  #drained(): void {
+    if (!this.#blocked || this.#state !== 'open') return
+    this.#blocked = false
+    this.#events.onDrain()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state === 'closed') return
+    this.#end()
+    const known = error instanceof SennitError ? error : new SennitError('dial_failed', String(error))
+    this.#events.onClose(known.code, known.message)
+  }
+
+  #end(): void {
+    this.#state = 'closed'
+    clearTimeout(this.#answerTimer)
+    this.#dial.abort()
+    this.#socket?.destroy()
+  }
+}

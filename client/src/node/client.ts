@@ -1,0 +1,327 @@
+/** The client: opened once per program, it attaches to relays, listens, and makes connections. */
+
+import { type RelayEntry, SennitError } from '@sennit/protocol'
+import { nodeCrypto } from '@sennit/protocol/node'
+import { ClientMachine } from '../core/client/client-machine.ts'
+import type { ClientStatus, RelayAnswer, RelayStatus } from '../core/client/types.ts'
+import { Listeners } from './callbacks.ts'
+import { carrierNames, dialDeadlines } from './carrier.ts'
+import { type ClientOptions, credentialOf, relaysOf } from './client-options.ts'
+import { Connection } from './connection.ts'
+import { Dialler } from './dial.ts'
+import { type ApplicationEffect, Driver } from './driver.ts'
+import type { ClientEvent } from './events.ts'
+import { Listener } from './listener.ts'
+import { Opening } from './opening.ts'
+import { watchRelayList } from './relay-list-watch.ts'
+
+/** How long `Client.open` waits for a relay: 5 s cover a user that was just added, and a little for the dial itself. */
+const openMsDefault = 6_000
+
+/** How long `close` waits for connections to end in order; what is unconfirmed by then has no path, or a peer that is gone. */
+const closeMsDefault = 5_000
+
+export interface ListenOptions {
+  /** The application id that others ask for. */
+  readonly application: string
+  /** Who may connect: one user, or `*` for every registered one. @default '*' */
+  readonly from?: string
+  /** Gives up waiting for the first relay. */
+  readonly signal?: AbortSignal
+}
+
+export interface ConnectOptions {
+  /** `bob`, or `bob/laptop` for one labelled client of his. */
+  readonly user: string
+  readonly application: string
+  /** How the connection uses its relays; only `best` (the best relay, one warm standby) is built. @default 'best' */
+  readonly paths?: 'best'
+  /** What no relay may read: `blind` is everything. Others are refused with `not_yet`. @default 'blind' */
+  readonly keyMode?: 'blind' | 'relay' | 'none'
+  /** How long to wait for the other end to be there, in milliseconds. @default 30 000 */
+  readonly waitMs?: number
+  /** Gives the call up. */
+  readonly signal?: AbortSignal
+}
+
+interface Pending<T> {
+  resolve(value: T): void
+  reject(error: unknown): void
+}
+
+/** A client of the mesh. It keeps the process alive until `close`. */
+export class Client {
+  readonly #machine: ClientMachine
+  readonly #driver: Driver
+  readonly #events = new Listeners<ClientEvent>()
+  readonly #connections = new Map<number, Connection>()
+  readonly #listeners = new Map<number, Listener>()
+  readonly #listening = new Map<number, Pending<void>>()
+  readonly #connecting = new Map<number, Pending<Connection>>()
+  readonly #opening = new Opening()
+  readonly #stopWatching: () => void
+  #state: 'open' | 'closing' | 'closed' = 'open'
+  #closing: Promise<void> | undefined
+
+  private constructor(options: ClientOptions) {
+    const { trust, identity } = credentialOf(options)
+    const { relays, file } = relaysOf(options, trust)
+    if (relays.length === 0) throw new SennitError('no_relay', 'expected a list with at least one relay, found an empty one')
+    const { label, software, streams, tuning, connectionTuning, attachAll } = options
+    this.#machine = new ClientMachine({
+      crypto: nodeCrypto(),
+      random: Math.random,
+      identity,
+      trust,
+      relays,
+      carriers: options.carriers ?? carrierNames,
+      ...(label === undefined ? {} : { label }),
+      ...(software === undefined ? {} : { software }),
+      ...(streams === undefined ? {} : { streams }),
+      ...(tuning === undefined ? {} : { tuning }),
+      ...(connectionTuning === undefined ? {} : { connectionTuning }),
+      ...(attachAll === undefined ? {} : { attachAll }),
+    })
+    const dialler = new Dialler()
+    const { proxy, env, tls, dialThrough, deadlines } = options
+    this.#driver = new Driver({
+      machine: this.#machine,
+      onEffect: (effect) => this.#onEffect(effect),
+      dial: ({ url, relayId, carrier, first }, events) =>
+        dialler.dial(
+          {
+            url: dialThrough?.(url, relayId) ?? url,
+            carrier,
+            first,
+            proxy: { ...(proxy === undefined ? {} : { proxy }), ...(env === undefined ? {} : { env }) },
+            deadlines: deadlines ?? dialDeadlines,
+            ...(tls === undefined ? {} : { tls }),
+          },
+          events,
+        ),
+    })
+    this.#stopWatching = file === undefined ? () => {} : watchRelayList(file, trust, (changed) => this.#relaysChanged(changed))
+  }
+
+  /**
+   * Opens a client and waits until it is attached to a relay.
+   * @throws SennitError `no_relay` when none answered in `openMs` (facts: what each said); when all refuse for one reason, that reason
+   *   (`certificate_expired`, `not_registered`, …); `credential_*`, `certificate_*` and others when a file cannot be used
+   */
+  static async open(options: ClientOptions): Promise<Client> {
+    const client = new Client(options)
+    try {
+      client.#driver.act(() => {})
+      await client.#opening.wait(options.openMs ?? openMsDefault, () => client.relays())
+    } catch (error) {
+      await client.close()
+      throw error
+    }
+    return client
+  }
+
+  /**
+   * Takes connections for an application. Resolves when a relay has taken the listening; it is then kept at every relay, whatever happens to it.
+   * @throws SennitError with the relays' reason: `name_taken` (another client of this name listens), `not_allowed`, `limit`, `both_passive`
+   */
+  listen(options: ListenOptions): Promise<Listener> {
+    const { application, from = '*', signal } = options
+    return new Promise((resolve, reject) => {
+      this.#check()
+      signal?.throwIfAborted()
+      const handle = this.#driver.act((nowMs) => this.#machine.listen(nowMs, { application, from }))
+      const unlisten = (): void => {
+        this.#listeners.delete(handle)
+        this.#listening.delete(handle)
+        if (this.#state === 'open') this.#driver.act((nowMs) => this.#machine.unlisten(nowMs, handle))
+      }
+      const listener = new Listener(application, from, unlisten)
+      this.#listeners.set(handle, listener)
+      const onAbort = (): void => {
+        unlisten()
+        reject(signal?.reason)
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+      const settled = (): void => signal?.removeEventListener('abort', onAbort)
+      this.#listening.set(handle, {
+        resolve: () => {
+          settled()
+          resolve(listener)
+        },
+        reject: (error) => {
+          settled()
+          reject(error)
+        },
+      })
+    })
+  }
+
+  /**
+   * Connects to a user's application, waiting for the other end to be there.
+   * @throws SennitError `no_peer` or `no_relay` when the wait is over (facts: what each relay said), `connect_timeout`, `self`,
+   *   `not_registered`, `not_allowed`, `exists`, `both_passive`, `rejected`, or why the two ends do not trust each other
+   */
+  connect(options: ConnectOptions): Promise<Connection> {
+    const { application, keyMode, waitMs, signal } = options
+    const [user = '', label] = options.user.split('/', 2)
+    return new Promise((resolve, reject) => {
+      this.#check()
+      signal?.throwIfAborted()
+      const handle = this.#driver.act((nowMs) =>
+        this.#machine.connect(nowMs, {
+          user,
+          application,
+          ...(label === undefined ? {} : { label }),
+          ...(keyMode === undefined ? {} : { keyMode }),
+          ...(waitMs === undefined ? {} : { waitMs }),
+        }),
+      )
+      const onAbort = (): void => {
+        this.#connecting.delete(handle)
+        if (this.#state === 'open') this.#driver.act((nowMs) => this.#machine.cancel(nowMs, handle))
+        reject(signal?.reason)
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+      const settled = (): void => signal?.removeEventListener('abort', onAbort)
+      this.#connecting.set(handle, {
+        resolve: (connection) => {
+          settled()
+          resolve(connection)
+        },
+        reject: (error) => {
+          settled()
+          reject(error)
+        },
+      })
+    })
+  }
+
+  /** What the client is attached and connected to now, and why these relays. */
+  status(): ClientStatus {
+    return this.#machine.status()
+  }
+
+  /** Every relay of the list, with what is known about it. */
+  relays(): RelayStatus[] {
+    return this.#machine.relays()
+  }
+
+  /** Listens to events; see {@link ClientEvent}. @returns a function that stops it */
+  on(listener: (event: ClientEvent) => void): () => void {
+    return this.#events.add(listener)
+  }
+
+  /**
+   * Ends listenings, closes connections in order (`waitMs` for all of them together, then what is left is aborted), leaves the relays. After it
+   * the client holds no timer and no socket. The second call waits for the first. @param options.waitMs @default 5 000
+   */
+  close(options: { readonly waitMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.waitMs ?? closeMsDefault)
+    return this.#closing
+  }
+
+  async #close(waitMs: number): Promise<void> {
+    this.#state = 'closing'
+    this.#stopWatching()
+    await undefined // out of the callback that may have called us: the last effects are carried out between two drains
+    const over = new SennitError('client_closed', 'the client was closed')
+    for (const pending of [...this.#listening.values(), ...this.#connecting.values()]) pending.reject(over)
+    this.#listening.clear()
+    this.#connecting.clear()
+    for (const listener of [...this.#listeners.values()]) listener.end()
+    if (this.#connections.size > 0) {
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, waitMs)
+      })
+      await Promise.race([late, Promise.allSettled([...this.#connections.values()].map((connection) => connection.close()))])
+      clearTimeout(timer)
+    }
+    this.#driver.act((nowMs) => this.#machine.close(nowMs))
+    this.#driver.finish()
+    this.#state = 'closed'
+    for (const connection of this.#connections.values()) {
+      connection.end({ code: 'aborted', message: 'the client was closed', remote: false, counts: [] })
+    }
+    this.#connections.clear()
+  }
+
+  #relaysChanged(relays: readonly RelayEntry[]): void {
+    if (this.#state === 'open') this.#driver.act((nowMs) => this.#machine.relaysChanged(nowMs, relays))
+  }
+
+  #check(): void {
+    if (this.#state !== 'open') throw new SennitError('client_closed', 'the client was closed')
+  }
+
+  #onEffect(effect: ApplicationEffect): void {
+    switch (effect.type) {
+      case 'streamEvent':
+        return this.#connections.get(effect.handle)?.streamEvent(effect.event)
+      case 'connectionEvent':
+        return this.#connections.get(effect.handle)?.machineEvent(effect.event)
+      case 'connection':
+        return this.#connected(effect)
+      case 'connectFailed': {
+        const pending = this.#connecting.get(effect.connectHandle)
+        this.#connecting.delete(effect.connectHandle)
+        return pending?.reject(refusal(effect))
+      }
+      case 'connectionClosed': {
+        const { code, message, remote, counts } = effect
+        const connection = this.#connections.get(effect.handle)
+        this.#connections.delete(effect.handle)
+        return connection?.end({ code, message, remote, counts })
+      }
+      case 'listening': {
+        const pending = this.#listening.get(effect.handle)
+        this.#listening.delete(effect.handle)
+        return pending?.resolve()
+      }
+      case 'listenFailed': {
+        const pending = this.#listening.get(effect.handle)
+        const error = refusal(effect)
+        this.#listening.delete(effect.handle)
+        this.#listeners.get(effect.handle)?.end(error)
+        this.#listeners.delete(effect.handle)
+        return pending?.reject(error)
+      }
+      case 'event':
+        this.#opening.hear(effect.event)
+        this.#events.emit(effect.event)
+    }
+  }
+
+  #connected(effect: Extract<ApplicationEffect, { type: 'connection' }>): void {
+    const { handle, id, peer, application, listenHandle, connectHandle } = effect
+    const machine = this.#machine.connection(handle)
+    if (machine === undefined) return
+    const driver = this.#driver
+    const connection = new Connection(
+      {
+        machine,
+        touch: () => driver.touch(handle),
+        ping: () => driver.act((nowMs) => this.#machine.ping(nowMs, handle)),
+        close: (reason, message) => driver.act((nowMs) => this.#machine.closeConnection(nowMs, handle, reason, message)),
+        abort: (reason, message) => driver.act((nowMs) => this.#machine.abortConnection(nowMs, handle, reason, message)),
+        status: () => this.#machine.status().connections.find((each) => each.handle === handle),
+      },
+      { id, peer, application },
+    )
+    this.#connections.set(handle, connection)
+    const caller = connectHandle === undefined ? undefined : this.#connecting.get(connectHandle)
+    if (caller !== undefined) {
+      this.#connecting.delete(connectHandle!)
+      return caller.resolve(connection)
+    }
+    const listener = listenHandle === undefined ? undefined : this.#listeners.get(listenHandle)
+    if (listener !== undefined) listener.offer(connection)
+    else connection.abort('rejected')
+  }
+}
+
+function refusal(effect: { code: string; message: string; answers: readonly RelayAnswer[] }): SennitError {
+  const answers = effect.answers.map(({ relayId, answer }) => `${relayId}: ${answer}`)
+  const message = answers.length === 0 ? effect.message : `${effect.message} (${answers.join('; ')})`
+  return new SennitError(effect.code, message, { answers: effect.answers })
+}

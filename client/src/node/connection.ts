@@ -1,0 +1,273 @@
+/** A connection as an application sees it: messages, streams, its state and its end. It outlives any relay it runs through. */
+
+import { SennitError, utf8 } from '@sennit/protocol'
+import type { ClientConnectionStatus, Peer } from '../core/client/types.ts'
+import type { ConnectionMachine, ConnectionEvent as MachineConnectionEvent } from '../core/connection/index.ts'
+import type { StreamEvent, StreamSet } from '../core/streams/index.ts'
+import { Listeners, tell } from './callbacks.ts'
+import { type CloseInfo, type ConnectionEvent, endedInOrder } from './events.ts'
+import { HandOver } from './hand-over.ts'
+import { MessageReceiver, type ReceiveOptions } from './message-receiver.ts'
+import { MessageSender, type SendUntil } from './message-sender.ts'
+import { Stream, type StreamHost } from './stream.ts'
+
+/** How a connection reaches its client. */
+export interface ConnectionHost {
+  readonly machine: ConnectionMachine
+  touch(): void
+  /** Sends a ping; the event `pong` has the returned id. */
+  ping(): number | undefined
+  close(reason: string, message: string): void
+  abort(reason: string, message: string): void
+  status(): ClientConnectionStatus | undefined
+}
+
+/** Fixed facts of a connection. */
+export interface ConnectionFacts {
+  /** The connection id in hexadecimal, the same at both ends. */
+  readonly id: string
+  readonly peer: Peer
+  readonly application: string
+}
+
+export interface SendOptions {
+  /**
+   * `accepted`: the client has taken the message and keeps it until the other end has it; it survives the loss of any relay, but not of this
+   * process. `delivered`: the other application has taken it with `receive`. @default 'accepted'
+   */
+  readonly until?: SendUntil
+  /** Ends the wait. A message that the client has taken goes on its way all the same. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * One connection to one peer for one application. Iterating it gives its messages until the peer closes.
+ * All methods may be called at any time; after the end they reject with the code it ended with.
+ */
+export class Connection implements AsyncIterable<Uint8Array> {
+  readonly id: string
+  readonly peer: Peer
+  readonly application: string
+  /** Resolves at the end, good or bad, with what is known about every byte. Never rejects. */
+  readonly closed: Promise<CloseInfo>
+  readonly #host: ConnectionHost
+  readonly #streamHost: StreamHost
+  readonly #streamSet: StreamSet
+  readonly #sender: MessageSender
+  readonly #receiver: MessageReceiver
+  readonly #streams = new Map<number, Stream>()
+  readonly #incoming = new HandOver<Stream>()
+  readonly #listeners = new Listeners<ConnectionEvent>()
+  readonly #pings = new Map<number, (result: { rttMs: number; relay: string } | SennitError) => void>()
+  #onStream: ((stream: Stream) => void) | undefined
+  #ended: CloseInfo | undefined
+  #resolveClosed!: (info: CloseInfo) => void
+
+  /** @internal */
+  constructor(host: ConnectionHost, facts: ConnectionFacts) {
+    this.#host = host
+    this.id = facts.id
+    this.peer = facts.peer
+    this.application = facts.application
+    const { streams } = host.machine
+    const touch = (): void => host.touch()
+    const ended = (): SennitError | undefined => this.#endError()
+    this.#streamSet = streams
+    this.#streamHost = { streams, touch, ended }
+    this.#sender = new MessageSender({
+      streams,
+      touch,
+      ended,
+      onRefused: (code, errorCode) => this.#listeners.emit({ type: 'message_refused', code, errorCode }),
+    })
+    this.#receiver = new MessageReceiver(streams, touch)
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve
+    })
+  }
+
+  /**
+   * Sends one message, kept whole, in the order of the calls. Text goes as UTF-8. Bytes are not copied: never change them afterwards.
+   * @returns a promise of `until`; it waits while the other end does not read (event `waiting` says why)
+   * @throws SennitError `message_too_large` (limit 64 MiB by default, at either end), or the code the connection ended with
+   */
+  send(data: Uint8Array | string, options: SendOptions = {}): Promise<void> {
+    return this.#sender.send(typeof data === 'string' ? utf8(data) : data, options.until ?? 'accepted', options.signal)
+  }
+
+  /**
+   * The next message of the other end, or undefined when it closed in order and all messages were given.
+   * @throws SennitError `receive_timeout`, or the code of an abnormal end
+   */
+  receive(options: ReceiveOptions = {}): Promise<Uint8Array | undefined> {
+    return this.#receiver.receive(options)
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
+    for (let message = await this.receive(); message !== undefined; message = await this.receive()) yield message
+    return undefined
+  }
+
+  /**
+   * Opens a stream; the opening travels at once, so the other end may speak first. Up to 1 KiB of `header` goes with it.
+   * @throws SennitError `too_many_streams` (1 024 are open), `too_large` (the header)
+   */
+  async openStream(options: { readonly header?: Uint8Array } = {}): Promise<Stream> {
+    return this.openStreamNow(options.header)
+  }
+
+  /** As {@link openStream}, in this turn. @throws as openStream */
+  openStreamNow(header: Uint8Array = new Uint8Array(0)): Stream {
+    const ended = this.#endError()
+    if (ended !== undefined) throw ended
+    const id = this.#streamSet.open(header)
+    const stream = new Stream(this.#streamHost, id, header)
+    this.#streams.set(id, stream)
+    this.#host.touch()
+    return stream
+  }
+
+  /** Streams that the other end opens, oldest first; ends with the connection. Use it or {@link onStream}. */
+  incomingStreams(): AsyncIterable<Stream> {
+    return this.#incoming
+  }
+
+  /** Called with each stream that the other end opens, in the turn it arrives; those that came before, at once. */
+  onStream(callback: (stream: Stream) => void): void {
+    this.#onStream = callback
+    for (const stream of this.#incoming.takeAll()) tell(callback, stream)
+  }
+
+  /** Message bytes the other end takes now without waiting; 0 after the end. */
+  get writableBytes(): number {
+    return this.#ended === undefined ? this.#streamSet.writableBytes(0) : 0
+  }
+
+  /** Resolves when the next `send` would be taken at once. Rejects when the connection ends first. */
+  drained(): Promise<void> {
+    return this.#sender.drained()
+  }
+
+  /**
+   * Closes in order: streams end, everything sent is confirmed by the other end's client, then the promise resolves. Waits up to 30 s for that
+   * (120 s while there is no relay). @throws SennitError with the counts of what is unconfirmed, when it did not come to that
+   */
+  async close(reason = 'closed'): Promise<void> {
+    if (this.#ended === undefined) this.#host.close(reason, '')
+    const info = await this.closed
+    if (!endedInOrder(info.code)) throw closeError(info)
+  }
+
+  /** Ends at once; what is not confirmed may be lost, and the other end is told. */
+  abort(reason = 'aborted'): void {
+    if (this.#ended === undefined) this.#host.abort(reason, '')
+  }
+
+  /**
+   * A sealed round trip to the other end's client over the relay in use.
+   * @throws SennitError `ping_timeout`, or the code the connection ended with
+   */
+  ping(options: { readonly timeoutMs?: number } = {}): Promise<{ rttMs: number; relay: string }> {
+    const { timeoutMs = 10_000 } = options
+    return new Promise((resolve, reject) => {
+      const ended = this.#endError()
+      if (ended !== undefined) return reject(ended)
+      const id = this.#host.ping()
+      if (id === undefined) return reject(new SennitError('closed', 'the connection is over'))
+      const timer = setTimeout(() => {
+        this.#pings.delete(id)
+        reject(new SennitError('ping_timeout', `no answer to a ping within ${timeoutMs} ms`, { timeoutMs }))
+      }, timeoutMs)
+      this.#pings.set(id, (result) => {
+        clearTimeout(timer)
+        if (result instanceof SennitError) reject(result)
+        else resolve(result)
+      })
+    })
+  }
+
+  /** Listens to events; see {@link ConnectionEvent}. @returns a function that stops it */
+  on(listener: (event: ConnectionEvent) => void): () => void {
+    return this.#listeners.add(listener)
+  }
+
+  /** Relays, paths and ranking of this connection now; undefined after its end. */
+  status(): ClientConnectionStatus | undefined {
+    return this.#host.status()
+  }
+
+  /** @internal */
+  streamEvent(event: StreamEvent): void {
+    switch (event.type) {
+      case 'streamOpened':
+        return this.#opened(event.streamId, event.header)
+      case 'readable':
+        return this.#streams.get(event.streamId)?.takeReadable()
+      case 'writable':
+        return this.#streams.get(event.streamId)?.flushQueue()
+      case 'finished':
+        return this.#streams.get(event.streamId)?.peerFinished()
+      case 'reset':
+        return this.#streams.get(event.streamId)?.peerReset(event.errorCode)
+      case 'stopped':
+        return this.#streams.get(event.streamId)?.peerStopped(event.errorCode)
+      case 'streamDone':
+        this.#streams.delete(event.streamId)
+        return
+      case 'message':
+        return this.#receiver.arrived()
+      case 'messageAccepted':
+        return this.#sender.accepted(event.index)
+      case 'messageDelivered':
+        return this.#sender.delivered(event.index)
+      case 'messageRefused':
+        return this.#sender.refused(event.index, event.errorCode)
+      case 'messageTooLarge':
+        this.#listeners.emit({ type: 'message_too_large', bytes: event.bytes })
+    }
+  }
+
+  /** @internal */
+  machineEvent(event: MachineConnectionEvent): void {
+    if (event.type === 'pong') {
+      const waiting = this.#pings.get(event.id)
+      this.#pings.delete(event.id)
+      waiting?.({ rttMs: event.rttMs, relay: event.relayId })
+    }
+    this.#listeners.emit(event)
+  }
+
+  /** @internal */
+  end(info: CloseInfo): void {
+    if (this.#ended !== undefined) return
+    this.#ended = info
+    const error = closeError(info)
+    this.#receiver.end(endedInOrder(info.code) ? undefined : error)
+    this.#sender.end(error)
+    for (const waiting of this.#pings.values()) waiting(error)
+    this.#pings.clear()
+    for (const stream of this.#streams.values()) stream.connectionEnded()
+    this.#streams.clear()
+    this.#incoming.end()
+    this.#listeners.emit({ type: 'closed', ...info })
+    this.#resolveClosed(info)
+  }
+
+  #opened(id: number, header: Uint8Array): void {
+    const stream = new Stream(this.#streamHost, id, header)
+    this.#streams.set(id, stream)
+    if (this.#onStream !== undefined) tell(this.#onStream, stream)
+    else this.#incoming.push(stream)
+  }
+
+  #endError(): SennitError | undefined {
+    return this.#ended === undefined ? undefined : closeError(this.#ended)
+  }
+}
+
+/** The error that operations on an ended connection give. */
+function closeError(info: CloseInfo): SennitError {
+  const who = info.remote ? 'the other end' : 'this end'
+  const text = info.message === '' ? `the connection is over: ${info.code} (${who})` : `the connection is over: ${info.message}`
+  return new SennitError(info.code, text, { remote: info.remote, counts: info.counts })
+}

@@ -1,0 +1,213 @@
+/**
+ * Runs one client machine in Node: bytes and time in, effects out, one timer. All input of a turn of the event loop is processed before
+ * effects are drained, so that small writes share a packet and a verdict never overtakes bytes that have arrived.
+ */
+
+import type { ClientEffect } from '../core/client/types.ts'
+import type { Carrier, CarrierEvents } from './carrier.ts'
+import { steadyNowMs } from './clock.ts'
+
+/** What the driver needs of a client machine. */
+export interface DrivenMachine {
+  carrierOpened(nowMs: number, key: number): void
+  carrierBytes(nowMs: number, key: number, chunk: Uint8Array): void
+  carrierWritable(nowMs: number, key: number, writable: boolean): void
+  carrierClosed(nowMs: number, key: number, code: string, message: string): void
+  changed(nowMs: number, handle: number): void
+  resumedFromPause(nowMs: number): void
+  wake(nowMs: number): void
+  wakeAtMs(): number | undefined
+  poll(): ClientEffect | undefined
+}
+
+type DialEffect = Extract<ClientEffect, { type: 'dial' }>
+type CarrierEffect = Extract<ClientEffect, { type: 'dial' | 'write' | 'hangUp' }>
+/** What is left for the owner of the driver. */
+export type ApplicationEffect = Exclude<ClientEffect, CarrierEffect>
+
+export interface DriverOptions {
+  readonly machine: DrivenMachine
+  /** Begins a dial; its events must come later, never inside the call. Throws when it cannot even begin. */
+  dial(effect: DialEffect, events: CarrierEvents): Carrier
+  onEffect(effect: ApplicationEffect): void
+  /** @default steadyNowMs */
+  readonly now?: () => number
+}
+
+/** A timer that fires this late means that the process was stopped, or the machine asleep: nobody else is to blame. */
+const pauseMs = 500
+
+/** The longest timer; at least so often the wall clock is compared, because sleep stops the steady clock. */
+const timerMaxMs = 2_000
+
+export class Driver {
+  readonly #machine: DrivenMachine
+  readonly #dial: DriverOptions['dial']
+  readonly #onEffect: DriverOptions['onEffect']
+  readonly #now: () => number
+  readonly #carriers = new Map<number, Carrier>()
+  readonly #touched = new Set<number>()
+  #scheduled: 'no' | 'microtask' | 'immediate' = 'no'
+  #draining = false
+  #stopped = false
+  #timer: NodeJS.Timeout | undefined
+  #timerAtMs = Number.POSITIVE_INFINITY
+  #wallAheadMs: number
+
+  constructor(options: DriverOptions) {
+    this.#machine = options.machine
+    this.#dial = options.dial
+    this.#onEffect = options.onEffect
+    this.#now = options.now ?? steadyNowMs
+    this.#wallAheadMs = Date.now() - this.#now()
+  }
+
+  /** Runs one input of the application; its effects come soon after this turn's synchronous code. */
+  act<T>(input: (nowMs: number) => T): T {
+    const result = input(this.#now())
+    this.#soon()
+    return result
+  }
+
+  /** The application changed the streams of a connection: the machine is told once, however often it happens in a turn. */
+  touch(handle: number): void {
+    this.#touched.add(handle)
+    this.#soon()
+  }
+
+  /** Carries out what is left, then ends every carrier and the timer: for the last input, and outside of any effect. */
+  finish(): void {
+    if (!this.#draining) this.#drain(false)
+    this.#stopped = true
+    clearTimeout(this.#timer)
+    for (const carrier of this.#carriers.values()) carrier.close()
+    this.#carriers.clear()
+  }
+
+  /** Drains when the running code and its microtasks so far are done; sooner than a turn, so that one small write is not delayed. */
+  #soon(): void {
+    if (this.#scheduled !== 'no' || this.#draining || this.#stopped) return
+    this.#scheduled = 'microtask'
+    queueMicrotask(() => this.#scheduled === 'microtask' && this.#drain(false))
+  }
+
+  /** Drains when every socket with something to read has been read: `setImmediate` runs right after the poll phase. */
+  #afterThisTurn(): void {
+    if (this.#scheduled === 'immediate' || this.#stopped) return
+    this.#scheduled = 'immediate'
+    setImmediate(() => this.#drain(true))
+  }
+
+  #drain(everySocketWasRead: boolean): void {
+    this.#scheduled = 'no'
+    if (this.#stopped || this.#draining) return
+    this.#draining = true
+    try {
+      const machine = this.#machine
+      if (everySocketWasRead) {
+        const nowMs = this.#now()
+        const dueAtMs = machine.wakeAtMs()
+        if (dueAtMs !== undefined && dueAtMs <= nowMs) machine.wake(nowMs)
+      }
+      do {
+        this.#tellTouched()
+        for (let effect = machine.poll(); effect !== undefined && !this.#stopped; effect = machine.poll()) this.#carryOut(effect)
+      } while (this.#touched.size > 0 && !this.#stopped)
+    } finally {
+      this.#draining = false
+    }
+    this.#arm()
+  }
+
+  #tellTouched(): void {
+    if (this.#touched.size === 0) return
+    const nowMs = this.#now()
+    for (const handle of this.#touched) this.#machine.changed(nowMs, handle)
+    this.#touched.clear()
+  }
+
+  #carryOut(effect: ClientEffect): void {
+    switch (effect.type) {
+      case 'write': {
+        const carrier = this.#carriers.get(effect.key)
+        if (carrier !== undefined && !carrier.write(effect.pieces)) this.#machine.carrierWritable(this.#now(), effect.key, false)
+        return
+      }
+      case 'dial':
+        return this.#begin(effect)
+      case 'hangUp':
+        this.#carriers.get(effect.key)?.close()
+        this.#carriers.delete(effect.key)
+        return
+      default:
+        this.#onEffect(effect)
+    }
+  }
+
+  #begin(effect: DialEffect): void {
+    const { key } = effect
+    const input = (tell: (nowMs: number) => void): void => {
+      if (this.#stopped || !this.#carriers.has(key)) return
+      const nowMs = this.#now()
+      this.#noticePause(nowMs)
+      tell(nowMs)
+      this.#afterThisTurn()
+    }
+    const closed = (code: string, message: string): void =>
+      input((nowMs) => {
+        this.#carriers.delete(key)
+        this.#machine.carrierClosed(nowMs, key, code, message)
+      })
+    try {
+      const carrier = this.#dial(effect, {
+        onOpen: () => input((nowMs) => this.#machine.carrierOpened(nowMs, key)),
+        onBytes: (chunk) => input((nowMs) => this.#machine.carrierBytes(nowMs, key, chunk)),
+        onDrain: () => input((nowMs) => this.#machine.carrierWritable(nowMs, key, true)),
+        onClose: closed,
+      })
+      this.#carriers.set(key, carrier)
+    } catch (error) {
+      const { code, message } = error as { code?: string; message?: string }
+      // The machine hears of it in a turn of its own, as of every other failed dial.
+      this.#carriers.set(key, { write: () => true, close: () => {} })
+      setImmediate(() => closed(code ?? 'dial_failed', message ?? String(error)))
+    }
+  }
+
+  #arm(): void {
+    if (this.#stopped) return
+    const nowMs = this.#now()
+    const wakeAtMs = this.#machine.wakeAtMs()
+    if (wakeAtMs === undefined) {
+      clearTimeout(this.#timer)
+      this.#timerAtMs = Number.POSITIVE_INFINITY
+      return
+    }
+    if (wakeAtMs <= nowMs) return this.#afterThisTurn()
+    const atMs = Math.min(wakeAtMs, nowMs + timerMaxMs)
+    // A timer that fires early is armed again then; that is cheaper than moving it on every packet.
+    if (this.#timerAtMs <= atMs && this.#timerAtMs > nowMs) return
+    clearTimeout(this.#timer)
+    this.#timerAtMs = atMs
+    this.#timer = setTimeout(() => this.#fired(), Math.ceil(atMs - nowMs))
+  }
+
+  #fired(): void {
+    this.#noticePause(this.#now())
+    this.#timerAtMs = Number.POSITIVE_INFINITY
+    this.#afterThisTurn()
+  }
+
+  /** Called with the first thing that happens after a pause, whatever it is. */
+  #noticePause(nowMs: number): void {
+    const wallAheadMs = Date.now() - nowMs
+    const slept = wallAheadMs - this.#wallAheadMs > pauseMs
+    this.#wallAheadMs = wallAheadMs
+    const late = nowMs - this.#timerAtMs > pauseMs
+    if (!late && !slept) return
+    this.#timerAtMs = Number.POSITIVE_INFINITY
+    clearTimeout(this.#timer)
+    this.#machine.resumedFromPause(nowMs)
+    this.#afterThisTurn()
+  }
+}

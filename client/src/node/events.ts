@@ -1,0 +1,55 @@
+/**
+ * Everything a client and a connection tell besides data, in one place. All unions are told apart by `type`; new types may be added, so a
+ * listener ignores those it does not know. Times are milliseconds, relays are named by their ids.
+ */
+
+import type { ClientEvent as MachineClientEvent } from '../core/client/types.ts'
+import type { ConnectionEvent as MachineConnectionEvent, StreamCounts } from '../core/connection/index.ts'
+
+/**
+ * Events of `client.on`:
+ * - `attached` / `detached`: an attachment to a relay came up, or went, with the reason. Connections survive it.
+ * - `dial_failed`: a relay could not be reached on a carrier; the next try comes in `retryInMs`.
+ * - `relay_resting`: a relay failed so often that it is left alone for `forMs`.
+ * - `relay_draining`: the relay asked its clients to move; they do, without a pause.
+ * - `listen_refused`: one relay refused a listening; others may hold it.
+ * - `connect_answer`: what one relay said to a `connect` under way.
+ * - `planned`: the two ends of connection `handle` agreed on relays anew, and why.
+ */
+export type ClientEvent = MachineClientEvent
+
+/**
+ * Events of `connection.on`:
+ * - `path_opened`, `path_closed`, `path_bad`, `path_moved`, `failover`: the ways its packets can take, and which one they take now.
+ * - `waiting`: data waits, and why: `credit` (the other application does not read), `no_path` (no relay at the moment), `relay_wait` (the
+ *   relay's buffer is full), `memory` (our own limit). `resumed` ends it.
+ * - `rekeyed`: the next key epoch began.
+ * - `pong`: the answer to a ping.
+ * - `message_refused`: the other end did not take a message that was already reported as accepted; `code` says why.
+ * - `message_too_large`: the other end sent a longer message than we take, and it was refused.
+ * - `closed`: the end, once; the same facts as the promise `connection.closed`.
+ */
+export type ConnectionEvent =
+  | MachineConnectionEvent
+  | { readonly type: 'message_refused'; readonly code: string; readonly errorCode: number }
+  | { readonly type: 'message_too_large'; readonly bytes: number }
+  | ({ readonly type: 'closed' } & CloseInfo)
+
+/** How a connection ended. */
+export interface CloseInfo {
+  /**
+   * `closed` (by us, everything confirmed) and `peer_closed` (by the other end, in order) are the good ones. Others: `aborted`, `superseded` (the
+   * other end has a newer connection of this name), `peer_restarted`, `timeout` (120 s without a sign of life), `protocol_error`.
+   */
+  readonly code: string
+  readonly message: string
+  /** The other end ended it. */
+  readonly remote: boolean
+  /** What happened to the bytes of each stream; stream 0 carries the messages. */
+  readonly counts: readonly StreamCounts[]
+}
+
+/** Whether an end of this code lost nothing. */
+export function endedInOrder(code: string): boolean {
+  return code === 'closed' || code === 'peer_closed'
+}

@@ -1,0 +1,85 @@
+/** The receiving half of a connection's messages: one is taken from the machine only when somebody asks, so credit follows the reader. */
+
+import { SennitError } from '@sennit/protocol'
+import type { StreamSet } from '../core/streams/index.ts'
+
+export interface ReceiveOptions {
+  /** Gives up after this long with `receive_timeout`; nothing is lost by it. @default never */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+interface Taker {
+  resolve(message: Uint8Array | undefined): void
+  reject(error: unknown): void
+}
+
+export class MessageReceiver {
+  readonly #streams: StreamSet
+  readonly #touch: () => void
+  readonly #takers: Taker[] = []
+  /** What the machine still held when the connection ended. */
+  #left: Uint8Array[] = []
+  #over: { error?: SennitError } | undefined
+
+  constructor(streams: StreamSet, touch: () => void) {
+    this.#streams = streams
+    this.#touch = touch
+  }
+
+  receive(options: ReceiveOptions): Promise<Uint8Array | undefined> {
+    const { signal, timeoutMs } = options
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason)
+      const message = this.#take()
+      if (message !== undefined) return resolve(message)
+      if (this.#over !== undefined) return this.#over.error === undefined ? resolve(undefined) : reject(this.#over.error)
+      const give = (settle: () => void): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+        settle()
+      }
+      const taker: Taker = {
+        resolve: (value) => give(() => resolve(value)),
+        reject: (error) => give(() => reject(error)),
+      }
+      const drop = (error: unknown): void => {
+        const at = this.#takers.indexOf(taker)
+        if (at >= 0) this.#takers.splice(at, 1)
+        taker.reject(error)
+      }
+      const onAbort = (): void => drop(signal?.reason)
+      const late = (): void => drop(new SennitError('receive_timeout', `no message came within ${timeoutMs} ms`, { timeoutMs }))
+      const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs)
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#takers.push(taker)
+    })
+  }
+
+  /** The machine has messages. */
+  arrived(): void {
+    while (this.#takers.length > 0) {
+      const message = this.#take()
+      if (message === undefined) return
+      this.#takers.shift()!.resolve(message)
+    }
+  }
+
+  /** The connection is over; what arrived before is still given out, then its end. */
+  end(error: SennitError | undefined): void {
+    for (let message = this.#streams.takeMessage(); message !== undefined; message = this.#streams.takeMessage()) this.#left.push(message)
+    this.#over = error === undefined ? {} : { error }
+    this.arrived()
+    for (const taker of this.#takers.splice(0)) {
+      if (error === undefined) taker.resolve(undefined)
+      else taker.reject(error)
+    }
+  }
+
+  #take(): Uint8Array | undefined {
+    if (this.#over !== undefined) return this.#left.shift()
+    const message = this.#streams.takeMessage()
+    if (message !== undefined) this.#touch()
+    return message
+  }
+}

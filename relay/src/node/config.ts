@@ -1,0 +1,168 @@
+/** `relay.toml`: what a relay needs to know, read once at start. Every error names the file and the key. */
+
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { type MeshTrust, type RelayIdentity, SennitError, verifyRelayCertificate } from '@sennit/protocol'
+import { nodeCrypto, readMeshTrust, readRelayIdentity } from '@sennit/protocol/node'
+import { parse, TomlError } from 'smol-toml'
+import { z } from 'zod'
+import type { RelayLimits } from '../core/index.ts'
+
+/** An address to listen on. Port 0 lets the system choose. */
+export interface ListenAddress {
+  readonly host: string
+  readonly port: number
+}
+
+/** Everything `startRelay` needs, with keys and certificates read and checked. */
+export interface RelayConfig {
+  readonly identity: RelayIdentity
+  readonly trust: MeshTrust
+  /** At least one. */
+  readonly listen: readonly ListenAddress[]
+  /** @default none: no admin port */
+  readonly admin?: ListenAddress
+  /** The signed list of users; read again when it changes. */
+  readonly usersFile: string
+  readonly tls?: { readonly certificate: Buffer; readonly key: Buffer }
+  readonly limits?: Partial<RelayLimits>
+  /** What clients are told on drain. @default within 5 s, spread over 2 s */
+  readonly drain?: { readonly withinMs: number; readonly spreadMs: number }
+  /** @default info */
+  readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+}
+
+const count = z.number().int().positive()
+const address = z.string().transform((text, context): ListenAddress => {
+  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text)
+  const port = Number(match?.[3])
+  if (match === null || port > 65_535) {
+    context.addIssue({ code: 'custom', message: `expected "host:port" or "[ipv6]:port", found ${JSON.stringify(text)}` })
+    return z.NEVER
+  }
+  return { host: (match[1] ?? match[2])!, port }
+})
+
+const limitKeys = {
+  new_per_second: 'newPerSecond',
+  new_burst: 'newBurst',
+  open_per_address: 'openPerAddress',
+  open_unauthenticated: 'openUnauthenticated',
+  attachments: 'attachments',
+  attachments_per_user: 'attachmentsPerUser',
+  listens_per_user: 'listensPerUser',
+  requests_per_attachment: 'requestsPerAttachment',
+  held_requests: 'heldRequests',
+  lookups_per_second: 'lookupsPerSecond',
+  lookups_burst: 'lookupsBurst',
+  offers_per_attachment: 'offersPerAttachment',
+  joins_per_attachment: 'joinsPerAttachment',
+  circuits_per_attachment: 'circuitsPerAttachment',
+  circuits_per_user: 'circuitsPerUser',
+  memory_bytes: 'memoryBytes',
+  destination_bytes: 'destinationBytes',
+  credit_start_bytes: 'creditStartBytes',
+  credit_floor_bytes: 'creditFloorBytes',
+  credit_max_bytes: 'creditMaxBytes',
+  write_stall_ms: 'writeStallMs',
+} as const satisfies Record<string, keyof RelayLimits>
+
+const limitShape = Object.fromEntries(Object.keys(limitKeys).map((key) => [key, count.optional()])) as Record<
+  keyof typeof limitKeys,
+  z.ZodOptional<z.ZodNumber>
+>
+
+const schema = z.strictObject({
+  id: z.string().min(1),
+  listen: z.array(address).min(1),
+  admin: address.optional(),
+  mesh: z.string(),
+  key: z.string(),
+  certificate: z.string(),
+  users: z.string(),
+  relays: z.string().optional(),
+  tls: z.strictObject({ certificate: z.string(), key: z.string() }).optional(),
+  limits: z.strictObject(limitShape).optional(),
+  drain: z.strictObject({ within_ms: count, spread_ms: count }).optional(),
+  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']) }).optional(),
+})
+
+/**
+ * Reads a `relay.toml` and the files it names; paths in it are relative to it.
+ * @throws SennitError `config_unreadable`, `config_invalid` (with every fault at once), `certificate_*`
+ */
+export function readRelayConfig(tomlFile: string): RelayConfig {
+  const file = resolve(tomlFile)
+  const text = readNamed(file, file, 'the relay configuration').toString('utf8')
+  const parsed = schema.safeParse(parseToml(file, text))
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map((issue) => {
+      const key = issue.path.join('.')
+      return key === '' ? issue.message : `${key}: ${issue.message}`
+    })
+    throw new SennitError('config_invalid', `${file}: ${faults.join('; ')}`, { file, faults })
+  }
+  const raw = parsed.data
+  const at = (path: string): string => resolve(dirname(file), path)
+  const crypto = nodeCrypto()
+  const named = <Result>(key: string, read: () => Result): Result => {
+    try {
+      return read()
+    } catch (cause) {
+      if (cause instanceof SennitError) throw new SennitError(cause.code, `${file}: ${key}: ${cause.message}`, { ...cause.facts, file, key }, cause)
+      throw new SennitError('config_unreadable', `${file}: ${key}: ${(cause as Error).message}`, { file, key }, cause)
+    }
+  }
+  const trust = named('mesh', () => readMeshTrust(at(raw.mesh)))
+  const identity = named('key', () => readRelayIdentity(raw.id, at(raw.key), at(raw.certificate)))
+  const certificate = named('certificate', () => verifyRelayCertificate(trust, identity.certificate, Date.now(), crypto))
+  if (certificate.relayId !== raw.id)
+    throw new SennitError('config_invalid', `${file}: id: is ${raw.id}, but ${raw.certificate} was issued to ${certificate.relayId}`, { file, key: 'id' })
+  if (Buffer.compare(certificate.staticKey, identity.staticKey.publicKey) !== 0)
+    throw new SennitError('config_invalid', `${file}: key: ${raw.key} is not the key that ${raw.certificate} certifies`, { file, key: 'key' })
+  const { tls, limits, drain } = raw
+  return {
+    identity,
+    trust,
+    listen: raw.listen,
+    usersFile: at(raw.users),
+    ...(raw.admin === undefined ? {} : { admin: raw.admin }),
+    ...(tls === undefined
+      ? {}
+      : {
+          tls: {
+            certificate: readNamed(file, at(tls.certificate), 'tls.certificate'),
+            key: readNamed(file, at(tls.key), 'tls.key'),
+          },
+        }),
+    ...(limits === undefined ? {} : { limits: limitsOf(limits) }),
+    ...(drain === undefined ? {} : { drain: { withinMs: drain.within_ms, spreadMs: drain.spread_ms } }),
+    ...(raw.log === undefined ? {} : { logLevel: raw.log.level }),
+  }
+}
+
+function limitsOf(raw: Partial<Record<keyof typeof limitKeys, number | undefined>>): Partial<RelayLimits> {
+  const limits: { -readonly [Key in keyof RelayLimits]?: number } = {}
+  for (const key of Object.keys(limitKeys) as (keyof typeof limitKeys)[]) {
+    const value = raw[key]
+    if (value !== undefined) limits[limitKeys[key]] = value
+  }
+  return limits
+}
+
+function parseToml(file: string, text: string): unknown {
+  try {
+    return parse(text)
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause
+    throw new SennitError('config_invalid', `${file}:${cause.line}:${cause.column}: ${cause.message}`, { file, line: cause.line }, cause)
+  }
+}
+
+function readNamed(file: string, path: string, key: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (cause) {
+    throw new SennitError('config_unreadable', `${file}: ${key}: ${(cause as Error).message}`, { file, key, path }, cause)
+  }
+}

@@ -1,0 +1,72 @@
+/** Carrier `upgrade`: after `101` the socket carries raw hop bytes both ways. The fastest one: what is read is passed on, what is written goes out by writev. */
+
+import type { Socket } from 'node:net'
+import { type CarrierEvents, carrierHighWaterBytes, closeGraceMs, type ServerCarrier } from './server-carrier.ts'
+
+/** Bytes that Node and libuv still hold for a socket. `writeQueueSize` moves with every partial write, `writableLength` only with whole ones. */
+export function unsentBytes(socket: Socket): number {
+  const handle = (socket as unknown as { _handle?: { writeQueueSize?: number } | null })._handle
+  const inKernelQueue = handle?.writeQueueSize ?? 0
+  return inKernelQueue > 0 ? inKernelQueue : socket.writableLength
+}
+
+/** Ends a socket in order, and by force when the peer takes nothing. */
+export function endSocket(socket: Socket): void {
+  if (socket.destroyed) return
+  socket.end()
+  // Whoever is half closed is of no more use: reading on would let it hold the socket for ever.
+  setTimeout(() => socket.destroy(), closeGraceMs).unref()
+}
+
+export class UpgradeCarrier implements ServerCarrier {
+  readonly carrier = 'upgrade'
+  readonly address: string
+  private readonly socket: Socket
+  private readonly first: Uint8Array
+  private closedByUs = false
+
+  /** `first`: bytes of the request's header, and what followed it at once. */
+  constructor(socket: Socket, first: Uint8Array, address: string) {
+    this.socket = socket
+    this.first = first
+    this.address = address
+  }
+
+  start(events: CarrierEvents): void {
+    const { socket } = this
+    let told = false
+    const closed = (why: string): void => {
+      if (told || this.closedByUs) return
+      told = true
+      socket.destroy()
+      events.closed(why)
+    }
+    socket.on('error', (cause: NodeJS.ErrnoException) => closed(cause.code ?? 'error'))
+    socket.on('end', () => closed('end'))
+    socket.on('close', () => closed('closed'))
+    socket.on('drain', () => {
+      if (!this.closedByUs) events.drained()
+    })
+    socket.on('data', (chunk: Buffer) => {
+      if (!this.closedByUs) events.bytes(chunk)
+    })
+    if (this.first.length > 0) events.bytes(this.first)
+  }
+
+  write(pieces: readonly Uint8Array[]): boolean {
+    const { socket } = this
+    socket.cork()
+    for (const piece of pieces) socket.write(piece)
+    socket.uncork()
+    return socket.writableLength < carrierHighWaterBytes
+  }
+
+  pendingBytes(): number {
+    return unsentBytes(this.socket)
+  }
+
+  close(): void {
+    this.closedByUs = true
+    endSocket(this.socket)
+  }
+}

@@ -1,0 +1,298 @@
+import { PACKET_KIND } from '@sennit/protocol'
+import { describe, expect, it } from 'vitest'
+import { bytes, pair, type RawClient, World } from './world.ts'
+
+const mib = 1024 * 1024
+
+/** Sends whole packets up to a number of bytes. */
+function fill(client: RawClient, circuit: number, total: number): void {
+  for (let left = total; left > 0; left -= 65_536) client.send(circuit, Math.min(65_536, left))
+}
+
+const credits = (client: RawClient, circuit: number): { limit: number; wait: boolean }[] =>
+  client.controls.flatMap((message) => (message.type === 'circuitCredit' && message.circuit === circuit ? [message] : []))
+
+describe('joining', () => {
+  const tag = bytes(16, 99)
+
+  it('couples two that show one tag and name each other', () => {
+    const world = new World()
+    const a = world.attach('alice', { label: 'x' })
+    const b = world.attach('bob')
+    a.say({ type: 'join', joinId: 4, tag, user: 'bob', label: '' })
+    expect(world.machine.stats().pendingJoins).toBe(1)
+    b.say({ type: 'join', joinId: 9, tag, user: 'alice', label: 'x' })
+    const { circuit, joinId } = a.heard('joined')
+    expect(joinId).toBe(4)
+    a.send(circuit, 100)
+    world.settle()
+    expect(b.packets).toMatchObject([{ circuit: b.heard('joined').circuit, bytes: 100 }])
+    expect(world.machine.stats()).toMatchObject({ pendingJoins: 0, circuits: 1 })
+  })
+
+  const strangers: { why: string; user: string; label?: string; names: string; namesLabel?: string; tag?: Uint8Array }[] = [
+    { why: 'another tag is shown', user: 'bob', names: 'alice', tag: bytes(16, 98) },
+    { why: 'the tag is shown by somebody else', user: 'carol', names: 'alice' },
+    { why: 'somebody else is named', user: 'bob', names: 'carol' },
+    { why: 'the label is another', user: 'bob', label: 'y', names: 'alice' },
+    { why: 'the named label is another', user: 'bob', names: 'alice', namesLabel: 'z' },
+  ]
+
+  it.each(strangers)('couples nobody when $why', (row) => {
+    const world = new World()
+    const a = world.attach('alice')
+    a.say({ type: 'join', joinId: 1, tag, user: 'bob', label: '' })
+    const other = world.attach(row.user, { label: row.label ?? '' })
+    other.say({ type: 'join', joinId: 1, tag: row.tag ?? tag, user: row.names, label: row.namesLabel ?? '' })
+    expect(a.maybe('joined')).toBeUndefined()
+    // A stranger does not stop the right one.
+    const b = world.attach('bob')
+    b.say({ type: 'join', joinId: 2, tag, user: 'alice', label: '' })
+    expect(a.maybe('joined')).toBeDefined()
+  })
+
+  it('waits without end, until left or detached', () => {
+    const world = new World()
+    const a = world.attach('alice')
+    a.say({ type: 'join', joinId: 1, tag, user: 'bob', label: '' })
+    world.pass(300_000)
+    expect(world.machine.stats().pendingJoins).toBe(1)
+    a.say({ type: 'leave', joinId: 1 }).say({ type: 'leave', joinId: 77 })
+    expect(world.machine.stats().pendingJoins).toBe(0)
+    a.say({ type: 'join', joinId: 2, tag, user: 'bob', label: '' }).drop()
+    expect(world.machine.stats().pendingJoins).toBe(0)
+  })
+
+  it('refuses too many', () => {
+    const world = new World({ limits: { joinsPerAttachment: 2 } })
+    const a = world.attach('alice')
+    for (const joinId of [2, 3, 4]) a.say({ type: 'join', joinId, tag: bytes(16, joinId), user: 'bob', label: '' })
+    expect(a.heard('joinRefused')).toMatchObject({ joinId: 4, code: 'limit' })
+  })
+})
+
+describe('closing a circuit', () => {
+  it('tells the other end', () => {
+    const world = new World()
+    const { a, b, circuitA, circuitB } = pair(world)
+    a.say({ type: 'circuitClose', circuit: circuitA, reason: 'done' })
+    expect(b.heard('circuitClose')).toMatchObject({ circuit: circuitB, reason: 'done' })
+    expect(a.maybe('circuitClose')).toBeUndefined()
+    expect(world.machine.stats()).toMatchObject({ circuits: 0, promisedBytes: 0 })
+  })
+
+  it('happens to all circuits of an attachment that ends', () => {
+    const world = new World()
+    const { a, b, circuitB } = pair(world)
+    a.drop()
+    expect(b.heard('circuitClose')).toMatchObject({ circuit: circuitB, reason: 'peer_detached' })
+    expect(world.machine.stats()).toMatchObject({ circuits: 0, promisedBytes: 0, queuedBytes: 0 })
+  })
+
+  it('ignores packets of a circuit that is closed or never was', () => {
+    const world = new World()
+    const { a, b, circuitA } = pair(world)
+    b.drop()
+    a.send(circuitA, 100)
+    a.send(4242, 100)
+    world.settle()
+    expect(a.closed).toBeUndefined()
+  })
+})
+
+describe('hop credit', () => {
+  it('starts with 1 MiB and grows as packets are delivered', () => {
+    const world = new World()
+    const { a, circuitA, creditA } = pair(world)
+    expect(creditA).toBe(mib)
+    fill(a, circuitA, mib)
+    world.settle()
+    const last = credits(a, circuitA).at(-1)!
+    expect(last.limit).toBeGreaterThan(mib)
+    expect(last.wait).toBe(false)
+  })
+
+  it('tells the source of a full carrier to wait each second, then to go on', () => {
+    const world = new World()
+    const { a, b, circuitA } = pair(world)
+    b.block(true)
+    fill(a, circuitA, mib)
+    world.settle()
+    expect(credits(a, circuitA)).toEqual([])
+    world.pass(25)
+    expect(credits(a, circuitA)).toMatchObject([{ limit: mib, wait: true }])
+    world.pass(1000)
+    expect(credits(a, circuitA)).toHaveLength(2)
+    expect(world.machine.stats()).toMatchObject({ queuedBytes: mib, waitingCircuits: 1 })
+    b.block(false)
+    expect(credits(a, circuitA).at(-1)).toMatchObject({ wait: false })
+    expect(credits(a, circuitA).at(-1)!.limit).toBeGreaterThanOrEqual(mib + 65_536)
+    expect(world.machine.stats()).toMatchObject({ queuedBytes: 0, waitingCircuits: 0 })
+  })
+
+  it('closes the circuit of a source that goes over it', () => {
+    const world = new World()
+    const { a, b, circuitA } = pair(world)
+    b.block(true)
+    fill(a, circuitA, mib + 2 * 65_536)
+    world.settle()
+    expect(a.heard('circuitClose')).toMatchObject({ circuit: circuitA, reason: 'credit_exceeded' })
+    expect(world.machine.stats().refusals['credit_exceeded']).toBe(1)
+    expect(a.closed).toBeUndefined()
+    b.block(false)
+    expect(b.heard('circuitClose').reason).toBe('credit_exceeded')
+    expect(world.machine.stats().queuedBytes).toBe(0)
+  })
+
+  it('lets loose packets pass without credit, and drops them before they pile up', () => {
+    const world = new World()
+    const { a, b, circuitA } = pair(world)
+    b.block(true)
+    fill(a, circuitA, mib)
+    for (let counter = 0; counter < 2000; counter += 1) a.send(circuitA, 1000, PACKET_KIND.loose, counter)
+    world.settle()
+    expect(world.machine.stats().queuedBytes).toBeLessThan(mib + 3 * 65_536)
+    expect(world.machine.stats().droppedPackets).toBeGreaterThan(1000)
+    expect(a.maybe('circuitClose')).toBeUndefined()
+    expect(b.packets).toHaveLength(0)
+  })
+
+  it('lets a slow circuit stop nobody else', () => {
+    const world = new World()
+    const { a, b, circuitA } = pair(world)
+    const c = world.attach('carol').listen('chat')
+    a.connect('carol', 'chat', { requestId: 2 })
+    c.say({ type: 'answer', offerId: c.heard('offer').offerId, handshake: bytes(64, 1) })
+    const { circuit } = a.heard('connected')
+    b.block(true)
+    fill(a, circuitA, mib)
+    fill(a, circuit, mib)
+    world.settle()
+    expect(c.packets.reduce((sum, packet) => sum + packet.bytes, 0)).toBe(mib)
+    expect(b.packets).toHaveLength(0)
+  })
+
+  it('promises one source at most a quarter of a destination', () => {
+    const world = new World({ limits: { destinationBytes: 8 * mib } })
+    const a = world.attach('alice')
+    const b = world.attach('bob').listen('chat')
+    const granted: number[] = []
+    for (let requestId = 1; requestId <= 6; requestId += 1) {
+      a.connect('bob', 'chat', { requestId, connectionId: bytes(16, requestId) })
+      b.say({ type: 'answer', offerId: b.heard('offer').offerId, handshake: bytes(64, 1) })
+      granted.push(a.heard('connected').credit)
+    }
+    expect(granted).toEqual([mib, mib, 65_536, 65_536, 65_536, 65_536])
+  })
+
+  it('follows the delivered rate up to 16 MiB, and down when a queue stands', () => {
+    const world = new World()
+    const { a, b, circuitA, creditA } = pair(world)
+    let limit = creditA
+    let used = 0
+    const turn = (): void => {
+      while (used + 65_536 <= limit) {
+        a.send(circuitA, 65_536)
+        used += 65_536
+      }
+      world.settle()
+      for (const grant of credits(a, circuitA)) limit = Math.max(limit, grant.limit)
+    }
+    // Each round, all that credit allows is delivered within 5 ms: the window must not be what holds the source back.
+    for (let round = 0; round < 60; round += 1) {
+      turn()
+      world.pass(5)
+    }
+    const wide = world.machine.stats().promisedBytes - mib
+    expect(wide).toBeGreaterThan(4 * mib)
+    expect(wide).toBeLessThanOrEqual(16 * mib)
+    // Now the reader takes a little every 50 ms.
+    for (let round = 0; round < 40; round += 1) {
+      b.block(true)
+      turn()
+      world.pass(50)
+      b.block(false)
+    }
+    expect(b.packets.length).toBeGreaterThan(0)
+  })
+})
+
+describe('the memory brake', () => {
+  it('couples nothing above 85 % and sheds the fullest above 95 %', () => {
+    const memoryBytes = 4 * mib
+    const world = new World({ limits: { memoryBytes, creditStartBytes: mib / 2 } })
+    const a = world.attach('alice')
+    const b = world.attach('bob').listen('chat')
+    const circuits = Array.from({ length: 9 }, (_, requestId) => {
+      a.connect('bob', 'chat', { requestId, connectionId: bytes(16, requestId) })
+      b.say({ type: 'answer', offerId: b.heard('offer').offerId, handshake: bytes(64, 1) })
+      return a.heard('connected').circuit
+    })
+    b.block(true)
+    for (const circuit of circuits.slice(0, 7)) fill(a, circuit, mib / 2)
+    world.settle()
+    expect(world.machine.stats().queuedBytes / memoryBytes).toBeCloseTo(0.875)
+    a.connect('bob', 'chat', { requestId: 3 })
+    expect(a.heard('result')).toMatchObject({ requestId: 3, code: 'limit' })
+    a.say({ type: 'join', joinId: 1, tag: bytes(16, 1), user: 'bob', label: '' })
+    expect(a.heard('joinRefused').code).toBe('limit')
+    fill(a, circuits[7]!, mib / 2)
+    world.settle()
+    expect(a.heard('circuitClose')).toMatchObject({ reason: 'memory' })
+    expect(world.machine.stats().refusals['memory']).toBe(1)
+    expect(world.machine.stats().queuedBytes / memoryBytes).toBeLessThan(0.95)
+  })
+
+  it('grants nothing above 70 %, and goes on as soon as there is room', () => {
+    const world = new World({ limits: { memoryBytes: 2.7 * mib } })
+    const { a, b, circuitA } = pair(world)
+    const c = world.attach('carol').listen('chat')
+    a.connect('carol', 'chat', { requestId: 2 })
+    c.say({ type: 'answer', offerId: c.heard('offer').offerId, handshake: bytes(64, 1) })
+    const { circuit } = a.heard('connected')
+    const d = world.attach('carol', { label: 'd' }).listen('chat')
+    a.connect('carol', 'chat', { requestId: 3, label: 'd' })
+    d.say({ type: 'answer', offerId: d.heard('offer').offerId, handshake: bytes(64, 1) })
+    const third = a.heard('connected').circuit
+    b.block(true)
+    c.block(true)
+    fill(a, circuitA, mib)
+    fill(a, circuit, mib)
+    world.settle()
+    for (let quarter = 0; quarter < 4; quarter += 1) {
+      fill(a, third, mib / 4)
+      world.settle()
+    }
+    expect(d.packets.reduce((sum, packet) => sum + packet.bytes, 0)).toBe(mib)
+    expect(credits(a, third)).toEqual([])
+    b.block(false)
+    expect(credits(a, third).at(-1)?.limit).toBeGreaterThan(mib)
+  })
+})
+
+describe('a carrier that takes nothing', () => {
+  it('is closed after 2 s, and its circuits with it', () => {
+    const world = new World()
+    const { a, b, circuitA } = pair(world)
+    b.block(true)
+    a.send(circuitA, 1000)
+    world.pass(1990)
+    expect(b.hungUpFor).toBeUndefined()
+    world.pass(20)
+    expect(b.hungUpFor).toBe('write_stall')
+    expect(a.heard('circuitClose').reason).toBe('peer_detached')
+    expect(world.machine.stats().closes['write_stall']).toBe(1)
+  })
+
+  it('is kept while it makes progress', () => {
+    const world = new World()
+    const { a, b, circuitA } = pair(world)
+    b.block(true)
+    a.send(circuitA, 1000)
+    for (let second = 0; second < 10; second += 1) {
+      world.pass(1000)
+      world.machine.progress(world.nowMs, b.key)
+    }
+    expect(b.hungUpFor).toBeUndefined()
+  })
+})
