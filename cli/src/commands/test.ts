@@ -1,0 +1,157 @@
+// `sennit test check | run`: a workbook is the scenario, the limits and the report.
+import { mkdirSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { basename, extname, join, resolve } from 'node:path'
+import {
+  checkWorkbook,
+  type Environment,
+  exitCodes,
+  type Plan,
+  type RunResult,
+  type RunStatus,
+  runLive,
+  writeReports,
+} from '@sennit/loadtest'
+import { runVirtual } from '@sennit/loadtest/virtual'
+import { type Command, Option } from 'commander'
+import { usageError } from '../exit-codes.ts'
+import { createOutput, type Output } from '../output.ts'
+import { programPath } from '../relay-process.ts'
+import { createLiveStatus, describePlan, describeResult } from '../run-text.ts'
+import { onInterrupt } from '../signals.ts'
+import { version } from '../version.ts'
+
+interface RunOptions {
+  readonly json?: boolean
+  readonly out?: string
+  readonly virtual?: boolean
+  readonly seed?: string
+  readonly scale?: string
+  readonly mesh?: string
+  readonly relayLog?: boolean
+}
+
+const codesHelp =
+  '\nExit codes: 0 pass, 99 a limit broken, 104 bad workbook, 105 interrupted, 120 a byte lost, doubled, moved or changed, 121 a connection never recovered, 122 inconclusive, 1 bug. The first that applies, in the order 105, 120, 121, 99, 122, decides.'
+
+export function addTestCommands(program: Command): void {
+  const test = program.command('test').description('check and run test workbooks').addHelpText('after', codesHelp)
+  test
+    .command('check')
+    .argument('<file>', 'workbook, .xlsx')
+    .option('--seed <n>', 'seed instead of the one in the workbook')
+    .option('--scale <x>', 'share of the clients, such as 0.1')
+    .option('--json', 'JSON lines on stdout')
+    .description('check a workbook; every problem at once, with cell, expectation, finding and hint')
+    .addHelpText('after', `${codesHelp}\n\nExamples:\n  sennit test check scenarios/relay-failover.xlsx`)
+    .action(async (file: string, options: RunOptions) => {
+      const out = createOutput(options.json === true)
+      const plan = await readPlan(file, options, out)
+      if (plan !== undefined)
+        out.result(
+          { ok: true, name: plan.name, clients: plan.clients.length, connections: plan.flows.length, acts: plan.acts.length },
+          describePlan(plan),
+        )
+    })
+  test
+    .command('run')
+    .argument('<file>', 'workbook, .xlsx')
+    .option('--out <dir>', 'where results go (default: sennit-results/NAME-TIME)')
+    .option('--virtual', 'run in the simulated world: same cores, same checkers, simulated clock, network and relays')
+    .option('--seed <n>', 'seed instead of the one in the workbook')
+    .option('--scale <x>', 'share of the clients, such as 0.1')
+    .addOption(
+      new Option('--mesh <dir>', 'use the relays of a mesh that runs already (faults on relay processes are refused then)').env(
+        'SENNIT_MESH',
+      ),
+    )
+    .option('--relay-log', 'pass on what relays log')
+    .option('--json', 'the summary as one JSON line on stdout')
+    .description('run a workbook: verdict, report.html, NAME.result.xlsx and summary.json')
+    .addHelpText(
+      'after',
+      `${codesHelp}\n\nExamples:\n  sennit test run scenarios/relay-failover.xlsx\n  sennit test run load.xlsx --scale 0.1 --out results\n  sennit test run load.xlsx --virtual --seed 7\n  sennit test run load.xlsx --mesh mesh`,
+    )
+    .action(async (file: string, options: RunOptions) => {
+      await run(file, options)
+    })
+}
+
+/** The plan of a workbook; or undefined, when its problems were printed and the exit code set. */
+async function readPlan(file: string, options: RunOptions, out: Output): Promise<Plan | undefined> {
+  const checked = await checkWorkbook(file, {
+    mark: true,
+    ...(options.seed === undefined ? {} : { seed: wholeNumber(options.seed) }),
+    ...(options.scale === undefined ? {} : { scale: positive(options.scale) }),
+  })
+  if (checked.plan !== undefined) return checked.plan
+  const lines = checked.errors.map((problem) => problem.text)
+  if (checked.leftOut > 0) lines.push(`and ${checked.leftOut} more`)
+  if (checked.checkedFile !== undefined) lines.push(`the cells are marked in ${checked.checkedFile}`)
+  out.result({ ok: false, errors: checked.errors, leftOut: checked.leftOut, checkedFile: checked.checkedFile }, lines.join('\n'))
+  process.exitCode = exitCodes.badWorkbook
+  return undefined
+}
+
+async function run(file: string, options: RunOptions): Promise<void> {
+  const out = createOutput(options.json === true)
+  const plan = await readPlan(file, options, out)
+  if (plan === undefined) return
+  const outDir = resolve(options.out ?? join('sennit-results', `${basename(file, extname(file))}-${timeName()}`))
+  mkdirSync(outDir, { recursive: true })
+  out.note(describePlan(plan))
+  const interruption = onInterrupt()
+  const live = createLiveStatus(out, plan)
+  let result: RunResult
+  try {
+    const common = {
+      plan,
+      environment: environment(options.virtual === true),
+      signal: interruption.signal,
+      onStatus: (status: RunStatus) => live.show(status),
+    }
+    result =
+      options.virtual === true
+        ? await runVirtual(common)
+        : await runLive({
+            ...common,
+            relayCommand: [process.execPath, programPath, 'relay'],
+            ...(options.mesh === undefined ? {} : { meshDir: options.mesh }),
+            ...(options.relayLog === true ? { onRelayLog: (_relay: string, line: string) => process.stderr.write(`${line}\n`) } : {}),
+          })
+  } finally {
+    live.end()
+    interruption.dispose()
+  }
+  const files = await writeReports(result, outDir, { workbook: file })
+  out.result(result.summary, describeResult(result, files))
+  process.exitCode = result.summary.exitCode
+}
+
+/** Facts of this machine that a reader of the report needs. The simulated world has none that matter, so that its result is the same everywhere. */
+function environment(virtual: boolean): Environment {
+  if (virtual) return { sennit: version, node: 'any', platform: 'simulated', cpus: 0, memoryBytes: 0 }
+  return {
+    sennit: version,
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    cpus: cpus().length,
+    memoryBytes: totalmem(),
+  }
+}
+
+function timeName(): string {
+  return new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0) throw usageError(`--seed: expected a whole number such as 7; found "${text}"`)
+  return value
+}
+
+function positive(text: string): number {
+  const value = Number(text)
+  if (!(value > 0)) throw usageError(`--scale: expected a number over 0 such as 0.1; found "${text}"`)
+  return value
+}

@@ -1,0 +1,130 @@
+// What a test run says: its parameters, where it stands (a block that is redrawn on a terminal, plain lines elsewhere), and its verdict.
+import { relative } from 'node:path'
+import type { Plan, RunResult, RunStatus } from '@sennit/loadtest'
+import logUpdate from 'log-update'
+import { type Output, table } from './output.ts'
+
+/** Without a terminal a line this often is enough to see that it lives. */
+const plainEveryMs = 5_000
+
+export function describePlan(plan: Plan): string {
+  const seconds = (ms: number): string => `${(ms / 1000).toFixed(0)} s`
+  const rate = plan.flows.flatMap((flow) => flow.directions).reduce((sum, direction) => sum + direction.messagesPerSecond, 0)
+  const lines = [
+    `${plan.name}: ${plan.clients.length} clients, ${plan.flows.length} connections, ${plan.relays.length} relays, ${rate.toFixed(0)} messages/s for ${seconds(plan.run.durationMs)}, seed ${plan.seed}`,
+    ...plan.acts.map(
+      (act) =>
+        `  at ${seconds(act.atMs)}  ${act.fault}: ${act.action} ${targetText(act.target)}${act.durationMs > 0 ? ` for ${seconds(act.durationMs)}` : ''}`,
+    ),
+  ]
+  return lines.join('\n')
+}
+
+function targetText(target: Plan['acts'][number]['target']): string {
+  switch (target.kind) {
+    case 'relay':
+      return `relay:${target.relay}`
+    case 'busiest':
+      return 'the busiest relay'
+    case 'zone':
+      return `zone:${target.zone}`
+    case 'link':
+      return `link:${target.from}>${target.to}`
+  }
+}
+
+export interface LiveStatus {
+  show(status: RunStatus): void
+  end(): void
+}
+
+export function createLiveStatus(out: Output, plan: Plan): LiveStatus {
+  const redraw = process.stderr.isTTY && !out.json
+  let shownMs = Number.NEGATIVE_INFINITY
+  return {
+    show(status) {
+      if (redraw) {
+        logUpdate(block(status, plan))
+        return
+      }
+      if (status.nowMs - shownMs < plainEveryMs) return
+      shownMs = status.nowMs
+      out.note(line(status, plan), { status })
+    },
+    end() {
+      if (redraw) logUpdate.done()
+    },
+  }
+}
+
+function damageText(status: RunStatus): string {
+  const wrong = Object.entries(status.damage).filter(([, bytes]) => bytes > 0)
+  return wrong.length === 0 ? 'nothing lost, doubled, moved or changed' : wrong.map(([kind, bytes]) => `${bytes} B ${kind}`).join(', ')
+}
+
+function line(status: RunStatus, plan: Plan): string {
+  const faults = status.faults.length === 0 ? '' : `  [${status.faults.join('; ')}]`
+  return `${(status.nowMs / 1000).toFixed(0).padStart(4)} s  ${status.attached}/${plan.clients.length} attached  ${status.connected}/${plan.flows.length} connected  ${status.messagesPerSecond} msg/s  p99 ${status.p99Ms?.toFixed(1) ?? '-'} ms  ${status.failovers} fail-overs  ${damageText(status)}${faults}`
+}
+
+function block(status: RunStatus, plan: Plan): string {
+  const rows = [
+    ['time', `${(status.nowMs / 1000).toFixed(0)} of ${(plan.run.durationMs / 1000).toFixed(0)} s`],
+    ['clients', `${status.attached} of ${plan.clients.length} attached, ${status.rejected} refused`],
+    ['connections', `${status.connected} of ${plan.flows.length} open, ${status.withoutPath} without a path`],
+    ['rate', `${status.messagesPerSecond} messages/s, ${(status.bytesPerSecond / 1e6).toFixed(2)} MB/s`],
+    ['latency', `p99 ${status.p99Ms?.toFixed(1) ?? '-'} ms`],
+    ['messages', `${status.messages} of ${status.sentMessages} sent have arrived`],
+    ['integrity', damageText(status)],
+    ['fail-overs', String(status.failovers)],
+    ['faults now', status.faults.length === 0 ? 'none' : status.faults.join('; ')],
+  ]
+  return table([plan.name, ''], rows)
+}
+
+export function describeResult(result: RunResult, files: readonly string[]): string {
+  const { summary } = result
+  const { integrity } = summary
+  const milliseconds = (value: number | null): string => (value === null ? '-' : value.toFixed(1))
+  const lines = [
+    '',
+    `verdict: ${summary.verdict.toUpperCase()} (exit code ${summary.exitCode})`,
+    ...result.reasons.map((reason) => `  ${reason}`),
+    `integrity: ${integrity.messages} messages, ${integrity.deliveredBytes} of ${integrity.sentBytes} bytes delivered; lost ${integrity.lost}, duplicated ${integrity.duplicated}, reordered ${integrity.reordered}, corrupted ${integrity.corrupted}, unexpected ${integrity.unexpected}, unknown ${integrity.unknown}`,
+    `connections: ${summary.connections.opened} of ${summary.connections.planned} opened, ${summary.connections.neverRecovered} never recovered`,
+    `latency ms (from the intended time): p50 ${milliseconds(summary.latencyMs.response.p50)}, p99 ${milliseconds(summary.latencyMs.response.p99)}, max ${milliseconds(summary.latencyMs.response.max)}`,
+  ]
+  if (summary.failovers.length > 0) {
+    lines.push(
+      '',
+      table(
+        ['fault', 'action', 'target', 'connections', 'stall p50', 'p99', 'max ms'],
+        summary.failovers.map((act) => [
+          act.fault,
+          act.action,
+          act.target,
+          String(act.connections),
+          milliseconds(act.stallMs.p50),
+          milliseconds(act.stallMs.p99),
+          milliseconds(act.stallMs.max),
+        ]),
+      ),
+    )
+  }
+  if (summary.limits.length > 0) {
+    lines.push(
+      '',
+      table(
+        ['limit', 'wanted', 'measured', 'held'],
+        summary.limits.map((limit) => [
+          limit.limit,
+          `${limit.metric} ${limit.stat} ${limit.op} ${limit.value}`,
+          limit.measured === null ? '-' : String(Math.round(limit.measured * 100) / 100),
+          limit.held === null ? 'not measured' : limit.held ? 'yes' : 'NO',
+        ]),
+      ),
+    )
+  }
+  lines.push('', ...files.map((file) => relative(process.cwd(), file)))
+  return lines.join('\n')
+}

@@ -1,0 +1,76 @@
+// What the machines of a run used: the generator's own loop and CPU, and memory and CPU of each relay process (Linux).
+import { readFileSync } from 'node:fs'
+import type { RelaySample, RunRecorder } from '../verdict/run-recorder.ts'
+import type { RelayFleet } from './relay-fleet.ts'
+
+/** The loop is looked at this often; a run that is late by more than the limit is inconclusive. */
+const loopProbeMs = 10
+const sampleMs = 1_000
+/** Clock ticks a second in /proc/PID/stat: 100 on every Linux that Node runs on. */
+const ticksPerSecond = 100
+/** Bytes of one page, for the resident set in /proc/PID/statm. */
+const pageBytes = 4_096
+
+export class Gauges {
+  readonly #recorder: RunRecorder
+  readonly #fleet: RelayFleet | undefined
+  readonly #now: () => number
+  readonly #cpuBefore = new Map<string, { seconds: number; atMs: number }>()
+  #timers: NodeJS.Timeout[] = []
+  #ownBefore: NodeJS.CpuUsage = process.cpuUsage()
+  #ownAtMs = 0
+
+  constructor(recorder: RunRecorder, fleet: RelayFleet | undefined, now: () => number) {
+    this.#recorder = recorder
+    this.#fleet = fleet
+    this.#now = now
+  }
+
+  start(onSecond: () => void): void {
+    let expectedMs = this.#now() + loopProbeMs
+    const probe = setInterval(() => {
+      const nowMs = this.#now()
+      this.#recorder.loopDelay(nowMs, Math.max(0, nowMs - expectedMs))
+      expectedMs = nowMs + loopProbeMs
+    }, loopProbeMs)
+    const sample = setInterval(() => {
+      this.#sample()
+      onSecond()
+    }, sampleMs)
+    this.#timers = [probe, sample]
+    this.#ownAtMs = this.#now()
+  }
+
+  stop(): void {
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#timers = []
+  }
+
+  #sample(): void {
+    const nowMs = this.#now()
+    const used = process.cpuUsage(this.#ownBefore)
+    const cpu = (used.user + used.system) / 1000 / Math.max(1, nowMs - this.#ownAtMs)
+    this.#ownBefore = process.cpuUsage()
+    this.#ownAtMs = nowMs
+    const relays = this.#recorder.plan.relays.flatMap(({ relay }) => {
+      const pid = this.#fleet?.pid(relay)
+      return pid === undefined ? [] : [this.#relay(relay, pid, nowMs)]
+    })
+    this.#recorder.sample(nowMs, cpu, relays)
+  }
+
+  #relay(relay: string, pid: number, nowMs: number): RelaySample {
+    try {
+      const resident = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * pageBytes
+      // The name of the program stands in brackets and may hold spaces: fields count from the last bracket.
+      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
+      const seconds = (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+      const before = this.#cpuBefore.get(`${relay} ${pid}`)
+      this.#cpuBefore.set(`${relay} ${pid}`, { seconds, atMs: nowMs })
+      if (before === undefined || nowMs <= before.atMs) return { relay, rssBytes: resident }
+      return { relay, rssBytes: resident, cpu: ((seconds - before.seconds) * 1000) / (nowMs - before.atMs) }
+    } catch {
+      return { relay }
+    }
+  }
+}

@@ -1,0 +1,117 @@
+// One connection of the plan, both ends of it: opened by the caller, paced, checked, and closed in good order.
+import type { Connection, ConnectionEvent } from '@sennit/client'
+import type { Flow, FlowDirection, Plan } from '../plan.ts'
+import { keystreamKey } from '../verdict/keystream.ts'
+import type { RunRecorder, Side } from '../verdict/run-recorder.ts'
+import { PacedDirection, type Pacer } from './pacer.ts'
+
+export interface FlowContext {
+  readonly plan: Plan
+  readonly recorder: RunRecorder
+  readonly pacer: Pacer
+  readonly now: () => number
+}
+
+/** Two thousandths of a turn: phases are drawn from the keystream so that a run repeats. */
+const phaseSteps = 0x1_0000_0000
+
+export class LiveFlow {
+  readonly flow: Flow
+  readonly #context: FlowContext
+  readonly #ends = new Map<Side, Connection>()
+  readonly #readers: Promise<void>[] = []
+  #closing = false
+
+  constructor(flow: Flow, context: FlowContext) {
+    this.flow = flow
+    this.#context = context
+  }
+
+  /** Takes one end as soon as it has its connection. */
+  attach(side: Side, connection: Connection): void {
+    // A second connection of one name means that the first is over for that end; the run has counted that already.
+    this.#ends.set(side, connection)
+    const { recorder, now } = this.#context
+    connection.on((event) => this.#onEvent(side, event))
+    const active = connection.status()?.active.send ?? null
+    if (active !== null) recorder.activePath(now(), this.flow.flow, side, active)
+    void connection.closed.then((info) => {
+      if (!this.#closing) recorder.connectionBroken(now(), this.flow.flow, info.code, `${side} of flow ${this.flow.flow}: ${info.message}`)
+    })
+    for (const direction of this.flow.directions) {
+      const sends = direction.from === (side === 'caller' ? this.flow.caller : this.flow.listener)
+      if (sends) this.#send(direction, connection)
+      else this.#readers.push(this.#receive(direction, connection))
+    }
+  }
+
+  /** Every message that was sent has arrived. */
+  get settled(): boolean {
+    return this.flow.directions.every(({ direction }) => {
+      const record = this.#context.recorder.directions[direction]
+      return record === undefined || record.receivedMessages >= record.sentMessages
+    })
+  }
+
+  /** Closes both ends in good order. */
+  async close(): Promise<void> {
+    if (this.#closing) return
+    this.#closing = true
+    const { recorder, now } = this.#context
+    const open = recorder.flows[this.flow.flow]?.state === 'open'
+    const caller = this.#ends.get('caller')
+    const listener = this.#ends.get('listener')
+    const ends = [caller, listener].filter((end) => end !== undefined)
+    if (open && this.settled) {
+      await Promise.allSettled(ends.map((end) => end.close()))
+      recorder.connectionClosed(now(), this.flow.flow)
+    } else {
+      for (const end of ends) end.abort('closed')
+    }
+    await Promise.allSettled(this.#readers)
+  }
+
+  #onEvent(side: Side, event: ConnectionEvent): void {
+    const { recorder, now } = this.#context
+    if (this.#closing) return
+    if (event.type === 'failover') recorder.failover(now(), this.flow.flow, side, event.fromRelay, event.toRelay)
+    else if (event.type === 'path_moved') recorder.activePath(now(), this.flow.flow, side, event.to)
+  }
+
+  #send(direction: FlowDirection, connection: Connection): void {
+    const { plan, recorder, pacer, now } = this.#context
+    pacer.add(
+      new PacedDirection({
+        plan,
+        direction,
+        sink: connection,
+        startMs: now(),
+        phase: keystreamKey(plan.seed ^ 0x5bd1e995, direction.direction) / phaseSteps,
+        onSent: (bytes, dueMs) => recorder.messageSent(now(), direction.direction, bytes, dueMs),
+        onError: (error) => {
+          if (!this.#closing) recorder.error(now(), codeOf(error), error instanceof Error ? error.message : String(error))
+        },
+      }),
+    )
+  }
+
+  async #receive(direction: FlowDirection, connection: Connection): Promise<void> {
+    const { recorder, now } = this.#context
+    try {
+      for await (const message of connection) {
+        recorder.messageReceived(now(), direction.direction, message)
+        if (direction.readBytesPerSecond !== null) await pause((message.length * 1000) / direction.readBytesPerSecond)
+      }
+    } catch {
+      // How a connection ends is told by `closed`; what was not received is counted by the checker.
+    }
+  }
+}
+
+export function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'error'
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, ms))
+}

@@ -1,0 +1,149 @@
+// The relays of a run that the test set starts itself: real processes of the real program, killed and frozen by real signals.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { SennitError } from '@sennit/protocol'
+
+/** A relay starts in well under a second; one that has not after this is stuck. */
+const readyTimeoutMs = 20_000
+/** How long an ended run waits for a relay before it kills it. */
+const endTimeoutMs = 3_000
+
+export interface FleetOptions {
+  /** Command line of one relay without its config, such as `['node', 'sennit.mjs', 'relay']`. */
+  readonly relayCommand: readonly string[]
+  readonly meshDir: string
+  readonly relayIds: readonly string[]
+  /** Told of each line a relay logs, for the report's errors; relays log JSON on stderr. */
+  readonly onLog?: (relayId: string, line: string) => void
+  readonly drainMs?: number
+}
+
+interface Running {
+  readonly child: ChildProcess
+  readonly exited: Promise<void>
+  readonly adminUrl: string
+}
+
+/** Starts, kills, freezes, drains and restarts relays; whatever happens, `end()` leaves none behind. */
+export class RelayFleet {
+  readonly #options: FleetOptions
+  readonly #running = new Map<string, Running>()
+  readonly #frozen = new Set<string>()
+
+  constructor(options: FleetOptions) {
+    this.#options = options
+  }
+
+  async startAll(): Promise<void> {
+    await Promise.all(this.#options.relayIds.map((relayId) => this.start(relayId)))
+  }
+
+  isRunning(relayId: string): boolean {
+    return this.#running.has(relayId)
+  }
+
+  pid(relayId: string): number | undefined {
+    return this.#running.get(relayId)?.child.pid
+  }
+
+  adminUrl(relayId: string): string | undefined {
+    return this.#running.get(relayId)?.adminUrl
+  }
+
+  /** Starts one relay and resolves when it is ready. Does nothing when it runs. */
+  async start(relayId: string): Promise<void> {
+    if (this.#running.has(relayId)) return
+    const [program, ...args] = this.#options.relayCommand
+    if (program === undefined) throw new SennitError('usage', 'expected a relay command; found an empty one')
+    const config = join(this.#options.meshDir, 'relays', `${relayId}.toml`)
+    const drain = this.#options.drainMs === undefined ? [] : ['--drain', `${this.#options.drainMs}ms`]
+    const child = spawn(program, [...args, '--config', config, '--json', '--exit-with-stdin', ...drain], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
+    child.stdin.on('error', () => {})
+    createInterface({ input: child.stderr }).on('line', (line) => this.#options.onLog?.(relayId, line))
+    const exited = new Promise<void>((done) => {
+      child.once('exit', () => done())
+      child.once('error', () => done())
+    }).then(() => {
+      if (this.#running.get(relayId)?.child === child) this.#running.delete(relayId)
+      this.#frozen.delete(relayId)
+    })
+    const pending: Running = { child, exited, adminUrl: '' }
+    this.#running.set(relayId, pending)
+    const ready = await readyLine(child, exited, relayId)
+    if (this.#running.get(relayId)?.child === child) this.#running.set(relayId, { child, exited, adminUrl: ready.adminUrl })
+  }
+
+  /** SIGKILL; resolves when the process is gone. */
+  async kill(relayId: string): Promise<boolean> {
+    return await this.#signalAndWait(relayId, 'SIGKILL')
+  }
+
+  /** SIGTERM: the relay drains, then exits. */
+  async term(relayId: string): Promise<boolean> {
+    return await this.#signalAndWait(relayId, 'SIGTERM')
+  }
+
+  /** SIGSTOP: alive, silent. */
+  pause(relayId: string): boolean {
+    const running = this.#running.get(relayId)
+    if (running === undefined) return false
+    this.#frozen.add(relayId)
+    return running.child.kill('SIGSTOP')
+  }
+
+  resume(relayId: string): boolean {
+    const running = this.#running.get(relayId)
+    if (running === undefined || !this.#frozen.delete(relayId)) return false
+    return running.child.kill('SIGCONT')
+  }
+
+  /** Ends every relay, frozen ones too. */
+  async end(): Promise<void> {
+    const all = [...this.#running.entries()]
+    for (const [relayId, { child }] of all) {
+      this.resume(relayId)
+      child.kill('SIGINT')
+    }
+    const timer = setTimeout(() => {
+      for (const [, { child }] of all) child.kill('SIGKILL')
+    }, endTimeoutMs)
+    await Promise.all(all.map(([, { exited }]) => exited))
+    clearTimeout(timer)
+  }
+
+  async #signalAndWait(relayId: string, name: NodeJS.Signals): Promise<boolean> {
+    const running = this.#running.get(relayId)
+    if (running === undefined) return false
+    running.child.kill(name)
+    await running.exited
+    return true
+  }
+}
+
+function readyLine(child: ChildProcess, exited: Promise<void>, relayId: string): Promise<{ adminUrl: string }> {
+  return new Promise((done, fail) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      fail(new SennitError('relay_not_ready', `relay ${relayId} said nothing within ${readyTimeoutMs / 1000} s`, { relayId }))
+    }, readyTimeoutMs)
+    if (child.stdout !== null) {
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        try {
+          const value = JSON.parse(line) as { ready?: unknown; adminUrl?: unknown }
+          if (value.ready !== true) return
+          clearTimeout(timer)
+          done({ adminUrl: String(value.adminUrl ?? '') })
+        } catch {
+          // Not the ready line; a relay's stdout carries nothing else that matters here.
+        }
+      })
+    }
+    void exited.then(() => {
+      clearTimeout(timer)
+      fail(new SennitError('relay_ended', `relay ${relayId} ended before it was ready`, { relayId }))
+    })
+  })
+}
