@@ -14,7 +14,7 @@ import {
   setLogVerbosity,
 } from '@grpc/grpc-js'
 import { SennitError } from '@sennit/protocol'
-import { type Carrier, type CarrierEvents, carrierQueueBytes, type DialRequest } from './carrier.ts'
+import { type Carrier, type CarrierEvents, carrierQueueBytes, type DialRequest, lingerMs } from './carrier.ts'
 import { proxyFor } from './proxy.ts'
 
 /** HTTP/2 windows of both levels. The 64 KiB default caps a stream at 0.63 MB/s on a 100 ms link; this is 1 Gbit/s at 100 ms, rounded up. */
@@ -61,7 +61,15 @@ class GrpcCarrier implements Carrier {
   }
 
   close(): void {
-    this.#end()
+    const call = this.#call
+    if (this.#state !== 'open' || call === undefined || this.#queuedBytes === 0) return this.#end()
+    this.#state = 'closed'
+    const timer = setTimeout(() => this.#end(), lingerMs)
+    call.once('finish', () => {
+      clearTimeout(timer)
+      this.#end()
+    })
+    call.end()
   }
 
   #open(request: DialRequest): void {

@@ -6,7 +6,7 @@
 
 import type http from 'node:http'
 import { SennitError } from '@sennit/protocol'
-import type { Carrier, CarrierEvents, DialRequest } from './carrier.ts'
+import { type Carrier, type CarrierEvents, type DialRequest, lingerMs } from './carrier.ts'
 import { HttpRequests, requestError } from './http-requests.ts'
 import { bodyOf, NumberedUp, StreamingUp, type Up } from './http-up.ts'
 import { refusalText } from './response-head.ts'
@@ -78,7 +78,14 @@ class HttpCarrier implements Carrier {
   }
 
   close(): void {
-    this.#end()
+    const up = this.#up
+    if (this.#state !== 'open' || up === undefined) return this.#end()
+    this.#state = 'closed'
+    const timer = setTimeout(() => this.#end(), lingerMs)
+    up.finish(() => {
+      clearTimeout(timer)
+      this.#end()
+    })
   }
 
   /** Asks for a session, with the first bytes in the body. */

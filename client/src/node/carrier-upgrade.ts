@@ -5,7 +5,7 @@
 
 import type net from 'node:net'
 import { base64url, SennitError } from '@sennit/protocol'
-import type { Carrier, CarrierEvents, DialRequest } from './carrier.ts'
+import { type Carrier, type CarrierEvents, type DialRequest, lingerMs } from './carrier.ts'
 import { openSocket } from './open-socket.ts'
 import { proxyFor } from './proxy.ts'
 import { ResponseHeadReader, refusalText } from './response-head.ts'
@@ -42,7 +42,9 @@ class UpgradeCarrier implements Carrier {
   }
 
   close(): void {
-    this.#end()
+    if (this.#state === 'closed') return
+    const wasOpen = this.#state === 'open'
+    this.#end(wasOpen)
   }
 
   async #open(): Promise<void> {
@@ -104,15 +106,19 @@ class UpgradeCarrier implements Carrier {
 
   #fail(error: unknown): void {
     if (this.#state === 'closed') return
-    this.#end()
+    this.#end(false)
     const known = error instanceof SennitError ? error : new SennitError('dial_failed', String(error))
     this.#events.onClose(known.code, known.message)
   }
 
-  #end(): void {
+  #end(gently: boolean): void {
     this.#state = 'closed'
     clearTimeout(this.#answerTimer)
     this.#dial.abort()
-    this.#socket?.destroy()
+    const socket = this.#socket
+    if (!gently || socket === undefined || socket.writableLength === 0) return void socket?.destroySoon()
+    const timer = setTimeout(() => socket.destroy(), lingerMs)
+    socket.once('close', () => clearTimeout(timer))
+    socket.destroySoon()
   }
 }

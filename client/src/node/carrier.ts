@@ -28,7 +28,7 @@ export interface Carrier {
    * @returns false when the owner should send no more until `onDrain`. The pieces are taken all the same.
    */
   write(pieces: readonly Uint8Array[]): boolean
-  /** Ends it at once, without telling `onClose`. What was written may be lost. */
+  /** Ends it without telling `onClose`. What was written before still leaves, for at most {@link lingerMs}; a dial is given up at once. */
   close(): void
 }
 
@@ -78,6 +78,9 @@ export const carrierCodes: Readonly<Record<string, string>> = {
   carrier_lost: 'the carrier broke after it was open',
   carrier_ended: 'the relay ended the carrier in order',
 }
+
+/** How long a closed carrier tries to get rid of what was written: a relay that takes nothing for a second will not take it later. */
+export const lingerMs = 1_000
 
 /** Bytes a carrier queues before `write` returns false: one full hop record, so that the next is built while this one leaves. */
 export const carrierQueueBytes: number = 256 * 1024

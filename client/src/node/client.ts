@@ -21,6 +21,12 @@ const openMsDefault = 6_000
 /** How long `close` waits for connections to end in order; what is unconfirmed by then has no path, or a peer that is gone. */
 const closeMsDefault = 5_000
 
+/**
+ * The last ack of a connection travels to the other end by itself before the attachments go: a relay drops what it still holds for a circuit
+ * whose one end has left, and the other end would wait for that ack. One turn of two busy processes and a relay.
+ */
+const partingMs = 50
+
 export interface ListenOptions {
   /** The application id that others ask for. */
   readonly application: string
@@ -62,6 +68,7 @@ export class Client {
   readonly #stopWatching: () => void
   #state: 'open' | 'closing' | 'closed' = 'open'
   #closing: Promise<void> | undefined
+  #lastEndAtMs = Number.NEGATIVE_INFINITY
 
   private constructor(options: ClientOptions) {
     const { trust, identity } = credentialOf(options)
@@ -237,6 +244,8 @@ export class Client {
       await Promise.race([late, Promise.allSettled([...this.#connections.values()].map((connection) => connection.close()))])
       clearTimeout(timer)
     }
+    const restMs = partingMs - (performance.now() - this.#lastEndAtMs)
+    if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs))
     this.#driver.act((nowMs) => this.#machine.close(nowMs))
     this.#driver.finish()
     this.#state = 'closed'
@@ -271,6 +280,7 @@ export class Client {
         const { code, message, remote, counts } = effect
         const connection = this.#connections.get(effect.handle)
         this.#connections.delete(effect.handle)
+        this.#lastEndAtMs = performance.now()
         return connection?.end({ code, message, remote, counts })
       }
       case 'listening': {
@@ -301,6 +311,7 @@ export class Client {
       {
         machine,
         touch: () => driver.touch(handle),
+        touchLater: () => driver.touchLater(handle),
         ping: () => driver.act((nowMs) => this.#machine.ping(nowMs, handle)),
         close: (reason, message) => driver.act((nowMs) => this.#machine.closeConnection(nowMs, handle, reason, message)),
         abort: (reason, message) => driver.act((nowMs) => this.#machine.abortConnection(nowMs, handle, reason, message)),

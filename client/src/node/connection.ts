@@ -15,12 +15,16 @@ import { Stream, type StreamHost } from './stream.ts'
 export interface ConnectionHost {
   readonly machine: ConnectionMachine
   touch(): void
+  /** As touch, when the end of the turn is soon enough. */
+  touchLater(): void
   /** Sends a ping; the event `pong` has the returned id. */
   ping(): number | undefined
   close(reason: string, message: string): void
   abort(reason: string, message: string): void
   status(): ClientConnectionStatus | undefined
 }
+
+type PingResult = { rttMs: number; relay: string } | SennitError
 
 /** Fixed facts of a connection. */
 export interface ConnectionFacts {
@@ -58,7 +62,8 @@ export class Connection implements AsyncIterable<Uint8Array> {
   readonly #streams = new Map<number, Stream>()
   readonly #incoming = new HandOver<Stream>()
   readonly #listeners = new Listeners<ConnectionEvent>()
-  readonly #pings = new Map<number, (result: { rttMs: number; relay: string } | SennitError) => void>()
+  /** Who waits for a pong, and the ids of the pings that may bring it. */
+  readonly #pings = new Map<(result: PingResult) => void, Set<number>>()
   #onStream: ((stream: Stream) => void) | undefined
   #ended: CloseInfo | undefined
   #resolveClosed!: (info: CloseInfo) => void
@@ -80,7 +85,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
       ended,
       onRefused: (code, errorCode) => this.#listeners.emit({ type: 'message_refused', code, errorCode }),
     })
-    this.#receiver = new MessageReceiver(streams, touch)
+    this.#receiver = new MessageReceiver(streams, () => host.touchLater())
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve
     })
@@ -103,9 +108,9 @@ export class Connection implements AsyncIterable<Uint8Array> {
     return this.#receiver.receive(options)
   }
 
-  async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
-    for (let message = await this.receive(); message !== undefined; message = await this.receive()) yield message
-    return undefined
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
+    // Leaving the loop early ends only the loop: what was not received waits for the next one.
+    return { next: () => this.#receiver.next(), return: async () => ({ value: undefined, done: true }) }
   }
 
   /**
@@ -172,17 +177,16 @@ export class Connection implements AsyncIterable<Uint8Array> {
     return new Promise((resolve, reject) => {
       const ended = this.#endError()
       if (ended !== undefined) return reject(ended)
-      const id = this.#host.ping()
-      if (id === undefined) return reject(new SennitError('closed', 'the connection is over'))
-      const timer = setTimeout(() => {
-        this.#pings.delete(id)
-        reject(new SennitError('ping_timeout', `no answer to a ping within ${timeoutMs} ms`, { timeoutMs }))
-      }, timeoutMs)
-      this.#pings.set(id, (result) => {
+      const settle = (result: PingResult): void => {
         clearTimeout(timer)
+        this.#pings.delete(settle)
         if (result instanceof SennitError) reject(result)
         else resolve(result)
-      })
+      }
+      const late = (): void => settle(new SennitError('ping_timeout', `no answer to a ping within ${timeoutMs} ms`, { timeoutMs }))
+      const timer = setTimeout(late, timeoutMs)
+      this.#pings.set(settle, new Set())
+      this.#ping(settle)
     })
   }
 
@@ -230,10 +234,10 @@ export class Connection implements AsyncIterable<Uint8Array> {
   /** @internal */
   machineEvent(event: MachineConnectionEvent): void {
     if (event.type === 'pong') {
-      const waiting = this.#pings.get(event.id)
-      this.#pings.delete(event.id)
-      waiting?.({ rttMs: event.rttMs, relay: event.relayId })
+      for (const [settle, ids] of this.#pings) if (ids.has(event.id)) settle({ rttMs: event.rttMs, relay: event.relayId })
     }
+    // A ping is never resent by the machine; one that went down with its path is sent again on the next.
+    if (event.type === 'path_moved' && event.to !== null) for (const settle of [...this.#pings.keys()]) this.#ping(settle)
     this.#listeners.emit(event)
   }
 
@@ -244,8 +248,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
     const error = closeError(info)
     this.#receiver.end(endedInOrder(info.code) ? undefined : error)
     this.#sender.end(error)
-    for (const waiting of this.#pings.values()) waiting(error)
-    this.#pings.clear()
+    for (const settle of [...this.#pings.keys()]) settle(error)
     for (const stream of this.#streams.values()) stream.connectionEnded()
     this.#streams.clear()
     this.#incoming.end()
@@ -258,6 +261,12 @@ export class Connection implements AsyncIterable<Uint8Array> {
     this.#streams.set(id, stream)
     if (this.#onStream !== undefined) tell(this.#onStream, stream)
     else this.#incoming.push(stream)
+  }
+
+  #ping(settle: (result: PingResult) => void): void {
+    const id = this.#host.ping()
+    if (id === undefined) settle(new SennitError('closed', 'the connection is over'))
+    else this.#pings.get(settle)?.add(id)
   }
 
   #endError(): SennitError | undefined {

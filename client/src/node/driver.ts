@@ -47,7 +47,9 @@ export class Driver {
   readonly #now: () => number
   readonly #carriers = new Map<number, Carrier>()
   readonly #touched = new Set<number>()
-  #scheduled: 'no' | 'microtask' | 'immediate' = 'no'
+  /** A drain comes with the next microtasks; with the end of this turn. Both may be on the way: the first does not do the work of the second. */
+  #soonScheduled = false
+  #turnEndScheduled = false
   #draining = false
   #stopped = false
   #timer: NodeJS.Timeout | undefined
@@ -75,6 +77,12 @@ export class Driver {
     this.#soon()
   }
 
+  /** As {@link touch} where nothing hurries: credit for what was read goes out once a turn, however many reads there were. */
+  touchLater(handle: number): void {
+    this.#touched.add(handle)
+    if (!this.#draining) this.#afterThisTurn()
+  }
+
   /** Carries out what is left, then ends every carrier and the timer: for the last input, and outside of any effect. */
   finish(): void {
     if (!this.#draining) this.#drain(false)
@@ -86,20 +94,29 @@ export class Driver {
 
   /** Drains when the running code and its microtasks so far are done; sooner than a turn, so that one small write is not delayed. */
   #soon(): void {
-    if (this.#scheduled !== 'no' || this.#draining || this.#stopped) return
-    this.#scheduled = 'microtask'
-    queueMicrotask(() => this.#scheduled === 'microtask' && this.#drain(false))
+    if (this.#soonScheduled || this.#draining || this.#stopped) return
+    this.#soonScheduled = true
+    queueMicrotask(this.#onMicrotask)
   }
 
   /** Drains when every socket with something to read has been read: `setImmediate` runs right after the poll phase. */
   #afterThisTurn(): void {
-    if (this.#scheduled === 'immediate' || this.#stopped) return
-    this.#scheduled = 'immediate'
-    setImmediate(() => this.#drain(true))
+    if (this.#turnEndScheduled || this.#stopped) return
+    this.#turnEndScheduled = true
+    setImmediate(this.#onTurnEnd)
+  }
+
+  readonly #onMicrotask = (): void => {
+    if (this.#soonScheduled) this.#drain(false)
+  }
+
+  readonly #onTurnEnd = (): void => {
+    this.#turnEndScheduled = false
+    this.#drain(true)
   }
 
   #drain(everySocketWasRead: boolean): void {
-    this.#scheduled = 'no'
+    this.#soonScheduled = false
     if (this.#stopped || this.#draining) return
     this.#draining = true
     try {
@@ -109,10 +126,13 @@ export class Driver {
         const dueAtMs = machine.wakeAtMs()
         if (dueAtMs !== undefined && dueAtMs <= nowMs) machine.wake(nowMs)
       }
-      do {
+      while (!this.#stopped) {
+        // Before the next effect: what an application answers inside its callback leaves in one record, and one system call, with the acks.
         this.#tellTouched()
-        for (let effect = machine.poll(); effect !== undefined && !this.#stopped; effect = machine.poll()) this.#carryOut(effect)
-      } while (this.#touched.size > 0 && !this.#stopped)
+        const effect = machine.poll()
+        if (effect === undefined) break
+        this.#carryOut(effect)
+      }
     } finally {
       this.#draining = false
     }

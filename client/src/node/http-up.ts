@@ -29,6 +29,9 @@ export interface UpEvents {
 
 export interface Up {
   write(pieces: readonly Uint8Array[]): boolean
+  /** Writes no more; `done` is called when everything has left, perhaps at once. */
+  finish(done: () => void): void
+  /** Ends it now. */
   close(): void
 }
 
@@ -70,6 +73,13 @@ export class StreamingUp implements Up {
     return !this.#blocked
   }
 
+  finish(done: () => void): void {
+    this.#closed = true
+    // The relay's answer proves that it has read everything; leaving the way down before would end the session under the last bytes.
+    this.#request.once('response', done).once('close', done)
+    this.#request.end()
+  }
+
   close(): void {
     this.#closed = true
     this.#request.destroy()
@@ -87,6 +97,7 @@ export class NumberedUp implements Up {
   #underWay = 0
   #number = 0
   #blocked = false
+  #finished: (() => void) | undefined
 
   constructor(requests: HttpRequests, session: string, events: UpEvents) {
     this.#requests = requests
@@ -102,6 +113,11 @@ export class NumberedUp implements Up {
     this.#pump()
     this.#blocked ||= this.#queuedBytes >= carrierQueueBytes
     return !this.#blocked
+  }
+
+  finish(done: () => void): void {
+    if (this.#underWay === 0) done()
+    else this.#finished = done
   }
 
   close(): void {
@@ -139,6 +155,7 @@ export class NumberedUp implements Up {
     this.#underWay -= 1
     if (this.#given.signal.aborted) return
     this.#pump()
+    if (this.#underWay === 0) this.#finished?.()
     if (!this.#blocked || this.#queuedBytes >= carrierQueueBytes) return
     this.#blocked = false
     this.#events.onDrain()

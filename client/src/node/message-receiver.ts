@@ -29,10 +29,11 @@ export class MessageReceiver {
 
   receive(options: ReceiveOptions): Promise<Uint8Array | undefined> {
     const { signal, timeoutMs } = options
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    // Whoever is slower than the sender finds messages waiting: that way costs no more than its promise.
+    const message = this.#take()
+    if (message !== undefined) return Promise.resolve(message)
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason)
-      const message = this.#take()
-      if (message !== undefined) return resolve(message)
       if (this.#over !== undefined) return this.#over.error === undefined ? resolve(undefined) : reject(this.#over.error)
       const give = (settle: () => void): void => {
         clearTimeout(timer)
@@ -54,6 +55,13 @@ export class MessageReceiver {
       signal?.addEventListener('abort', onAbort, { once: true })
       this.#takers.push(taker)
     })
+  }
+
+  /** {@link receive} for an iterator. */
+  next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    const message = this.#take()
+    if (message !== undefined) return Promise.resolve({ value: message, done: false })
+    return this.receive({}).then((value) => (value === undefined ? { value, done: true } : { value, done: false }))
   }
 
   /** The machine has messages. */
@@ -79,7 +87,7 @@ export class MessageReceiver {
   #take(): Uint8Array | undefined {
     if (this.#over !== undefined) return this.#left.shift()
     const message = this.#streams.takeMessage()
-    if (message !== undefined) this.#touch()
+    if (message !== undefined && this.#streams.hasControl()) this.#touch()
     return message
   }
 }

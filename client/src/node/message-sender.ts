@@ -3,6 +3,11 @@
 import { SennitError } from '@sennit/protocol'
 import { messageTooLargeCode, type StreamSet } from '../core/streams/index.ts'
 
+/** An upper bound of flags and length in front of a message. */
+const messageHeadBytesMax = 16
+
+const settled = Promise.resolve()
+
 /** When `send` resolves. */
 export type SendUntil = 'accepted' | 'delivered'
 
@@ -38,10 +43,21 @@ export class MessageSender {
   }
 
   send(data: Uint8Array, until: SendUntil, signal: AbortSignal | undefined): Promise<void> {
+    const { streams, ended: endOf } = this.#host
+    const ended = endOf()
+    if (ended !== undefined) return Promise.reject(ended)
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    if (until === 'accepted' && this.#unoffered.length === 0 && data.length <= streams.writableBytes(0) - messageHeadBytesMax) {
+      // Credit is there: it is accepted now, and costs no more than one promise for all.
+      try {
+        streams.offerMessage(data)
+      } catch (error) {
+        return Promise.reject(error)
+      }
+      this.#host.touch()
+      return settled
+    }
     return new Promise((resolve, reject) => {
-      const ended = this.#host.ended()
-      if (ended !== undefined) return reject(ended)
-      if (signal?.aborted) return reject(signal.reason)
       const onAbort = (): void => this.#abort(waiting, signal?.reason)
       signal?.addEventListener('abort', onAbort, { once: true })
       const forget = (): void => signal?.removeEventListener('abort', onAbort)

@@ -39,14 +39,20 @@ function nemesis(world: MeshWorld, random: () => number, forMs: number): void {
     const relays = [...world.relays.values()]
     if (world.nowMs >= endsAtMs) {
       for (const relay of relays) {
+        if (relay.state === 'frozen') relay.thaw()
+        if (relay.machine?.stats().draining === true) relay.kill()
         if (relay.state === 'dead') relay.start()
-        else if (relay.state === 'frozen') relay.thaw()
       }
       return
     }
     const relay = relays[Math.floor(random() * relays.length)]!
     const what = random()
-    if (relay.state === 'dead') relay.start()
+    const client = world.clients[Math.floor(random() * world.clients.length)]!
+    const direction = random() < 0.5 ? 'up' : 'down'
+    if (random() < 0.3) {
+      world.block(client, relay, direction)
+      world.at(world.nowMs + 100 + random() * 20_000, () => world.unblock(client, relay, direction))
+    } else if (relay.state === 'dead') relay.start()
     else if (relay.state === 'frozen') relay.thaw()
     else if (what < 0.4) relay.kill()
     else if (what < 0.7) relay.freeze()
@@ -65,7 +71,7 @@ function nemesis(world: MeshWorld, random: () => number, forMs: number): void {
 
 function seeds(): number[] {
   const from = Number(process.env.CHAOS_FROM ?? 1)
-  return Array.from({ length: Number(process.env.CHAOS_SEEDS ?? 10) }, (_, index) => from + index)
+  return Array.from({ length: Number(process.env.CHAOS_SEEDS ?? 6) }, (_, index) => from + index)
 }
 
 describe('chaos', () => {
@@ -94,7 +100,7 @@ describe('chaos', () => {
       }),
     )
     expect(talks).toHaveLength(6)
-    const quietAtMs = world.nowMs + 70_000
+    const quietAtMs = world.nowMs + 80_000
     for (const talk of talks) {
       const turn = (): void => {
         talk.say()
@@ -103,7 +109,7 @@ describe('chaos', () => {
       world.at(world.nowMs, turn)
     }
     nemesis(world, random, 60_000)
-    world.run(70_000)
+    world.run(80_000)
     const done = () => talks.every((talk) => talk.received().length === talk.sent)
     const tookMs = world.runUntil(done, 30_000)
     const closed = clients.flatMap((client) => client.all('connectionClosed'))
@@ -115,13 +121,16 @@ describe('chaos', () => {
       expect(talk.sent).toBeGreaterThan(200)
     }
     expect(tookMs).toBeDefined()
-    world.run(60_000)
-    for (const client of clients)
-      for (const connection of client.machine.status().connections) {
-        if (connection.standby === null) console.log(seed, client.machine.status().user, JSON.stringify(connection), JSON.stringify(client.machine.relays()), client.effects.filter((e) => e.type === 'event' && e.event.type === 'planned').slice(-4).map((e) => JSON.stringify(e)).join('\n'))
-        expect(connection.active.send).not.toBeNull()
-        expect(connection.standby).not.toBeNull()
-        expect(connection.paths.filter((path) => path.state === 'open')).toHaveLength(2)
-      }
+    // Make-before-break has a third path for a moment, so this asks for a moment of calm, not for a certain time.
+    const calm = () =>
+      clients.every((client) =>
+        client.machine
+          .status()
+          .connections.every(
+            ({ active, standby, paths }) =>
+              active.send !== null && standby !== null && paths.length === 2 && paths.every((path) => path.state === 'open'),
+          ),
+      )
+    expect(world.runUntil(calm, 90_000)).toBeDefined()
   })
 })

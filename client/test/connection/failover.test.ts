@@ -67,6 +67,21 @@ describe.each([
     expect(stallMs).toBeLessThan(400)
   })
 
+  it('survives the freeze of the active relay and the standby at once', () => {
+    const { stallMs } = stallOf(loopback, directions, (w) => {
+      w.freeze('r1')
+      w.freeze('r2')
+    })
+    expect(stallMs).toBeLessThan(600)
+  })
+
+  it('leaves a relay that flips bits', () => {
+    const { world } = stallOf(loopback, directions, (w) => {
+      w.relay('r1').corrupts = 0.5
+    })
+    for (const end of world.ends) expect(end.machine.status().active.send).not.toBe('r1')
+  })
+
   it('survives a path that flaps every 2 s', () => {
     const { world } = stallOf(loopback, directions, (w) => {
       let frozen = false
@@ -115,5 +130,35 @@ describe('an idle connection', () => {
     for (const { closed } of world.ends) expect(closed).toMatchObject({ code: 'timeout', remote: false })
     const [counts] = end.closed!.counts
     expect(counts!.accepted - counts!.received).toBeGreaterThan(699)
+  })
+})
+
+describe('an abort', () => {
+  it('tells the peer at once, over whatever path is left, with its reason', () => {
+    const world = new World({ seed: 5 })
+    world.start(0, flow)
+    world.run(500)
+    world.freeze(world.ends[0].machine.status().active.send!)
+    world.input(0, () => world.ends[0].machine.abort(world.nowMs, 'superseded', 'a newer one came'))
+    expect(world.ends[0].closed).toMatchObject({ code: 'superseded', remote: false })
+    world.run(2_000)
+    expect(world.ends[1].closed).toMatchObject({ code: 'superseded', message: 'a newer one came', remote: true })
+    world.run(20_000)
+    expect(world.ends.map((end) => end.machine.status().paths)).toEqual([[], []])
+    expect(world.ends.map((end) => end.machine.wakeAtMs())).toEqual([undefined, undefined])
+  })
+
+  it('is answered by the tombstone when the peer comes back later', () => {
+    const world = new World({ seed: 5, joins: false })
+    world.run(500)
+    for (const relayId of world.relays.keys()) world.kill(relayId)
+    world.run(600)
+    world.input(0, () => world.ends[0].machine.abort(world.nowMs, 'aborted', ''))
+    world.run(30_000)
+    expect(world.ends[1].closed).toBeUndefined()
+    world.revive('r3')
+    world.join('r3')
+    world.run(40_000)
+    expect(world.ends[1].closed).toMatchObject({ code: 'aborted', remote: true })
   })
 })

@@ -147,8 +147,9 @@ describe('worlds', () => {
     for (let seed = 1; seed <= 8; seed += 1) {
       try {
         live(wildWorld(seed, { tuning: { plantEarlyFree: true } }))
-      } catch {
-        caught += 1
+      } catch (error) {
+        if (/not everything arrived/.test(String(error))) caught += 1
+        else throw error
       }
     }
     expect(caught).toBeGreaterThan(0)

@@ -174,8 +174,9 @@ describe('expose and forward', () => {
     const socket = await dial(port)
     socket.write('x')
     await once(socket, 'data')
+    const ended = endOf(socket)
     await exposed.close()
-    expect(await endOf(socket)).toBe('ECONNRESET')
+    expect(await ended).toBe('ECONNRESET')
     const again = await expose({ client: bob, application, target: { host: '127.0.0.1', port: target } })
     cleanups.push(() => again.close())
     const second = await dial(port)
@@ -231,6 +232,7 @@ async function dial(port: number): Promise<net.Socket> {
 function collect(socket: net.Socket): Promise<Buffer> {
   const parts: Buffer[] = []
   socket.on('data', (part: Buffer) => parts.push(part))
+  socket.resume()
   return new Promise((resolve, reject) => {
     socket.on('end', () => resolve(Buffer.concat(parts)))
     socket.on('error', reject)

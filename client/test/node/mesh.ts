@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { Client, type ClientOptions } from '@sennit/client'
 import type { RelayEntry } from '@sennit/protocol'
 import { addUser, initMesh, readCredential, readRelayList } from '@sennit/protocol/node'
-import { type RunningRelay, readRelayConfig, startRelay } from '@sennit/relay'
+import { type RelayConfig, type RunningRelay, readRelayConfig, startRelay } from '@sennit/relay'
 
 export interface TestMesh {
   readonly dir: string
@@ -22,7 +22,8 @@ export interface TestMesh {
   close(): Promise<void>
 }
 
-export async function startMesh(relayCount = 1): Promise<TestMesh> {
+/** @param config laid over what each relay's file says */
+export async function startMesh(relayCount = 1, config: Partial<RelayConfig> = {}): Promise<TestMesh> {
   const dir = mkdtempSync(join(tmpdir(), 'sennit-client-'))
   const ports = await freePorts(relayCount * 2)
   const ids = Array.from({ length: relayCount }, (_, index) => `r${index + 1}`)
@@ -43,7 +44,7 @@ export async function startMesh(relayCount = 1): Promise<TestMesh> {
     relays: readRelayList(join(dir, 'relays.list'), readCredential(users.get('alice')!).trust).relays,
     running,
     async start(relayId) {
-      const relay = await startRelay({ ...readRelayConfig(join(dir, 'relays', `${relayId}.toml`)), logLevel: 'silent' })
+      const relay = await startRelay({ ...readRelayConfig(join(dir, 'relays', `${relayId}.toml`)), logLevel: 'silent', ...config })
       running.set(relayId, relay)
       return relay
     },

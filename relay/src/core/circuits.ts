@@ -38,6 +38,9 @@ export interface CircuitHalf {
 /** What a source may be over its credit before its circuit is closed: one packet that crossed a message. */
 const creditSlackBytes = packetBytesMax
 
+/** A read block is 256 KiB: a packet under this that waits would hold 64 times its size, and the memory brake would not know. */
+const copyBelowBytes = 4096
+
 /** A source whose reader takes nothing is told so after this long: well under its first probe timeout. */
 const waitAfterMs = 20
 
@@ -47,8 +50,11 @@ const waitRepeatMs = 1000
 /** Delivery is measured over at least this long; shorter ones measure the batching of event loops. */
 const measureMs = 20
 
-/** A round trip counts for at least this: credit also waits for a turn of three busy event loops. */
-const turnMs = 5
+/**
+ * A round trip counts for at least this: credit also waits for a turn of three busy event loops, which take several milliseconds each as
+ * soon as their processor is shared. Less, and credit is what holds a busy machine back.
+ */
+const turnMs = 25
 
 /** Most circuits are idle most of the time, so credit is promised beyond memory; the brake holds when too many of them use it at once. */
 const overcommit = 8
@@ -138,7 +144,9 @@ export class Circuits {
     this.forwardedBytes += bytes
     this.forwardedPackets += 1
     const other = half.other
-    other.attachment.link.sendPacket(other.circuit, header, pieces)
+    // A slice keeps all that was read with it alive, so small packets that will have to wait are copied; large ones never.
+    const waits = bytes < copyBelowBytes && other.attachment.blockedSinceMs !== undefined
+    other.attachment.link.sendPacket(other.circuit, header, waits ? [copyOf(pieces, bytes)] : pieces)
     this.core.touch(other.attachment)
     if (half.limitBytes - half.receivedBytes < packetBytesMax) this.tighten(half, nowMs + waitAfterMs)
     if (this.core.pressure() > shedShare) this.shed()
@@ -319,4 +327,14 @@ function newHalf(attachment: Attachment, nowMs: number): CircuitHalf {
     waitAtMs: undefined,
     waiting: false,
   }
+}
+
+function copyOf(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
+  const copy = new Uint8Array(bytes)
+  let at = 0
+  for (const piece of pieces) {
+    copy.set(piece, at)
+    at += piece.length
+  }
+  return copy
 }

@@ -36,7 +36,10 @@ export class Joins {
     const tag = hex(message.tag)
     const old = attachment.joins.get(joinId)
     if (old !== undefined) this.forget(old)
-    if (message.tag.length !== tagBytes) return this.refuse(attachment, joinId, 'malformed')
+    if (message.tag.length !== tagBytes) {
+      this.refuse(attachment, joinId, 'malformed')
+      return
+    }
     const who = attachment.who!
     const waiters = this.waiting.get(tag) ?? []
     // A client that asks again under another number means its newest.
@@ -51,7 +54,10 @@ export class Joins {
     )
     if (match === undefined) {
       const room = attachment.joins.size < this.core.limits.joinsPerAttachment && waiters.length < waitersPerTagMax
-      if (!room || this.core.pressure() > newConnectionShare) return this.refuse(attachment, joinId, 'limit')
+      if (!room || this.core.pressure() > newConnectionShare) {
+        this.refuse(attachment, joinId, 'limit')
+        return
+      }
       const pending: PendingJoin = { attachment, joinId, tag, user, label }
       attachment.joins.set(joinId, pending)
       this.waiting.set(tag, [...(this.waiting.get(tag) ?? []), pending])
@@ -62,7 +68,8 @@ export class Joins {
     const pair = this.circuits.open(nowMs, match.attachment, attachment)
     if (pair === undefined) {
       this.refuse(match.attachment, match.joinId, 'limit')
-      return this.refuse(attachment, joinId, 'limit')
+      this.refuse(attachment, joinId, 'limit')
+      return
     }
     for (const [half, id] of [
       [pair.first, match.joinId],

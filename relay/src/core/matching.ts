@@ -22,7 +22,9 @@ export interface Request {
   readonly attachment: Attachment
   readonly ask: ConnectMessage
   readonly target: string
-  state: { readonly type: 'held' } | { readonly type: 'offered'; readonly to: Attachment; readonly offerId: number; readonly crossing: boolean }
+  state:
+    | { readonly type: 'held' }
+    | { readonly type: 'offered'; readonly to: Attachment; readonly offerId: number; readonly crossing: boolean }
   /** The other caller could not take a crossing request; it is not offered so again. */
   crossingRefused: boolean
 }
@@ -67,21 +69,33 @@ export class Matching {
   listen(nowMs: number, attachment: Attachment, message: ListenMessage): void {
     const who = attachment.who!
     const { application, from } = message
-    if (!goodName(application) || application === '' || !goodName(from) || from === '')
-      return this.refuseListen(attachment, message, 'not_allowed', 'the application id or user name is malformed')
-    if (!mayUse(who, application))
-      return this.refuseListen(attachment, message, 'not_allowed', `the certificate of ${who.user} does not allow ${application}`)
-    if (this.mutuallyPassive(attachment, application, from))
-      return this.refuseListen(attachment, message, 'both_passive', `${from} listens for ${who.user} already; one of you has to connect`)
+    if (!goodName(application) || application === '' || !goodName(from) || from === '') {
+      this.refuseListen(attachment, message, 'not_allowed', 'the application id or user name is malformed')
+      return
+    }
+    if (!mayUse(who, application)) {
+      this.refuseListen(attachment, message, 'not_allowed', `the certificate of ${who.user} does not allow ${application}`)
+      return
+    }
+    if (this.mutuallyPassive(attachment, application, from)) {
+      this.refuseListen(attachment, message, 'both_passive', `${from} listens for ${who.user} already; one of you has to connect`)
+      return
+    }
     const key = nameOf(who.user, who.label, application)
     const name = this.names.get(key)
-    if (name !== undefined && name.instance !== who.instance) return this.claim(nowMs, key, name, attachment, message)
+    if (name !== undefined && name.instance !== who.instance) {
+      this.claim(nowMs, key, name, attachment, message)
+      return
+    }
     this.register(nowMs, key, attachment, message)
   }
 
   unlisten(nowMs: number, attachment: Attachment, listenId: number): void {
     const listener = attachment.listens.get(listenId)
-    if (listener !== undefined) return this.unregister(nowMs, listener)
+    if (listener !== undefined) {
+      this.unregister(nowMs, listener)
+      return
+    }
     for (const key of this.claims) {
       const name = this.names.get(key)
       if (name?.claim?.attachment === attachment && name.claim.message.listenId === listenId) this.dropClaim(key, name)
@@ -93,30 +107,58 @@ export class Matching {
     const old = attachment.requests.get(ask.requestId)
     if (old !== undefined) this.forget(old)
     const { user, label, application } = ask
-    if (user === '*') return this.answerCode(attachment, ask, 'both_passive', 'a request names one user; "*" is for listening')
-    if (user === who.user && label === who.label) return this.answerCode(attachment, ask, 'self', 'cannot connect a client to itself')
-    if (!goodName(application) || application === '' || !goodName(label))
-      return this.answerCode(attachment, ask, 'not_allowed', 'the application id or label is malformed')
-    if (!this.core.isRegistered(user)) return this.answerCode(attachment, ask, 'not_registered', `user ${user} is not registered`)
-    if (!mayUse(who, application))
-      return this.answerCode(attachment, ask, 'not_allowed', `the certificate of ${who.user} does not allow ${application}`)
+    if (user === '*') {
+      this.answerCode(attachment, ask, 'both_passive', 'a request names one user; "*" is for listening')
+      return
+    }
+    if (user === who.user && label === who.label) {
+      this.answerCode(attachment, ask, 'self', 'cannot connect a client to itself')
+      return
+    }
+    if (!goodName(application) || application === '' || !goodName(label)) {
+      this.answerCode(attachment, ask, 'not_allowed', 'the application id or label is malformed')
+      return
+    }
+    if (!this.core.isRegistered(user)) {
+      this.answerCode(attachment, ask, 'not_registered', `user ${user} is not registered`)
+      return
+    }
+    if (!mayUse(who, application)) {
+      this.answerCode(attachment, ask, 'not_allowed', `the certificate of ${who.user} does not allow ${application}`)
+      return
+    }
     const { limits } = this.core
-    if (ask.handshake.length > limits.handshakeBytes || attachment.requests.size >= limits.requestsPerAttachment)
-      return this.answerCode(attachment, ask, 'limit', 'too many or too large requests on this attachment')
-    if (!this.core.takeLookup(nowMs, who.user)) return this.answerCode(attachment, ask, 'limit', 'too many requests a second')
-    if (this.core.pressure() > newConnectionShare) return this.answerCode(attachment, ask, 'limit', 'the relay is short of memory')
+    if (ask.handshake.length > limits.handshakeBytes || attachment.requests.size >= limits.requestsPerAttachment) {
+      this.answerCode(attachment, ask, 'limit', 'too many or too large requests on this attachment')
+      return
+    }
+    if (!this.core.takeLookup(nowMs, who.user)) {
+      this.answerCode(attachment, ask, 'limit', 'too many requests a second')
+      return
+    }
+    if (this.core.pressure() > newConnectionShare) {
+      this.answerCode(attachment, ask, 'limit', 'the relay is short of memory')
+      return
+    }
     const target = nameOf(user, label, application)
     const request: Request = { attachment, ask, target, state: { type: 'held' }, crossingRefused: false }
     const listeners = this.names.get(target)?.listeners
     if (listeners !== undefined) {
       const listener = listenerFor(listeners, who.user)
-      if (listener === undefined) return this.answerCode(attachment, ask, 'not_allowed', `${user} does not listen for ${who.user}`)
+      if (listener === undefined) {
+        this.answerCode(attachment, ask, 'not_allowed', `${user} does not listen for ${who.user}`)
+        return
+      }
       if (listener.attachment.offers.size < limits.offersPerAttachment) {
         attachment.requests.set(ask.requestId, request)
-        return this.offer(request, listener.attachment, listener.listenId, false)
+        this.offer(request, listener.attachment, listener.listenId, false)
+        return
       }
     }
-    if (this.heldCount >= limits.heldRequests) return this.answerCode(attachment, ask, 'limit', 'the relay holds too many requests')
+    if (this.heldCount >= limits.heldRequests) {
+      this.answerCode(attachment, ask, 'limit', 'the relay holds too many requests')
+      return
+    }
     attachment.requests.set(ask.requestId, request)
     this.hold(request)
     this.crossing(request)
@@ -132,10 +174,15 @@ export class Matching {
     if (request === undefined) return
     this.forget(request)
     const caller = request.attachment
-    if (handshake.length > this.core.limits.handshakeBytes)
-      return this.answerCode(caller, request.ask, 'rejected', 'the answer of the other end is too large')
+    if (handshake.length > this.core.limits.handshakeBytes) {
+      this.answerCode(caller, request.ask, 'rejected', 'the answer of the other end is too large')
+      return
+    }
     const pair = this.circuits.open(nowMs, caller, attachment)
-    if (pair === undefined) return this.answerCode(caller, request.ask, 'limit', 'one of both ends has too many circuits')
+    if (pair === undefined) {
+      this.answerCode(caller, request.ask, 'limit', 'one of both ends has too many circuits')
+      return
+    }
     this.core.answers.add('connected')
     const { requestId } = request.ask
     this.core.say(attachment, { type: 'opened', offerId, circuit: pair.second.circuit, credit: pair.second.limitBytes })
@@ -216,13 +263,18 @@ export class Matching {
     const who = attachment.who!
     const { listenId, application, from } = message
     const sameId = attachment.listens.get(listenId)
-    if (sameId !== undefined) this.unregister(nowMs, sameId)
-    const sameFrom = this.names.get(key)?.listeners.get(from)
-    if (sameFrom !== undefined) this.unregister(nowMs, sameFrom)
-    if (!this.core.takeShare(who.user, 'listens')) return this.refuseListen(attachment, message, 'limit', `${who.user} listens on too many names`)
-    const listener: Listener = { attachment, listenId, application, from }
+    if (sameId !== undefined && keyOf(sameId) !== key) this.unregister(nowMs, sameId)
     const name = this.names.get(key) ?? { instance: who.instance, listeners: new Map(), claim: undefined }
     this.names.set(key, name)
+    // What is replaced under this name goes without giving the name on.
+    for (const replaced of [attachment.listens.get(listenId), name.listeners.get(from)])
+      if (replaced !== undefined) this.take(name, replaced)
+    if (!this.core.takeShare(who.user, 'listens')) {
+      this.refuseListen(attachment, message, 'limit', `${who.user} listens on too many names`)
+      this.giveOn(nowMs, key, name)
+      return
+    }
+    const listener: Listener = { attachment, listenId, application, from }
     name.listeners.set(from, listener)
     attachment.listens.set(listenId, listener)
     this.listens += 1
@@ -231,15 +283,25 @@ export class Matching {
   }
 
   private unregister(nowMs: number, listener: Listener): void {
-    const { attachment, listenId, application, from } = listener
-    if (attachment.listens.get(listenId) === listener) attachment.listens.delete(listenId)
-    const who = attachment.who!
-    const key = nameOf(who.user, who.label, application)
+    const key = keyOf(listener)
     const name = this.names.get(key)
-    if (name === undefined || name.listeners.get(from) !== listener) return
+    if (name === undefined || !this.take(name, listener)) return
+    this.giveOn(nowMs, key, name)
+  }
+
+  /** Takes a listener out of its name and its attachment. */
+  private take(name: Name, listener: Listener): boolean {
+    const { attachment, listenId, from } = listener
+    if (name.listeners.get(from) !== listener) return false
     name.listeners.delete(from)
+    if (attachment.listens.get(listenId) === listener) attachment.listens.delete(listenId)
     this.listens -= 1
-    this.core.giveShare(who.user, 'listens')
+    this.core.giveShare(attachment.who!.user, 'listens')
+    return true
+  }
+
+  /** A name without listeners goes to whoever claims it. */
+  private giveOn(nowMs: number, key: string, name: Name): void {
     if (name.listeners.size > 0) return
     this.names.delete(key)
     this.claims.delete(key)
@@ -248,8 +310,10 @@ export class Matching {
   }
 
   private claim(nowMs: number, key: string, name: Name, attachment: Attachment, message: ListenMessage): void {
-    if (name.claim !== undefined && name.claim.attachment.who!.instance !== attachment.who!.instance)
-      return this.refuseListen(attachment, message, 'name_taken', 'another client holds this name')
+    if (name.claim !== undefined && name.claim.attachment.who!.instance !== attachment.who!.instance) {
+      this.refuseListen(attachment, message, 'name_taken', 'another client holds this name')
+      return
+    }
     const holders = new Set([...name.listeners.values()].map((listener) => listener.attachment))
     let rttMs = 0
     for (const holder of holders) {
@@ -303,7 +367,8 @@ export class Matching {
       const [elder, younger] = elderIsOther ? [other, request] : [request, other]
       if (elder.crossingRefused || elder.state.type !== 'held') continue
       this.takeBack(elder)
-      return this.offer(elder, younger.attachment, 0, true)
+      this.offer(elder, younger.attachment, 0, true)
+      return
     }
   }
 
@@ -384,6 +449,11 @@ const rejectCodes: ReadonlyMap<string, ResultCode> = new Map([
 
 function listenerFor(listeners: ReadonlyMap<string, Listener>, user: string): Listener | undefined {
   return listeners.get(user) ?? listeners.get('*')
+}
+
+function keyOf(listener: Listener): string {
+  const who = listener.attachment.who!
+  return nameOf(who.user, who.label, listener.application)
 }
 
 /** The parts cannot contain NUL (`goodName`), so no two names share a key. */

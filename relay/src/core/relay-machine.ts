@@ -75,7 +75,11 @@ export class RelayMachine {
   private readonly wakes = new WakeHeap<Attachment>()
   private readonly blocked = new Set<Attachment>()
   private readonly unproved = new Set<Attachment>()
-  private readonly shares = { attachments: new Map<string, number>(), listens: new Map<string, number>(), circuits: new Map<string, number>() }
+  private readonly shares = {
+    attachments: new Map<string, number>(),
+    listens: new Map<string, number>(),
+    circuits: new Map<string, number>(),
+  }
   private readonly lookups = new Map<string, TokenBucket>()
   private users: ReadonlyMap<string, number>
   private usersVersion: number
@@ -124,7 +128,8 @@ export class RelayMachine {
     this.nowMs = nowMs
     const { carrier, address } = facts
     const refusal = facts.counted === true ? undefined : this.admission.enter(nowMs, address)
-    const reason = refusal ?? (this.attachments.size >= this.limits.attachments ? 'attachments' : this.draining === undefined ? undefined : 'draining')
+    const reason =
+      refusal ?? (this.attachments.size >= this.limits.attachments ? 'attachments' : this.draining === undefined ? undefined : 'draining')
     if (reason !== undefined) {
       if (refusal === undefined) this.admission.leave(nowMs, address, false)
       this.refusals.add(reason)
@@ -352,7 +357,11 @@ export class RelayMachine {
         return
       case 'closed':
         if (attachment.who === undefined) this.refusals.add(effect.code)
-        this.log(attachment.who === undefined ? 'info' : 'debug', 'link_closed', { carrier: attachment.carrier, code: effect.code, message: effect.message })
+        this.log(attachment.who === undefined ? 'info' : 'debug', 'link_closed', {
+          carrier: attachment.carrier,
+          code: effect.code,
+          message: effect.message,
+        })
         this.end(attachment, effect.code, true)
     }
   }
@@ -361,7 +370,10 @@ export class RelayMachine {
     const user = effect.user!
     this.unproved.delete(attachment)
     this.admission.leave(this.nowMs, attachment.address, true)
-    if (!this.takeShare(user.user, 'attachments')) return this.hangUp(attachment, 'limit', 'too many attachments of this user')
+    if (!this.takeShare(user.user, 'attachments')) {
+      this.hangUp(attachment, 'limit', 'too many attachments of this user')
+      return
+    }
     attachment.who = {
       user: user.user,
       label: user.label,
@@ -383,21 +395,29 @@ export class RelayMachine {
     if (attachment.who === undefined) return
     switch (message.type) {
       case 'listen':
-        return this.matching.listen(this.nowMs, attachment, message)
+        this.matching.listen(this.nowMs, attachment, message)
+        return
       case 'unlisten':
-        return this.matching.unlisten(this.nowMs, attachment, message.listenId)
+        this.matching.unlisten(this.nowMs, attachment, message.listenId)
+        return
       case 'connect':
-        return this.matching.connect(this.nowMs, attachment, message)
+        this.matching.connect(this.nowMs, attachment, message)
+        return
       case 'cancel':
-        return this.matching.cancel(attachment, message.requestId)
+        this.matching.cancel(attachment, message.requestId)
+        return
       case 'answer':
-        return this.matching.answer(this.nowMs, attachment, message.offerId, message.handshake)
+        this.matching.answer(this.nowMs, attachment, message.offerId, message.handshake)
+        return
       case 'reject':
-        return this.matching.reject(attachment, message.offerId, message.code)
+        this.matching.reject(attachment, message.offerId, message.code)
+        return
       case 'join':
-        return this.joins.join(this.nowMs, attachment, message)
+        this.joins.join(this.nowMs, attachment, message)
+        return
       case 'leave':
-        return this.joins.leave(attachment, message.joinId)
+        this.joins.leave(attachment, message.joinId)
+        return
       case 'circuitClose': {
         const half = attachment.circuits.get(message.circuit)
         if (half !== undefined) this.circuits.close(half, message.reason.slice(0, 64), false)
@@ -441,7 +461,10 @@ export class RelayMachine {
     this.refusals.add(code)
     attachment.link.close(code, message)
     // A blocked carrier would keep the reason, and with it the attachment; then it ends without.
-    if (attachment.blockedSinceMs !== undefined) return this.end(attachment, code, true)
+    if (attachment.blockedSinceMs !== undefined) {
+      this.end(attachment, code, true)
+      return
+    }
     this.release(attachment, code)
     this.touch(attachment)
   }
@@ -502,7 +525,9 @@ export class RelayMachine {
   }
 
   private takeShare(user: string, what: UserShare): boolean {
-    const max = { attachments: this.limits.attachmentsPerUser, listens: this.limits.listensPerUser, circuits: this.limits.circuitsPerUser }[what]
+    const max = { attachments: this.limits.attachmentsPerUser, listens: this.limits.listensPerUser, circuits: this.limits.circuitsPerUser }[
+      what
+    ]
     const used = this.shares[what].get(user) ?? 0
     if (used >= max) return false
     this.shares[what].set(user, used + 1)

@@ -109,7 +109,8 @@ export function readRelayConfig(tomlFile: string): RelayConfig {
     try {
       return read()
     } catch (cause) {
-      if (cause instanceof SennitError) throw new SennitError(cause.code, `${file}: ${key}: ${cause.message}`, { ...cause.facts, file, key }, cause)
+      if (cause instanceof SennitError)
+        throw new SennitError(cause.code, `${file}: ${key}: ${cause.message}`, { ...cause.facts, file, key }, cause)
       throw new SennitError('config_unreadable', `${file}: ${key}: ${(cause as Error).message}`, { file, key }, cause)
     }
   }
@@ -117,9 +118,15 @@ export function readRelayConfig(tomlFile: string): RelayConfig {
   const identity = named('key', () => readRelayIdentity(raw.id, at(raw.key), at(raw.certificate)))
   const certificate = named('certificate', () => verifyRelayCertificate(trust, identity.certificate, Date.now(), crypto))
   if (certificate.relayId !== raw.id)
-    throw new SennitError('config_invalid', `${file}: id: is ${raw.id}, but ${raw.certificate} was issued to ${certificate.relayId}`, { file, key: 'id' })
+    throw new SennitError('config_invalid', `${file}: id: is ${raw.id}, but ${raw.certificate} was issued to ${certificate.relayId}`, {
+      file,
+      key: 'id',
+    })
   if (Buffer.compare(certificate.staticKey, identity.staticKey.publicKey) !== 0)
-    throw new SennitError('config_invalid', `${file}: key: ${raw.key} is not the key that ${raw.certificate} certifies`, { file, key: 'key' })
+    throw new SennitError('config_invalid', `${file}: key: ${raw.key} is not the key that ${raw.certificate} certifies`, {
+      file,
+      key: 'key',
+    })
   const { tls, limits, drain } = raw
   return {
     identity,

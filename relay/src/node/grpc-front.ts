@@ -1,6 +1,5 @@
 /** gRPC on the one port: sockets that begin with the HTTP/2 preface (or ALPN `h2`) are given to @grpc/grpc-js, which never listens itself. */
 
-import { constants } from 'node:http2'
 import type { Http2Server, ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import { Server, ServerCredentials, type ServerDuplexStream, status, type UntypedServiceImplementation } from '@grpc/grpc-js'
@@ -87,6 +86,3 @@ export class GrpcFront {
     this.shell.attach(new GrpcCarrier(call, address), ticket?.take() ?? false)
   }
 }
-
-/** HTTP/2 default, for the test that shows ours is in force. */
-export const defaultWindowBytes: number = constants.DEFAULT_SETTINGS_INITIAL_WINDOW_SIZE

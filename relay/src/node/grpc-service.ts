@@ -51,7 +51,8 @@ export function decodeChunk(message: Uint8Array): Chunk {
     const wire = tag & 7
     const bytes = wire === 2 ? varint() : wire === 1 ? 8 : wire === 5 ? 4 : 0
     if (wire === 0) varint()
-    else if (wire !== 1 && wire !== 2 && wire !== 5) throw new ProtocolError('malformed', 'expected a known wire type in a gRPC Chunk', { wire })
+    else if (wire !== 1 && wire !== 2 && wire !== 5)
+      throw new ProtocolError('malformed', 'expected a known wire type in a gRPC Chunk', { wire })
     if (bytes > message.length - at) throw new ProtocolError('malformed', 'expected a field within its gRPC Chunk')
     if (tag === dataTag && bytes > 0) pieces.push(message.subarray(at, at + bytes))
     at += bytes

@@ -6,7 +6,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { type Refuse, readBody } from './http-sessions.ts'
+import { type Refuse, readBody } from './http-answers.ts'
 import type { RelayShell } from './relay-shell.ts'
 import { type CarrierEvents, carrierHighWaterBytes, closeGraceMs, type ServerCarrier } from './server-carrier.ts'
 import type { SocketTicket } from './socket-ticket.ts'
@@ -14,7 +14,7 @@ import { TailBuffer } from './tail-buffer.ts'
 import { unsentBytes } from './upgrade-carrier.ts'
 
 /** One numbered POST. */
-export const upBodyBytesMax: number = 256 * 1024
+const upBodyBytesMax: number = 256 * 1024
 
 /** Numbered POSTs that came before an earlier one. */
 const reorderBytesMax: number = 2 * 1024 * 1024
@@ -104,15 +104,24 @@ export class HttpCarrier implements ServerCarrier {
   /** GET …/down: continues at byte `from`; with `waitMs` as a short poll. */
   down(response: ServerResponse, from: number, waitMs: number | undefined, refuse: Refuse): void {
     const now = this.downState
-    if (now.type === 'stream') return refuse(409, 'session_in_use', 'the response of this session is open still')
-    if (!this.tail.rewind(from)) return refuse(410, 'session_ended', 'bytes of this position are gone; begin another session')
+    if (now.type === 'stream') {
+      refuse(409, 'session_in_use', 'the response of this session is open still')
+      return
+    }
+    if (!this.tail.rewind(from)) {
+      refuse(410, 'session_ended', 'bytes of this position are gone; begin another session')
+      return
+    }
     if (now.type === 'poll') this.answerPoll(now)
     this.openDown(response, waitMs)
   }
 
   /** POST …/up: the body is the way up, for as long as it lasts. */
   upStream(request: IncomingMessage, response: ServerResponse, refuse: Refuse): void {
-    if (this.up !== 'unused') return refuse(409, 'session_in_use', 'this session has a way up already')
+    if (this.up !== 'unused') {
+      refuse(409, 'session_in_use', 'this session has a way up already')
+      return
+    }
     this.up = 'stream'
     request.on('data', (chunk: Buffer) => this.received(chunk))
     request.on('end', () => {
@@ -125,9 +134,15 @@ export class HttpCarrier implements ServerCarrier {
 
   /** POST …/up/n: one piece of the way up; a repeat gets the same answer. */
   upNumbered(request: IncomingMessage, response: ServerResponse, number: number, refuse: Refuse): void {
-    if (this.up === 'stream') return refuse(409, 'session_in_use', 'this session has a way up already')
+    if (this.up === 'stream') {
+      refuse(409, 'session_in_use', 'this session has a way up already')
+      return
+    }
     this.up = 'numbered'
-    if (number >= this.nextUp + reorderCountMax) return refuse(409, 'up_too_far', `expected a number below ${this.nextUp + reorderCountMax}`)
+    if (number >= this.nextUp + reorderCountMax) {
+      refuse(409, 'up_too_far', `expected a number below ${this.nextUp + reorderCountMax}`)
+      return
+    }
     readBody(request, upBodyBytesMax, refuse, (body) => {
       if (number > this.nextUp && !this.early.has(number)) {
         if (this.earlyBytes + body.length > reorderBytesMax) return refuse(413, 'up_too_much', 'too much waits for an earlier number')
@@ -223,7 +238,10 @@ export class HttpCarrier implements ServerCarrier {
     this.noDown()
     const bytes = this.tail.unsentBytes
     // Only the answer that names the session has something to say without a body.
-    response.writeHead(bytes > 0 || response.hasHeader('Sennit-Session') ? 200 : 204, bytes > 0 ? { ...downHeaders, 'Content-Length': bytes } : downHeaders)
+    response.writeHead(
+      bytes > 0 || response.hasHeader('Sennit-Session') ? 200 : 204,
+      bytes > 0 ? { ...downHeaders, 'Content-Length': bytes } : downHeaders,
+    )
     for (const piece of this.tail.unsentPieces()) response.write(piece)
     response.end()
     this.tail.sent()

@@ -10,13 +10,13 @@ import type { SocketTicket } from './socket-ticket.ts'
 import { UpgradeCarrier } from './upgrade-carrier.ts'
 
 /** Request line and headers; a first handshake message in a header takes a few hundred of them. */
-export const headerBytesMax = 8192
+const headerBytesMax = 8192
 
 /** Proxies that keep a connection for numbered POSTs close an idle one after a minute or so; we are a little later. */
 const keepAliveMs = 65_000
 
 /** Where attachments are made. */
-export const basePath = '/sennit/v1'
+const basePath = '/sennit/v1'
 
 export class HttpFront {
   private readonly shell: RelayShell
@@ -55,17 +55,30 @@ export class HttpFront {
       )
       setTimeout(() => socket.destroy(), 1000).unref()
     }
-    if (targetOf(request).pathname !== basePath || request.method !== 'GET') return refuse(404, 'not_found', `expected GET ${basePath}`)
-    if (request.headers.upgrade?.toLowerCase() !== 'sennit/1') return refuse(426, 'upgrade_unknown', 'expected "Upgrade: sennit/1"')
+    if (targetOf(request).pathname !== basePath || request.method !== 'GET') {
+      refuse(404, 'not_found', `expected GET ${basePath}`)
+      return
+    }
+    if (request.headers.upgrade?.toLowerCase() !== 'sennit/1') {
+      refuse(426, 'upgrade_unknown', 'expected "Upgrade: sennit/1"')
+      return
+    }
     const firstText = request.headers['sennit-first']
-    if (typeof firstText !== 'string') return refuse(400, 'first_missing', 'expected header Sennit-First with the first bytes in base64url')
-    if (this.shell.machine.isDraining) return refuse(503, 'draining', 'this relay is going away; use another one')
+    if (typeof firstText !== 'string') {
+      refuse(400, 'first_missing', 'expected header Sennit-First with the first bytes in base64url')
+      return
+    }
+    if (this.shell.machine.isDraining) {
+      refuse(503, 'draining', 'this relay is going away; use another one')
+      return
+    }
     let first: Uint8Array
     try {
       first = unbase64url(firstText)
     } catch (cause) {
       if (!(cause instanceof SennitError)) throw cause
-      return refuse(400, 'first_malformed', 'header Sennit-First is not base64url')
+      refuse(400, 'first_malformed', 'header Sennit-First is not base64url')
+      return
     }
     socket.setTimeout(0)
     socket.write(`HTTP/1.1 101 ${STATUS_CODES[101]}\r\nConnection: Upgrade\r\nUpgrade: sennit/1\r\n\r\n`)
@@ -96,7 +109,9 @@ export class HttpFront {
     ticket?.blamed()
     // Once a response has begun (the `http` carrier's), an error text would be read as its body.
     if (socket.writable && ticket !== undefined && socket.bytesWritten === 0)
-      socket.end(`HTTP/1.1 ${tooLarge ? '431 Request Header Fields Too Large' : '400 Bad Request'}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+      socket.end(
+        `HTTP/1.1 ${tooLarge ? '431 Request Header Fields Too Large' : '400 Bad Request'}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+      )
     setTimeout(() => socket.destroy(), 1000).unref()
   }
 }

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { hex } from '@sennit/protocol'
-import { answerError, targetOf } from './http-answers.ts'
+import { answerError, type Refuse, readBody, targetOf } from './http-answers.ts'
 import { HttpCarrier } from './http-carrier.ts'
 import type { RelayShell } from './relay-shell.ts'
 import type { SocketTicket } from './socket-ticket.ts'
@@ -40,20 +40,33 @@ export class HttpSessions {
       return
     }
     const match = /^\/([0-9a-f]{32})\/(?:(down)|up(?:\/(\d{1,15}))?)$/.exec(rest)
-    if (match === null) return refuse(404, 'not_found', 'expected /<session>/up, /<session>/up/<n> or /<session>/down')
+    if (match === null) {
+      refuse(404, 'not_found', 'expected /<session>/up, /<session>/up/<n> or /<session>/down')
+      return
+    }
     const id = match[1]!
     const session = this.sessions.get(id)
     if (session === undefined) {
-      if (this.ended.has(id)) return refuse(410, 'session_ended', 'this session has ended; begin another')
-      return refuse(404, 'session_unknown', 'no such session at this relay; begin another')
+      if (this.ended.has(id)) {
+        refuse(410, 'session_ended', 'this session has ended; begin another')
+        return
+      }
+      refuse(404, 'session_unknown', 'no such session at this relay; begin another')
+      return
     }
     if (ticket !== undefined) session.adopt(ticket)
     const expected = match[2] === undefined ? 'POST' : 'GET'
-    if (request.method !== expected) return refuse(405, 'method_wrong', `expected ${expected}`)
+    if (request.method !== expected) {
+      refuse(405, 'method_wrong', `expected ${expected}`)
+      return
+    }
     if (match[2] !== undefined) {
       const query = targetOf(request).searchParams
       const from = Number(query.get('from') ?? Number.NaN)
-      if (!Number.isSafeInteger(from) || from < 0) return refuse(400, 'from_missing', 'expected ?from=<bytes received so far>')
+      if (!Number.isSafeInteger(from) || from < 0) {
+        refuse(400, 'from_missing', 'expected ?from=<bytes received so far>')
+        return
+      }
       session.down(response, from, waitOf(query), refuse)
     } else if (match[3] === undefined) session.upStream(request, response, refuse)
     else session.upNumbered(request, response, Number(match[3]), refuse)
@@ -64,7 +77,10 @@ export class HttpSessions {
   }
 
   private begin(request: IncomingMessage, response: ServerResponse, ticket: SocketTicket | undefined, refuse: Refuse): void {
-    if (this.shell.machine.isDraining) return refuse(503, 'draining', 'this relay is going away; use another one')
+    if (this.shell.machine.isDraining) {
+      refuse(503, 'draining', 'this relay is going away; use another one')
+      return
+    }
     const waitMs = waitOf(targetOf(request).searchParams)
     readBody(request, firstBytesMax, refuse, (first) => {
       if (first.length === 0) return refuse(400, 'first_missing', 'expected the first bytes of the hop handshake as body')
@@ -84,34 +100,9 @@ export class HttpSessions {
   }
 }
 
-/** Answers a request with an error and counts it. */
-export type Refuse = (status: number, code: string, message: string) => void
-
-/** Reads a bounded body and hands it over whole; a longer one is refused without being read. */
-export function readBody(request: IncomingMessage, max: number, refuse: Refuse, done: (body: Uint8Array) => void): void {
-  const declared = Number(request.headers['content-length'] ?? 0)
-  if (declared > max) return refuse(413, 'body_too_large', `expected at most ${max} bytes, found ${declared}`)
-  const chunks: Buffer[] = []
-  let bytes = 0
-  const onData = (chunk: Buffer): void => {
-    bytes += chunk.length
-    if (bytes <= max) {
-      chunks.push(chunk)
-      return
-    }
-    request.off('data', onData)
-    request.off('end', onEnd)
-    refuse(413, 'body_too_large', `expected at most ${max} bytes`)
-  }
-  const onEnd = (): void => done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
-  request.on('data', onData)
-  request.on('end', onEnd)
-}
-
 function waitOf(query: URLSearchParams): number | undefined {
   const text = query.get('wait')
   if (text === null) return undefined
   const waitMs = Number(text)
   return Number.isFinite(waitMs) && waitMs > 0 ? Math.min(waitMs, waitMsMax) : 0
 }
-

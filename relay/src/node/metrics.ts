@@ -1,6 +1,6 @@
 /** Prometheus metrics of one relay, taken from the machine's counts when somebody asks. */
 
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { RelayStats } from '../core/index.ts'
 
 /** @param relayId becomes label `relay` of every metric */

@@ -60,7 +60,9 @@ export class OnePort {
   async listen(): Promise<AddressInfo[]> {
     try {
       for (const { host, port } of this.options.listen) {
-        const server = net.createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => this.onSocket(socket))
+        const server = net.createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) =>
+          this.onSocket(socket),
+        )
         await new Promise<void>((resolve, reject) => {
           server.once('error', reject)
           server.listen({ host, port, backlog }, () => {
@@ -151,7 +153,7 @@ export class OnePort {
 }
 
 /** What the first bytes of a socket say. */
-export function kindOf(seen: Uint8Array): 'undecided' | 'tls' | 'http1' | 'http2' {
+function kindOf(seen: Uint8Array): 'undecided' | 'tls' | 'http1' | 'http2' {
   if (seen[0] === tlsFirstByte) return 'tls'
   const compared = Math.min(seen.length, preface.length)
   for (let index = 0; index < compared; index += 1) if (seen[index] !== preface[index]) return 'http1'

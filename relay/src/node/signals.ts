@@ -6,7 +6,10 @@ import type { RunningRelay } from './start-relay.ts'
 export function endOnSignals(relay: RunningRelay, ended: (signal: NodeJS.Signals) => void): () => void {
   let ending = false
   const onTerminate = (): void => {
-    if (ending) return onInterrupt('SIGTERM')
+    if (ending) {
+      onInterrupt('SIGTERM')
+      return
+    }
     ending = true
     void relay.drain().then(() => ended('SIGTERM'))
   }

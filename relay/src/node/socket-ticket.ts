@@ -28,7 +28,9 @@ export class SocketTicket {
     this.shell = shell
     this.socket = socket
     this.address = address
-    socket.once('close', () => this.settle((machine, nowMs) => machine.socketClosed(nowMs, this.address, this.counted ? undefined : this.reason)))
+    socket.once('close', () =>
+      this.settle((machine, nowMs) => machine.socketClosed(nowMs, this.address, this.counted ? undefined : this.reason)),
+    )
   }
 
   /** Destroys the socket when nothing better has happened by then; the newest deadline counts. */

@@ -55,8 +55,7 @@ export async function startRelay(config: RelayConfig, options: StartRelayOptions
   const crypto = nodeCrypto()
   const now = steadyClock()
   const log =
-    options.log ??
-    pino({ level: config.logLevel ?? 'info', base: { relay: identity.relayId } }, pino.destination({ fd: 2, sync: false }))
+    options.log ?? pino({ level: config.logLevel ?? 'info', base: { relay: identity.relayId } }, pino.destination({ fd: 2, sync: false }))
   let users = readUsersFile(config.usersFile, trust, crypto, now())
   const shell = new RelayShell(
     { crypto, random: Math.random, identity, trust, users, ...(config.limits === undefined ? {} : { limits: config.limits }) },

@@ -1,7 +1,10 @@
-/** The last bytes of a byte stream, by reference: those not sent yet, and those sent lately that may be asked for again. */
+/** The last bytes of a byte stream, large pieces by reference: those not sent yet, and those sent lately that may be asked for again. */
 
 /** Sent bytes that are kept. A client that falls further behind begins another session. */
 const keptBytesMax: number = 2 * 1024 * 1024
+
+/** Pieces under this would hold far more memory than they are. */
+const copyBelowBytes = 4096
 
 export class TailBuffer {
   private pieces: Uint8Array[] = []
@@ -19,7 +22,8 @@ export class TailBuffer {
   push(pieces: readonly Uint8Array[]): number {
     const before = this.end
     for (const piece of pieces) {
-      this.pieces.push(piece)
+      // A slice keeps its whole read block alive; small ones are copied, since the tail lives long.
+      this.pieces.push(piece.length < copyBelowBytes ? new Uint8Array(piece) : piece)
       this.end += piece.length
     }
     return this.end - before

@@ -1,6 +1,7 @@
 /** Carrier `upgrade`: after `101` the socket carries raw hop bytes both ways. The fastest one: what is read is passed on, what is written goes out by writev. */
 
 import type { Socket } from 'node:net'
+import { canReadLarge, withLargeReads } from './large-reads.ts'
 import { type CarrierEvents, carrierHighWaterBytes, closeGraceMs, type ServerCarrier } from './server-carrier.ts'
 
 /** Bytes that Node and libuv still hold for a socket. `writeQueueSize` moves with every partial write, `writableLength` only with whole ones. */
@@ -11,7 +12,7 @@ export function unsentBytes(socket: Socket): number {
 }
 
 /** Ends a socket in order, and by force when the peer takes nothing. */
-export function endSocket(socket: Socket): void {
+function endSocket(socket: Socket): void {
   if (socket.destroyed) return
   socket.end()
   // Whoever is half closed is of no more use: reading on would let it hold the socket for ever.
@@ -21,9 +22,10 @@ export function endSocket(socket: Socket): void {
 export class UpgradeCarrier implements ServerCarrier {
   readonly carrier = 'upgrade'
   readonly address: string
-  private readonly socket: Socket
+  private socket: Socket
   private readonly first: Uint8Array
   private closedByUs = false
+  private told = false
 
   /** `first`: bytes of the request's header, and what followed it at once. */
   constructor(socket: Socket, first: Uint8Array, address: string) {
@@ -33,22 +35,15 @@ export class UpgradeCarrier implements ServerCarrier {
   }
 
   start(events: CarrierEvents): void {
-    const { socket } = this
-    let told = false
-    const closed = (why: string): void => {
-      if (told || this.closedByUs) return
-      told = true
-      socket.destroy()
-      events.closed(why)
-    }
-    socket.on('error', (cause: NodeJS.ErrnoException) => closed(cause.code ?? 'error'))
-    socket.on('end', () => closed('end'))
-    socket.on('close', () => closed('closed'))
-    socket.on('drain', () => {
-      if (!this.closedByUs) events.drained()
-    })
-    socket.on('data', (chunk: Buffer) => {
-      if (!this.closedByUs) events.bytes(chunk)
+    this.watch(this.socket, events)
+    let normalBytes = 0
+    this.socket.on('data', (chunk: Buffer) => {
+      if (this.closedByUs) return
+      events.bytes(chunk)
+      normalBytes += chunk.length
+      if (normalBytes < largeReadsAfterBytes) return
+      normalBytes = 0
+      setImmediate(() => this.readLarge(events))
     })
     if (this.first.length > 0) events.bytes(this.first)
   }
@@ -69,4 +64,33 @@ export class UpgradeCarrier implements ServerCarrier {
     this.closedByUs = true
     endSocket(this.socket)
   }
+
+  private watch(socket: Socket, events: CarrierEvents): void {
+    const closed = (why: string): void => {
+      // A socket that was replaced only closes after the one that replaced it.
+      if (this.told || this.closedByUs || socket !== this.socket) return
+      this.told = true
+      socket.destroy()
+      events.closed(why)
+    }
+    socket.on('error', (cause: NodeJS.ErrnoException) => closed(cause.code ?? 'error'))
+    socket.on('end', () => closed('end'))
+    socket.on('close', () => closed('closed'))
+    socket.on('drain', () => {
+      if (!this.closedByUs) events.drained()
+    })
+  }
+
+  /** A busy attachment is worth a block of its own; idle ones, by the thousand, are not. */
+  private readLarge(events: CarrierEvents): void {
+    if (this.closedByUs || this.told || !canReadLarge(this.socket)) return
+    this.socket = withLargeReads(this.socket, (chunk) => {
+      if (!this.closedByUs) events.bytes(chunk)
+    })
+    this.watch(this.socket, events)
+    this.socket.resume()
+  }
 }
+
+/** So much has to come before reads are made large. */
+const largeReadsAfterBytes: number = 1024 * 1024

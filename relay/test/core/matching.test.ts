@@ -23,7 +23,13 @@ describe('connecting', () => {
     const world = new World()
     const a = world.attach('alice', { label: 'laptop' })
     const b = world.attach('bob').listen('chat')
-    a.connect('bob', 'chat', { connectionId: bytes(16, 3), attempt: 77, instance: bytes(16, 4), previous: bytes(16, 5), handshake: bytes(200, 6) })
+    a.connect('bob', 'chat', {
+      connectionId: bytes(16, 3),
+      attempt: 77,
+      instance: bytes(16, 4),
+      previous: bytes(16, 5),
+      handshake: bytes(200, 6),
+    })
     expect(b.heard('offer')).toMatchObject({
       listenId: 1,
       user: 'alice',
@@ -39,7 +45,11 @@ describe('connecting', () => {
 
   const refused: { why: string; code: string; ask(world: World): RawClient }[] = [
     { why: 'a client asks for itself', code: 'self', ask: (world) => world.attach('alice').connect('alice', 'chat') },
-    { why: 'a labelled client asks for itself', code: 'self', ask: (world) => world.attach('alice', { label: 'x' }).connect('alice', 'chat', { label: 'x' }) },
+    {
+      why: 'a labelled client asks for itself',
+      code: 'self',
+      ask: (world) => world.attach('alice', { label: 'x' }).connect('alice', 'chat', { label: 'x' }),
+    },
     { why: 'nobody of that name is registered', code: 'not_registered', ask: (world) => world.attach('alice').connect('mallory', 'chat') },
     {
       why: 'the user was revoked',
@@ -50,7 +60,11 @@ describe('connecting', () => {
       },
     },
     { why: 'a request is as passive as a listener', code: 'both_passive', ask: (world) => world.attach('alice').connect('*', 'chat') },
-    { why: 'the certificate does not allow it', code: 'not_allowed', ask: (world) => world.attach('alice', { applications: ['mail'] }).connect('bob', 'chat') },
+    {
+      why: 'the certificate does not allow it',
+      code: 'not_allowed',
+      ask: (world) => world.attach('alice', { applications: ['mail'] }).connect('bob', 'chat'),
+    },
     {
       why: 'the listener waits for somebody else',
       code: 'not_allowed',
@@ -60,8 +74,19 @@ describe('connecting', () => {
       },
     },
     { why: 'the other end is not here', code: 'wait', ask: (world) => world.attach('alice').connect('bob', 'chat') },
-    { why: 'another label of it is here', code: 'wait', ask: (world) => (world.attach('bob', { label: 'x' }).listen('chat'), world.attach('alice').connect('bob', 'chat')) },
-    { why: 'the handshake is too large', code: 'limit', ask: (world) => world.attach('alice').connect('bob', 'chat', { handshake: bytes(8193, 1) }) },
+    {
+      why: 'another label of it is here',
+      code: 'wait',
+      ask: (world) => {
+        world.attach('bob', { label: 'x' }).listen('chat')
+        return world.attach('alice').connect('bob', 'chat')
+      },
+    },
+    {
+      why: 'the handshake is too large',
+      code: 'limit',
+      ask: (world) => world.attach('alice').connect('bob', 'chat', { handshake: bytes(8193, 1) }),
+    },
     {
       why: 'the listener says that this connection exists',
       code: 'exists',
@@ -192,7 +217,10 @@ describe('connecting', () => {
     expect(b.heard('offer')).toMatchObject({ listenId: 0, user: 'alice', connectionId: bytes(16, 11) })
     // Who cannot take it leaves the elder waiting, not refused.
     b.say({ type: 'reject', offerId: 1, code: 'not_calling' })
-    expect(a.controls.filter((message) => message.type === 'result').map((message) => (message as { code: string }).code)).toEqual(['wait', 'wait'])
+    expect(a.controls.filter((message) => message.type === 'result').map((message) => (message as { code: string }).code)).toEqual([
+      'wait',
+      'wait',
+    ])
     expect(world.machine.stats().heldRequests).toBe(2)
   })
 })
@@ -200,9 +228,12 @@ describe('connecting', () => {
 describe('listening', () => {
   it('refuses an application outside the certificate', () => {
     const world = new World()
-    const refusal = world.attach('bob', { applications: ['mail'] }).listen('chat').heard('listenRefused')
+    const refusal = world
+      .attach('bob', { applications: ['mail'] })
+      .listen('chat')
+      .heard('listenRefused')
     expect(refusal).toMatchObject({ listenId: 1, code: 'not_allowed' })
-    expect(world.machine.stats().refusals['listen_not_allowed']).toBe(1)
+    expect(world.machine.stats().refusals.listen_not_allowed).toBe(1)
   })
 
   it('refuses two that wait for exactly each other as both passive', () => {

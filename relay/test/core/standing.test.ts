@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest'
 import { addressGroup } from '@sennit/relay/core'
+import { describe, expect, it } from 'vitest'
 import { pair, World } from './world.ts'
 
 describe('who may attach', () => {
@@ -29,7 +29,11 @@ describe('who may attach', () => {
         return world.attach('bob', { epoch: 2 })
       },
     },
-    { why: 'the certificate has ended', code: 'certificate_expired', attach: (world) => world.attach('bob', { notAfterMs: world.nowMs - 1 }) },
+    {
+      why: 'the certificate has ended',
+      code: 'certificate_expired',
+      attach: (world) => world.attach('bob', { notAfterMs: world.nowMs - 1 }),
+    },
   ]
 
   it.each(rows)('refuses with $code when $why', ({ attach, code }) => {
@@ -150,7 +154,7 @@ describe('draining', () => {
     expect(a.heard('drain')).toMatchObject(plan)
     expect(b.heard('drain')).toMatchObject(plan)
     expect(world.attach('carol').established).toBe(false)
-    expect(world.machine.stats().refusals['draining']).toBe(1)
+    expect(world.machine.stats().refusals.draining).toBe(1)
     a.drop()
     expect(world.effects.some((effect) => effect.type === 'idle')).toBe(false)
     b.drop()

@@ -212,7 +212,8 @@ export class RawClient {
   /** The first control message of a type, taken out. */
   heard<Type extends HopControl['type']>(type: Type): Extract<HopControl, { type: Type }> {
     const index = this.controls.findIndex((message) => message.type === type)
-    if (index < 0) throw new Error(`expected ${type}, heard ${JSON.stringify(this.controls.map((message) => message.type))}, closed ${this.closed}`)
+    if (index < 0)
+      throw new Error(`expected ${type}, heard ${JSON.stringify(this.controls.map((message) => message.type))}, closed ${this.closed}`)
     return this.controls.splice(index, 1)[0] as Extract<HopControl, { type: Type }>
   }
 
@@ -318,7 +319,11 @@ export function bytes(length: number, value: number): Uint8Array {
 }
 
 /** Two attached clients with one circuit between them, by connect and answer. */
-export function pair(world: World, first = 'alice', second = 'bob'): { a: RawClient; b: RawClient; circuitA: number; circuitB: number; creditA: number } {
+export function pair(
+  world: World,
+  first = 'alice',
+  second = 'bob',
+): { a: RawClient; b: RawClient; circuitA: number; circuitB: number; creditA: number } {
   const a = world.attach(first)
   const b = world.attach(second)
   b.listen('chat').heard('listening')

@@ -33,22 +33,67 @@ const post = (path: string, body: string): string => `POST ${path} HTTP/1.1\r\nH
 const rows: { does: string; send(socket: net.Socket): void; answer: RegExp; reason: string }[] = [
   { does: 'says nothing', send: () => {}, answer: /^$/, reason: 'first_byte_late' },
   { does: 'hangs up at once', send: (socket) => socket.end(), answer: /^$/, reason: 'ended_early' },
-  { does: 'sends its headers slowly', send: (socket) => socket.write('GET /sennit/v1 HTTP/1.1\r\nHos'), answer: /^$/, reason: 'attach_late' },
-  { does: 'stops inside the HTTP/2 preface', send: (socket) => socket.write('PRI * HTTP/2.0\r\n'), answer: /^$/, reason: 'first_byte_late' },
-  { does: 'opens HTTP/2 and does nothing', send: (socket) => socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), answer: /./s, reason: 'attach_late' },
-  { does: 'speaks TLS where there is none', send: (socket) => socket.write(Buffer.from([0x16, 3, 1, 2, 0, 1])), answer: /^$/, reason: 'tls_unexpected' },
-  { does: 'sends headers without end', send: (socket) => socket.write(`GET / HTTP/1.1\r\nX: ${'a'.repeat(20_000)}`), answer: /^HTTP\/1.1 431/, reason: 'headers_too_large' },
+  {
+    does: 'sends its headers slowly',
+    send: (socket) => socket.write('GET /sennit/v1 HTTP/1.1\r\nHos'),
+    answer: /^$/,
+    reason: 'attach_late',
+  },
+  {
+    does: 'stops inside the HTTP/2 preface',
+    send: (socket) => socket.write('PRI * HTTP/2.0\r\n'),
+    answer: /^$/,
+    reason: 'first_byte_late',
+  },
+  {
+    does: 'opens HTTP/2 and does nothing',
+    send: (socket) => socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+    answer: /./s,
+    reason: 'attach_late',
+  },
+  {
+    does: 'speaks TLS where there is none',
+    send: (socket) => socket.write(Buffer.from([0x16, 3, 1, 2, 0, 1])),
+    answer: /^$/,
+    reason: 'tls_unexpected',
+  },
+  {
+    does: 'sends headers without end',
+    send: (socket) => socket.write(`GET / HTTP/1.1\r\nX: ${'a'.repeat(20_000)}`),
+    answer: /^HTTP\/1.1 431/,
+    reason: 'headers_too_large',
+  },
   { does: 'sends bytes of no protocol', send: (socket) => socket.write(noise(4000)), answer: /^HTTP\/1.1 400/, reason: 'http_malformed' },
-  { does: 'asks for a wrong path', send: (socket) => socket.write('GET /admin HTTP/1.1\r\nHost: r\r\n\r\n'), answer: /^HTTP\/1.1 404.*not_found/s, reason: 'not_found' },
-  { does: 'forgets to upgrade', send: (socket) => socket.write('GET /sennit/v1 HTTP/1.1\r\nHost: r\r\n\r\n'), answer: /^HTTP\/1.1 426.*upgrade_required/s, reason: 'upgrade_required' },
+  {
+    does: 'asks for a wrong path',
+    send: (socket) => socket.write('GET /admin HTTP/1.1\r\nHost: r\r\n\r\n'),
+    answer: /^HTTP\/1.1 404.*not_found/s,
+    reason: 'not_found',
+  },
+  {
+    does: 'forgets to upgrade',
+    send: (socket) => socket.write('GET /sennit/v1 HTTP/1.1\r\nHost: r\r\n\r\n'),
+    answer: /^HTTP\/1.1 426.*upgrade_required/s,
+    reason: 'upgrade_required',
+  },
   {
     does: 'upgrades to something else',
     send: (socket) => socket.write('GET /sennit/v1 HTTP/1.1\r\nHost: r\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'),
     answer: /^HTTP\/1.1 426.*upgrade_unknown/s,
     reason: 'upgrade_unknown',
   },
-  { does: 'sends first bytes that are not base64url', send: (socket) => socket.write(upgradeHead('!!!')), answer: /^HTTP\/1.1 400.*first_malformed/s, reason: 'first_malformed' },
-  { does: 'sends a first message of garbage', send: (socket) => socket.write(upgradeHead(noise(200).toString('base64url'))), answer: /^HTTP\/1.1 101/, reason: '' },
+  {
+    does: 'sends first bytes that are not base64url',
+    send: (socket) => socket.write(upgradeHead('!!!')),
+    answer: /^HTTP\/1.1 400.*first_malformed/s,
+    reason: 'first_malformed',
+  },
+  {
+    does: 'sends a first message of garbage',
+    send: (socket) => socket.write(upgradeHead(noise(200).toString('base64url'))),
+    answer: /^HTTP\/1.1 101/,
+    reason: '',
+  },
   {
     does: 'sends 64 KiB of garbage after the upgrade',
     send: (socket) => {
@@ -60,15 +105,30 @@ const rows: { does: string; send(socket: net.Socket): void; answer: RegExp; reas
   },
   { does: 'upgrades and then waits', send: (socket) => socket.write(upgradeHead('AAA')), answer: /^HTTP\/1.1 101/, reason: '' },
   { does: 'upgrades and half closes', send: (socket) => socket.end(upgradeHead('AAA')), answer: /^HTTP\/1.1 101/, reason: '' },
-  { does: 'posts no first bytes', send: (socket) => socket.write(post('/sennit/v1/http', '')), answer: /^HTTP\/1.1 400.*first_missing/s, reason: 'first_missing' },
-  { does: 'posts too many first bytes', send: (socket) => socket.write(post('/sennit/v1/http', 'x'.repeat(9000))), answer: /^HTTP\/1.1 413.*body_too_large/s, reason: 'body_too_large' },
+  {
+    does: 'posts no first bytes',
+    send: (socket) => socket.write(post('/sennit/v1/http', '')),
+    answer: /^HTTP\/1.1 400.*first_missing/s,
+    reason: 'first_missing',
+  },
+  {
+    does: 'posts too many first bytes',
+    send: (socket) => socket.write(post('/sennit/v1/http', 'x'.repeat(9000))),
+    answer: /^HTTP\/1.1 413.*body_too_large/s,
+    reason: 'body_too_large',
+  },
   {
     does: 'names a session that never was',
     send: (socket) => socket.write(post(`/sennit/v1/http/${'0'.repeat(32)}/up/0`, 'x')),
     answer: /^HTTP\/1.1 404.*session_unknown/s,
     reason: 'session_unknown',
   },
-  { does: 'names a session of another shape', send: (socket) => socket.write(post('/sennit/v1/http/../up/0', 'x')), answer: /^HTTP\/1.1 404/, reason: 'not_found' },
+  {
+    does: 'names a session of another shape',
+    send: (socket) => socket.write(post('/sennit/v1/http/../up/0', 'x')),
+    answer: /^HTTP\/1.1 404/,
+    reason: 'not_found',
+  },
 ]
 
 describe('a stranger that', () => {
@@ -144,13 +204,17 @@ describe('limits per address', () => {
     const mesh = await liveMesh({ change: (config) => ({ ...config, limits: { ...config.limits, openPerAddress: 3 } }) })
     try {
       const sockets = await Promise.all(
-        Array.from({ length: 3 }, () => new Promise<net.Socket>((resolve) => {
-          const socket = net.connect(mesh.relay.ports[0]!, '127.0.0.1', () => resolve(socket))
-          socket.on('error', () => {})
-        })),
+        Array.from(
+          { length: 3 },
+          () =>
+            new Promise<net.Socket>((resolve) => {
+              const socket = net.connect(mesh.relay.ports[0]!, '127.0.0.1', () => resolve(socket))
+              socket.on('error', () => {})
+            }),
+        ),
       )
       expect(await stranger(mesh.relay.ports[0]!, () => {})).toBe('')
-      expect(mesh.relay.stats().refusals['open_per_address']).toBe(1)
+      expect(mesh.relay.stats().refusals.open_per_address).toBe(1)
       await new Promise<void>((resolve) => sockets[0]!.once('close', () => resolve()).destroy())
       let client = new LiveClient(mesh, await mesh.identity('alice'), 'upgrade', dialUpgrade)
       await client.until(() => client.established || client.closed !== undefined, 'attached or refused')

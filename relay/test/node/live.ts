@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type HopControl, HopLink, type LinkEffect, type PacketHeader, type UserIdentity } from '@sennit/protocol'
 import { addUser, initMesh, nodeCrypto, readCredential } from '@sennit/protocol/node'
-import { readRelayConfig, type RelayConfig, type RunningRelay, startRelay, type StartRelayOptions } from '@sennit/relay'
+import { type RelayConfig, type RunningRelay, readRelayConfig, type StartRelayOptions, startRelay } from '@sennit/relay'
 import pino from 'pino'
 import type { Dial, RawPipe } from './raw-carriers.ts'
 
@@ -107,7 +107,11 @@ export class LiveClient {
     return new Promise((resolve, reject) => {
       const deadline = setTimeout(() => {
         this.waiters.delete(look)
-        reject(new Error(`expected within ${withinMs} ms: ${what}; heard ${this.controls.map((message) => message.type).join()}; closed ${this.closed}`))
+        reject(
+          new Error(
+            `expected within ${withinMs} ms: ${what}; heard ${this.controls.map((message) => message.type).join()}; closed ${this.closed}`,
+          ),
+        )
       }, withinMs)
       const look = (): void => {
         if (!holds()) return
@@ -148,10 +152,13 @@ export class LiveClient {
     clearTimeout(this.timer)
     const atMs = this.link.wakeAtMs()
     if (atMs !== undefined)
-      this.timer = setTimeout(() => {
-        this.link.wake(Date.now())
-        this.pump()
-      }, Math.max(0, atMs - Date.now())).unref()
+      this.timer = setTimeout(
+        () => {
+          this.link.wake(Date.now())
+          this.pump()
+        },
+        Math.max(0, atMs - Date.now()),
+      ).unref()
     this.tell()
   }
 
@@ -161,7 +168,11 @@ export class LiveClient {
 }
 
 /** Two clients of a live relay with one circuit between them. */
-export async function livePair(mesh: LiveMesh, carrier: string, dial: Dial): Promise<{ a: LiveClient; b: LiveClient; circuitA: number; circuitB: number; credit: number }> {
+export async function livePair(
+  mesh: LiveMesh,
+  carrier: string,
+  dial: Dial,
+): Promise<{ a: LiveClient; b: LiveClient; circuitA: number; circuitB: number; credit: number }> {
   const a = new LiveClient(mesh, await mesh.identity('alice'), carrier, dial)
   const b = new LiveClient(mesh, await mesh.identity('bob'), carrier, dial)
   await a.until(() => a.established, 'alice attached')
@@ -169,7 +180,17 @@ export async function livePair(mesh: LiveMesh, carrier: string, dial: Dial): Pro
   b.say({ type: 'listen', listenId: 1, application: 'chat', from: '*' })
   await b.heard('listening')
   const handshake = new Uint8Array(96)
-  a.say({ type: 'connect', requestId: 1, user: 'bob', label: '', application: 'chat', connectionId: new Uint8Array(16), attempt: 1, instance: new Uint8Array(16), handshake })
+  a.say({
+    type: 'connect',
+    requestId: 1,
+    user: 'bob',
+    label: '',
+    application: 'chat',
+    connectionId: new Uint8Array(16),
+    attempt: 1,
+    instance: new Uint8Array(16),
+    handshake,
+  })
   const { offerId } = await b.heard('offer')
   b.say({ type: 'answer', offerId, handshake })
   const opened = await b.heard('opened')

@@ -3,7 +3,7 @@
 import http from 'node:http'
 import net from 'node:net'
 import tls from 'node:tls'
-import { Client, credentials, type ClientDuplexStream } from '@grpc/grpc-js'
+import { Client, type ClientDuplexStream, credentials } from '@grpc/grpc-js'
 import { base64url, concat } from '@sennit/protocol'
 
 export interface RawPipe {
@@ -35,7 +35,10 @@ const once = (events: PipeEvents): PipeEvents => {
 export const dialUpgrade: Dial = (url, first, given) => {
   const events = once(given)
   const { hostname, port, protocol } = new URL(url)
-  const socket = protocol === 'https:' ? tls.connect({ host: hostname, port: Number(port), rejectUnauthorized: false }) : net.connect(Number(port), hostname)
+  const socket =
+    protocol === 'https:'
+      ? tls.connect({ host: hostname, port: Number(port), rejectUnauthorized: false })
+      : net.connect(Number(port), hostname)
   socket.write(
     `GET /sennit/v1 HTTP/1.1\r\nHost: relay\r\nConnection: Upgrade\r\nUpgrade: sennit/1\r\nSennit-First: ${base64url(first)}\r\n\r\n`,
   )
@@ -71,12 +74,17 @@ export const dialHttpStream: Dial = (url, first, given) => {
     })
     response.on('end', () => {
       if (response.statusCode !== 200) return
-      http.get(`${url}/sennit/v1/http/${session}/down?from=${received}`, { agent }, next).on('error', (error) => events.closed(error.message))
+      http
+        .get(`${url}/sennit/v1/http/${session}/down?from=${received}`, { agent }, next)
+        .on('error', (error) => events.closed(error.message))
     })
     response.on('error', () => events.closed('down'))
   }
   const next = (response: http.IncomingMessage): void => {
-    if (response.statusCode === 200) return read(response)
+    if (response.statusCode === 200) {
+      read(response)
+      return
+    }
     response.resume()
     events.closed(`HTTP ${response.statusCode}`)
   }
@@ -111,12 +119,21 @@ export const dialHttpPolls: Dial = (url, first, given) => {
   let number = 0
   let ended = false
   let queue: Uint8Array[] = []
-  const request = (method: string, path: string, body: Uint8Array | undefined, done: (status: number, body: Buffer, headers: http.IncomingHttpHeaders) => void): void => {
-    const asked = http.request(`${url}/sennit/v1/http${path}`, { method, agent, headers: body === undefined ? {} : { 'Content-Length': body.length } }, (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('end', () => done(response.statusCode ?? 0, Buffer.concat(chunks), response.headers))
-    })
+  const request = (
+    method: string,
+    path: string,
+    body: Uint8Array | undefined,
+    done: (status: number, body: Buffer, headers: http.IncomingHttpHeaders) => void,
+  ): void => {
+    const asked = http.request(
+      `${url}/sennit/v1/http${path}`,
+      { method, agent, headers: body === undefined ? {} : { 'Content-Length': body.length } },
+      (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('end', () => done(response.statusCode ?? 0, Buffer.concat(chunks), response.headers))
+      },
+    )
     asked.on('error', (error) => events.closed(error.message))
     asked.end(body)
   }
@@ -164,11 +181,17 @@ export const dialHttpPolls: Dial = (url, first, given) => {
 export const dialGrpc: Dial = (url, first, given) => {
   const events = once(given)
   const { host, protocol } = new URL(url)
-  const client = new Client(host, protocol === 'https:' ? credentials.createSsl(null, null, null, { checkServerIdentity: () => undefined, rejectUnauthorized: false }) : credentials.createInsecure(), {
-    'grpc-node.max_session_memory': 1024,
-    'grpc.use_local_subchannel_pool': 1,
-    'grpc.enable_retries': 0,
-  })
+  const client = new Client(
+    host,
+    protocol === 'https:'
+      ? credentials.createSsl(null, null, null, { checkServerIdentity: () => undefined, rejectUnauthorized: false })
+      : credentials.createInsecure(),
+    {
+      'grpc-node.max_session_memory': 1024,
+      'grpc.use_local_subchannel_pool': 1,
+      'grpc.enable_retries': 0,
+    },
+  )
   const call: ClientDuplexStream<Uint8Array, Uint8Array> = client.makeBidiStreamRequest(
     '/sennit.v1.Relay/Attach',
     (bytes: Uint8Array) => Buffer.from(encodeData(bytes)),
@@ -206,4 +229,3 @@ function decodeData(message: Buffer): Uint8Array {
   while (message[at]! >= 0x80) at += 1
   return message.subarray(at + 1)
 }
-

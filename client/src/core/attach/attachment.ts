@@ -57,6 +57,9 @@ type State =
 /** Pings right after attaching: one sample is noise, three in two seconds are a first opinion. */
 const earlyProbesMs = [0, 400, 1_500] as const
 
+/** A relay in use is pinged this often even when its heartbeat is slow: the pace of a normal one. */
+const busyProbeMs = 15_000
+
 export class Attachment {
   readonly #context: AttachmentContext
   readonly #backoff: Backoff
@@ -64,6 +67,7 @@ export class Attachment {
   #state: State = { type: 'idle' }
   #winner: DialTarget | undefined
   #probesDone = 0
+  #probedAtMs = 0
   /** Round trips to this relay; survives the attachment. */
   readonly leg: LegEstimator = new LegEstimator()
   /** Set from the relay's notice until the attachment ends: leave at `leaveAtMs`, closed at the latest at `endAtMs`. */
@@ -74,8 +78,10 @@ export class Attachment {
   lastFailure: { readonly code: string; readonly message: string } | undefined
   /** Dials since the relay was last attached, so that an error can tell "not tried" from "not reached". */
   dialsFailed = 0
-  /** Slow heartbeats for the far ones. */
+  /** Slow heartbeats for the far ones, from the next dial on. */
   saver = false
+  /** Something of ours goes through it: it is watched closely, whatever its heartbeat. */
+  busy = false
 
   constructor(context: AttachmentContext, entry: RelayEntry) {
     this.#context = context
@@ -183,8 +189,15 @@ export class Attachment {
   /** Measure the round trip now. */
   probe(nowMs: number): void {
     if (this.#state.type !== 'attached') return
+    this.#probedAtMs = nowMs
     this.#state.runner.link.probe(nowMs)
     this.#context.sink.dirty(this)
+  }
+
+  /** Our own loop stood still: measure anew, and let dials hear the answers that wait in their sockets. */
+  resumedFromPause(nowMs: number): void {
+    this.probe(nowMs)
+    if (this.#state.type === 'dialing') this.#state.race.postpone(nowMs)
   }
 
   carrierOpened(nowMs: number, key: number): void {
@@ -222,9 +235,9 @@ export class Attachment {
       this.#context.sink.dirty(this)
     } else if (state.type === 'attached') {
       wakeLink(nowMs, state.runner.link)
-      while (this.#probesDone < earlyProbesMs.length && nowMs >= state.sinceMs + earlyProbesMs[this.#probesDone]!) {
+      if (nowMs >= this.#probeAtMs(state.sinceMs)) {
         this.#probesDone += 1
-        state.runner.link.probe(nowMs)
+        this.probe(nowMs)
       }
       this.#context.sink.dirty(this)
     }
@@ -235,17 +248,19 @@ export class Attachment {
     if (state.type === 'waiting') return state.untilMs
     if (state.type === 'dialing') return state.race.wakeAtMs()
     if (state.type === 'idle') return Number.POSITIVE_INFINITY
-    const early = earlyProbesMs[this.#probesDone]
-    return Math.min(
-      state.runner.link.wakeAtMs() ?? Number.POSITIVE_INFINITY,
-      early === undefined ? Number.POSITIVE_INFINITY : state.sinceMs + early,
-    )
+    return Math.min(state.runner.link.wakeAtMs() ?? Number.POSITIVE_INFINITY, this.#probeAtMs(state.sinceMs))
   }
 
   /** Takes what the links have to say. */
   pump(nowMs: number): void {
     if (this.#state.type === 'attached') this.#pumpRunner(nowMs, this.#state.runner)
     else if (this.#state.type === 'dialing') for (const runner of [...this.#state.race.runners()]) this.#pumpRunner(nowMs, runner)
+  }
+
+  #probeAtMs(attachedAtMs: number): number {
+    const early = earlyProbesMs[this.#probesDone]
+    if (early !== undefined) return attachedAtMs + early
+    return this.busy && this.saver ? this.#probedAtMs + busyProbeMs : Number.POSITIVE_INFINITY
   }
 
   #runner(key: number): Runner | undefined {

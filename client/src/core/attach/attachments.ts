@@ -104,9 +104,10 @@ export class Attachments {
     for (const [relayId, attachment] of this.#byRelay) {
       if (entries.has(relayId)) continue
       attachment.unwant(nowMs)
+      if (!attachment.attached) continue
       // A removed relay moves its connections like a draining one.
-      attachment.draining ??= { leaveAtMs: nowMs, endAtMs: nowMs + this.#context.tuning.releaseAfterMs, left: false }
-      if (attachment.attached) this.#removed.push(attachment)
+      attachment.draining = { leaveAtMs: nowMs, endAtMs: nowMs + this.#context.tuning.releaseAfterMs, left: true }
+      this.#removed.push(attachment)
     }
     this.#byRelay.clear()
     for (const [relayId, attachment] of kept) this.#byRelay.set(relayId, attachment)
@@ -119,6 +120,7 @@ export class Attachments {
     const anyAttached = this.attached().length > 0
     let rank = 0
     for (const attachment of this.ranked()) {
+      attachment.busy = needs.inUse.has(attachment.relayId)
       if (!wanted.has(attachment)) {
         this.#giveBack(nowMs, attachment, needs)
         continue

@@ -86,6 +86,11 @@ export class DialRace {
     return late
   }
 
+  /** Our own loop stood still: no runner is late because of that. */
+  postpone(nowMs: number): void {
+    for (const runner of this.#runners.values()) runner.deadlineMs = Math.max(runner.deadlineMs, nowMs + ownPauseMs)
+  }
+
   wakeAtMs(): number {
     let atMs = this.#targets.length > 0 ? this.#nextAtMs : Number.POSITIVE_INFINITY
     for (const runner of this.#runners.values())
@@ -93,6 +98,9 @@ export class DialRace {
     return atMs
   }
 }
+
+/** A pause this long is noticed by the shell; sockets are read well within it. */
+const ownPauseMs = 500
 
 function same(left: DialTarget, right: DialTarget): boolean {
   return left.url === right.url && left.carrier === right.carrier

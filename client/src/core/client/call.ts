@@ -13,8 +13,10 @@ import {
 } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import type { Attachments } from '../attach/attachments.ts'
+import { failureText, refusalRank } from './call-failure.ts'
 import type { CircuitTable } from './circuits.ts'
-import type { ConnectionFacts, ManagedConnection } from './managed-connection.ts'
+import type { ConnectionFacts } from './connection-facts.ts'
+import type { ManagedConnection } from './managed-connection.ts'
 import { fullName } from './names.ts'
 import type { ClientTuning } from './tuning.ts'
 import type { RelayAnswer } from './types.ts'
@@ -130,10 +132,10 @@ export class Call {
     if (nowMs >= this.facts.startedAtMs + waitsAfterMs) this.#waiting()
     if (this.#attempt === undefined && !this.#begin(nowMs)) return
     this.#checkTentative(nowMs)
-    if (this.#attempt !== undefined && this.#attempt.connection === undefined) {
-      this.#askDue(nowMs)
-      this.#giveUpWhenHopeless(nowMs)
-    }
+    if (this.#attempt === undefined) return
+    // Also while a verdict is awaited: the relay that brought the answer may have frozen since.
+    this.#askDue(nowMs)
+    if (this.#attempt.connection === undefined) this.#giveUpWhenHopeless(nowMs)
   }
 
   result(nowMs: number, attachment: Attachment, result: CallResult): void {
@@ -221,10 +223,7 @@ export class Call {
   wakeAtMs(): number {
     if (this.#over) return Number.POSITIVE_INFINITY
     if (this.#attempt === undefined) return Math.min(this.facts.deadlineMs, this.#pausedUntilMs)
-    let atMs = Math.min(
-      this.facts.deadlineMs,
-      this.#attempt.connection === undefined && this.#someoneToAsk() ? this.#nextAskAtMs : this.facts.deadlineMs,
-    )
+    let atMs = this.#someoneToAsk() ? Math.min(this.facts.deadlineMs, this.#nextAskAtMs) : this.facts.deadlineMs
     for (const ask of this.#attempt.asks.values()) if (ask.type === 'retry') atMs = Math.min(atMs, ask.atMs)
     if (this.#pathlessSinceMs !== undefined) atMs = Math.min(atMs, this.#pathlessSinceMs + tentativePathlessMs)
     if (!this.#waits) atMs = Math.min(atMs, this.facts.startedAtMs + waitsAfterMs)
@@ -338,7 +337,7 @@ export class Call {
       else if (ask !== undefined || !attachment.failing) return
     }
     if (finals.length === 0) return
-    const worst = [...finals].sort((left, right) => rankOf(left.code) - rankOf(right.code))[0]!
+    const worst = [...finals].sort((left, right) => refusalRank(left.code) - refusalRank(right.code))[0]!
     this.#fail(nowMs, worst.code, worst.message === '' ? failureText(worst.code, this.peerName) : worst.message)
   }
 
@@ -369,33 +368,5 @@ export class Call {
     if (attachment.attached) return 'not answered'
     const failure = attachment.lastFailure
     return failure === undefined ? 'not reached in time' : `not reached: ${failure.code}: ${failure.message}`
-  }
-}
-
-/** Which of several refusals tells the user most: one that names a cause before one that only says no. */
-const refusalOrder: readonly string[] = ['self', 'not_allowed', 'exists', 'both_passive', 'rejected', 'not_registered', 'limit']
-
-function rankOf(code: string): number {
-  const index = refusalOrder.indexOf(code)
-  return index < 0 ? -1 : index
-}
-
-/** What the user reads when no relay said more. */
-export function failureText(code: string, peerName: string): string {
-  switch (code) {
-    case 'self':
-      return 'cannot connect a client to itself'
-    case 'exists':
-      return `a connection with ${peerName} for this application exists already and is alive`
-    case 'no_relay':
-      return 'no relay could be reached in the time given'
-    case 'no_peer':
-      return `${peerName} was at none of the relays in the time given`
-    case 'connect_timeout':
-      return `${peerName} answered but did not confirm in the time given`
-    case 'not_registered':
-      return `user ${peerName} is not registered`
-    default:
-      return `${peerName} could not be connected: ${code}`
   }
 }

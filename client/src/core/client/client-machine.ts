@@ -77,6 +77,7 @@ export class ClientMachine {
     this.#meeting = new Meeting({
       ...shared,
       connections: this.#connections,
+      listens: this.#listens,
       nextId,
       emit,
       needsSync,
@@ -100,7 +101,7 @@ export class ClientMachine {
     })
     this.#incoming = new IncomingAttempts({
       ...shared,
-      accepts: (offer) => this.#meeting.accepts(offer, this.#listens),
+      accepts: (offer) => this.#meeting.accepts(offer),
       holds: (id) => this.#connections.holds(id),
       decide: (nowMs, incoming, result: EndHandshakeResult) => this.#meeting.decide(nowMs, incoming, result),
     })
@@ -154,7 +155,8 @@ export class ClientMachine {
   /** The shell's loop was late by more than half a second (or the machine slept): no verdicts, probe everything at once. */
   resumedFromPause(nowMs: number): void {
     this.#now(nowMs)
-    for (const attachment of this.#attachments.attached()) attachment.probe(nowMs)
+    for (const attachment of this.#attachments.all()) attachment.resumedFromPause(nowMs)
+    this.#meeting.resumedFromPause(nowMs)
     for (const connection of this.#connections.all()) {
       connection.machine.resumedFromPause(nowMs)
       this.#dirtyConnections.add(connection)
@@ -174,6 +176,7 @@ export class ClientMachine {
 
   /** When to call {@link wake}; undefined when nothing is due. Ask after draining {@link poll}. */
   wakeAtMs(): number | undefined {
+    if (this.#closed) return undefined
     let atMs = Math.min(this.#attachments.wakeAtMs(), this.#connections.wakeAtMs(), this.#meeting.wakeAtMs(), this.#incoming.wakeAtMs())
     for (const listen of this.#listens.values()) atMs = Math.min(atMs, listen.wakeAtMs())
     return Number.isFinite(atMs) ? atMs : undefined
@@ -298,6 +301,7 @@ export class ClientMachine {
     this.#pumpConnections()
     for (const attachment of [...this.#attachments.all()]) {
       attachment.pump(nowMs)
+      attachment.unwant(nowMs)
       attachment.release(nowMs, 'closed')
     }
   }
@@ -333,6 +337,7 @@ export class ClientMachine {
     const connections = [...this.#dirtyConnections]
     this.#dirtyConnections.clear()
     for (const connection of connections) connection.pump(this.#nowMs)
+    this.#meeting.answersCame(this.#nowMs)
   }
 
   #pumpLinks(): void {

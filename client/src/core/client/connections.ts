@@ -1,21 +1,8 @@
-/**
- * All connections of a client: by handle, by id, by name; those whose name is challenged by a new instance (connection.md 17), and the
- * tombstones that go on answering late packets (23).
- */
+/** All connections of a client: by handle, by id, by name, and the tombstones that go on answering late packets (connection.md 23). */
 
 import type { ManagedConnection } from './managed-connection.ts'
 import { connectionName } from './names.ts'
 import type { ClientTuning } from './tuning.ts'
-
-/** A new connection of a name waits whether the old one answers. */
-export interface Challenge {
-  readonly old: ManagedConnection
-  readonly fresh: ManagedConnection
-  readonly startedAtMs: number
-  readonly untilMs: number
-  /** An answer before this may have been under way when its sender died. */
-  readonly countsFromMs: number
-}
 
 /** A refused connection lingers this long, for its verdict to arrive. */
 const refusedForMs = 5_000
@@ -26,7 +13,6 @@ export class Connections {
   readonly #byId = new Map<string, ManagedConnection>()
   readonly #byName = new Map<string, ManagedConnection>()
   readonly #byJoin = new Map<number, ManagedConnection>()
-  readonly #challenges = new Map<ManagedConnection, Challenge>()
   readonly #ends = new Map<ManagedConnection, number>()
 
   constructor(tuning: ClientTuning) {
@@ -76,22 +62,6 @@ export class Connections {
     this.#byName.set(connectionName(connection.facts.peerName, connection.facts.application), connection)
   }
 
-  challenge(challenge: Challenge): void {
-    this.#challenges.set(challenge.fresh, challenge)
-  }
-
-  challengesOf(old: ManagedConnection): Challenge[] {
-    return [...this.#challenges.values()].filter((challenge) => challenge.old === old)
-  }
-
-  challenges(): Iterable<Challenge> {
-    return this.#challenges.values()
-  }
-
-  settled(challenge: Challenge): void {
-    this.#challenges.delete(challenge.fresh)
-  }
-
   /** The connection is over for the application; it answers on until its time is up, or until there are too many of them. */
   over(nowMs: number, connection: ManagedConnection): void {
     const name = connectionName(connection.facts.peerName, connection.facts.application)
@@ -126,7 +96,6 @@ export class Connections {
     let atMs = Number.POSITIVE_INFINITY
     for (const connection of this.#byHandle.values()) atMs = Math.min(atMs, connection.wakeAtMs())
     for (const untilMs of this.#ends.values()) atMs = Math.min(atMs, untilMs)
-    for (const challenge of this.#challenges.values()) atMs = Math.min(atMs, challenge.untilMs)
     return atMs
   }
 }

@@ -10,7 +10,7 @@ export interface ConfirmedAttempt {
 }
 
 /** A connection of that name that is up. */
-export interface ExistingConnection {
+interface ExistingConnection {
   /** Who called. */
   readonly role: 'caller' | 'listener'
   /** The number of the attempt that made it, in the caller's counting. */

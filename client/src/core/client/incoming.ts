@@ -110,7 +110,7 @@ export class Incoming implements CircuitOwner {
     this.#refused = this.#connection === undefined
     for (const path of this.#circuits) {
       if (this.#connection === undefined) this.#host.circuits.close(path, 'refused')
-      else this.#connection.addCircuit(nowMs, path)
+      else this.#connection.addCircuit(nowMs, path, path === circuit)
     }
     this.#circuits.clear()
   }

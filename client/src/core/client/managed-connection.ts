@@ -2,33 +2,15 @@
  * One connection inside a client: its machine, the circuits that are its paths, its joins, and its agreement with the peer. The machine
  * decides what is sent where; this decides which paths there are.
  */
-import { hex, joinTag, PACKET_KIND, type PacketHeader, type PlanFrame, type SessionSecrets } from '@sennit/protocol'
+import { hex, joinTag, PACKET_KIND, type PacketHeader } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import { type ConnectionEvent, ConnectionMachine } from '../connection/index.ts'
 import type { Circuit, CircuitOwner } from './circuits.ts'
+import type { ConnectionFacts, Stage } from './connection-facts.ts'
 import type { ConnectionHost } from './connection-host.ts'
 import { JoinKeeper } from './joins.ts'
 import { PathAgreement } from './path-agreement.ts'
-import type { Peer } from './types.ts'
-
-/** What is known of a connection when its keys are. */
-export interface ConnectionFacts {
-  readonly handle: number
-  readonly secrets: SessionSecrets
-  readonly peer: Peer
-  readonly peerName: string
-  readonly peerInstance: Uint8Array
-  readonly attempt: number
-  readonly application: string
-  /** The caller's third message, to go first on every circuit until the verdict. */
-  readonly message3?: Uint8Array
-}
-
-/**
- * `confirming`: the caller waits for the verdict. `challenging`: the listener asks an older connection of the name whether it lives.
- * `refused`: the verdict was no, and lingers until it arrived. `over`: a tombstone.
- */
-export type Stage = 'confirming' | 'challenging' | 'open' | 'refused' | 'over'
+import { SilenceWatch } from './silence-watch.ts'
 
 /** A suspicion keeps the next relays of the plan wanted this long; a verdict or an ack comes well before. */
 const suspectMs = 10_000
@@ -53,6 +35,7 @@ export class ManagedConnection implements CircuitOwner {
   readonly #joins: JoinKeeper
   readonly #paths = new Map<number, Circuit>()
   readonly #validated = new Set<number>()
+  readonly #silence = new SilenceWatch()
   #stage: Stage
   #pathlessSinceMs: number | undefined
   #hadPath = false
@@ -118,16 +101,12 @@ export class ManagedConnection implements CircuitOwner {
 
   /** No relay is left to stand by: the next failure would be a pause. */
   get exposed(): boolean {
-    return this.#stage === 'open' && this.plan?.standby === ''
+    return this.#stage === 'open' && this.agreement.plan?.standby === ''
   }
 
   /** A relay said that the peer is gone from it: with no path left, a hint to ask at once. */
   get toldGone(): boolean {
     return this.#toldGone
-  }
-
-  get plan(): PlanFrame | undefined {
-    return this.agreement.plan
   }
 
   /** Circuits that are paths of it. */
@@ -139,14 +118,11 @@ export class ManagedConnection implements CircuitOwner {
   *relaysInUse(): Iterable<string> {
     for (const circuit of this.#paths.values()) yield circuit.relayId
     yield* this.#joins.relays()
-    const { plan } = this
-    if (plan === undefined || this.#stage !== 'open') return
-    yield plan.activeFromCaller
-    yield plan.standby
+    if (this.#stage === 'open') yield* this.agreement.plannedRelays(0, 0)
   }
 
-  /** A relay gave a circuit to the peer: one more path. */
-  addCircuit(nowMs: number, circuit: Circuit): void {
+  /** A relay gave a circuit to the peer: one more path. `proved`: the peer's answer to our handshake came over it. */
+  addCircuit(nowMs: number, circuit: Circuit, proved = false): void {
     circuit.owner = this
     circuit.pathId = this.#host.nextPathId()
     this.#paths.set(circuit.pathId, circuit)
@@ -159,6 +135,7 @@ export class ManagedConnection implements CircuitOwner {
       relayId: circuit.relayId,
       creditBytes: circuit.creditBytes,
       sentBytes: confirms ? message3.length : 0,
+      proved,
       ...(leg === undefined ? {} : { expectedRttMs: 2 * leg }),
     })
     this.#host.dirty(this)
@@ -257,6 +234,11 @@ export class ManagedConnection implements CircuitOwner {
       if (this.#validated.size === 0) this.#lostAllPaths(nowMs - validateMs)
     }
     this.agreement.wake(nowMs)
+    if (nowMs >= this.#silence.wakeAtMs()) {
+      const someAnswers = this.machine.status().paths.some((path) => path.state === 'open')
+      const sinceMs = this.#silence.look(nowMs, someAnswers)
+      if (sinceMs !== undefined) this.#lostAllPaths(sinceMs)
+    }
     if (nowMs >= this.#joins.wakeAtMs()) this.#host.needsSync()
     this.#calmDown(nowMs)
   }
@@ -264,7 +246,7 @@ export class ManagedConnection implements CircuitOwner {
   wakeAtMs(): number {
     const machineAtMs = this.machine.wakeAtMs() ?? Number.POSITIVE_INFINITY
     if (this.#stage !== 'open') return Math.min(machineAtMs, this.#resendAtMs)
-    let atMs = Math.min(machineAtMs, this.#validateByMs, this.agreement.wakeAtMs(), this.#joins.wakeAtMs())
+    let atMs = Math.min(machineAtMs, this.#validateByMs, this.agreement.wakeAtMs(), this.#joins.wakeAtMs(), this.#silence.wakeAtMs())
     if (this.#suspectUntilMs > 0) atMs = Math.min(atMs, this.#suspectUntilMs)
     if (this.#everywhereUntilMs > 0) atMs = Math.min(atMs, this.#everywhereUntilMs)
     return atMs
@@ -284,7 +266,7 @@ export class ManagedConnection implements CircuitOwner {
           this.#closePath(effect.pathId, effect.reason)
           break
         case 'wantPaths':
-          if (effect.why === 'suspect') this.#suspectUntilMs = nowMs + suspectMs
+          if (effect.why === 'suspect') this.#suspect(nowMs)
           else this.#everywhereUntilMs = nowMs + everywhereMs
           this.#host.needsSync()
           break
@@ -295,6 +277,7 @@ export class ManagedConnection implements CircuitOwner {
           break
         case 'sample':
           this.agreement.planner.endToEnd(nowMs, effect.relayId, effect.rttMs)
+          this.#answered()
           break
         case 'event':
           this.#event(nowMs, effect.event)
@@ -313,14 +296,8 @@ export class ManagedConnection implements CircuitOwner {
   #wanted(nowMs: number): Attachment[] {
     const { attachments } = this.#host
     if (this.#pathlessSinceMs !== undefined || nowMs < this.#everywhereUntilMs) return [...attachments.all()]
-    const { plan } = this
-    if (plan === undefined) return []
-    const wanted = new Set([plan.activeFromCaller, plan.activeFromListener, plan.standby])
-    if (nowMs < this.#suspectUntilMs) {
-      const next = plan.relays.filter(({ relayId }) => !wanted.has(relayId) && !this.agreement.isBad(nowMs, relayId))
-      for (const relay of next.slice(0, nextRelays)) wanted.add(relay.relayId)
-    }
-    return [...wanted].map((relayId) => attachments.byRelay(relayId)).filter((attachment) => attachment !== undefined)
+    const planned = this.agreement.plannedRelays(nowMs, nowMs < this.#suspectUntilMs ? nextRelays : 0)
+    return planned.map((relayId) => attachments.byRelay(relayId)).filter((attachment) => attachment !== undefined)
   }
 
   #hasPath(relayId: string): boolean {
@@ -340,6 +317,20 @@ export class ManagedConnection implements CircuitOwner {
     this.#validated.delete(pathId)
     if (circuit !== undefined) this.#host.circuits.close(circuit, reason)
     this.#host.needsSync()
+  }
+
+  #answered(): void {
+    this.#silence.answered()
+    if (this.#pathlessSinceMs === undefined || this.#validated.size === 0) return
+    this.#pathlessSinceMs = undefined
+    this.#host.needsSync()
+  }
+
+  #suspect(nowMs: number): void {
+    // Whoever is dead on our side of a relay shows within the hop's own three seconds.
+    if (this.#suspectUntilMs === 0) for (const { attachment } of this.#paths.values()) attachment.probe(nowMs)
+    this.#suspectUntilMs = nowMs + suspectMs
+    this.#silence.suspect(nowMs, this.#suspectUntilMs)
   }
 
   #calmDown(nowMs: number): void {

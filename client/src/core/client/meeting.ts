@@ -6,15 +6,19 @@ import { type CryptoProvider, type EndHandshakeResult, hex, type MeshTrust, type
 import type { Attachment } from '../attach/attachment.ts'
 import type { AttachmentNeeds, Attachments } from '../attach/attachments.ts'
 import type { ConnectionEffect } from '../connection/index.ts'
-import { Call, type CallConnected, type CallFacts, type CallHost, type CallResult, failureText } from './call.ts'
+import { Call, type CallConnected, type CallFacts, type CallHost, type CallResult } from './call.ts'
+import { failureText } from './call-failure.ts'
+import { Challenges } from './challenges.ts'
 import type { CircuitTable } from './circuits.ts'
+import type { ConnectionFacts } from './connection-facts.ts'
 import type { ConnectionHost, Verdict } from './connection-host.ts'
-import type { Challenge, Connections } from './connections.ts'
+import type { Connections } from './connections.ts'
 import { decideMeeting } from './glare.ts'
 import type { Acceptance, Incoming, Offer } from './incoming.ts'
 import type { Listen } from './listen.ts'
-import { type ConnectionFacts, ManagedConnection } from './managed-connection.ts'
+import { ManagedConnection } from './managed-connection.ts'
 import { fullName, isElder } from './names.ts'
+import { Recoveries } from './recoveries.ts'
 import type { ClientTuning } from './tuning.ts'
 import type { ClientEffect, ConnectRequest } from './types.ts'
 
@@ -30,6 +34,7 @@ export interface MeetingContext {
   readonly circuits: CircuitTable
   readonly connections: Connections
   readonly connectionHost: ConnectionHost
+  readonly listens: ReadonlyMap<number, Listen>
   nextId(): number
   emit(effect: ClientEffect): void
   needsSync(): void
@@ -42,12 +47,20 @@ export class Meeting {
   readonly #context: MeetingContext
   readonly #callHost: CallHost
   readonly #calls = new Map<number, Call>()
-  readonly #recoveries = new Map<ManagedConnection, Call>()
+  readonly #recoveries: Recoveries
   readonly #listenOf = new Map<ManagedConnection, number | undefined>()
+  readonly #challenges: Challenges
   #attempts = 0
 
   constructor(context: MeetingContext) {
     this.#context = context
+    this.#challenges = new Challenges({
+      supersedeMinMs: context.tuning.supersedeMinMs,
+      dirty: (connection) => context.connectionHost.dirty(connection),
+      refuse: (nowMs, fresh) => this.#refuse(nowMs, fresh, 'exists'),
+      supersede: (nowMs, old) => this.#supersede(nowMs, old),
+      confirm: (nowMs, fresh) => this.#confirm(nowMs, fresh),
+    })
     this.#callHost = {
       ...context,
       nextId: () => context.nextId(),
@@ -59,8 +72,10 @@ export class Meeting {
           context.emit({ type: 'event', event: { type: 'connect_answer', relayId, connectHandle: call.facts.handle, answer } })
       },
       callFailed: (_nowMs, call, code, message) => this.#callFailed(call, code, message),
-      lost: (nowMs, call, peerInstance) => this.#peerLost(nowMs, call, peerInstance),
+      lost: (nowMs, call, peerInstance) => this.#recoveries.answered(nowMs, call, peerInstance),
     }
+    const { tuning, connections, listens } = context
+    this.#recoveries = new Recoveries({ previousAfterMs: tuning.previousAfterMs, connections, listens }, this.#callHost)
   }
 
   connect(nowMs: number, request: ConnectRequest): number {
@@ -96,9 +111,9 @@ export class Meeting {
   }
 
   close(): void {
-    for (const call of [...this.#calls.values(), ...this.#recoveries.values()]) call.end('closed')
+    for (const call of this.#calls.values()) call.end('closed')
     this.#calls.clear()
-    this.#recoveries.clear()
+    this.#recoveries.close()
   }
 
   result(nowMs: number, attachment: Attachment, result: CallResult): void {
@@ -112,7 +127,8 @@ export class Meeting {
   }
 
   /** Whether an offer is for us: somebody listens, or we call that very peer. */
-  accepts(offer: Offer, listens: ReadonlyMap<number, Listen>): Acceptance {
+  accepts(offer: Offer): Acceptance {
+    const { listens } = this.#context
     const peerName = fullName(offer.user, offer.label)
     if (peerName === this.#context.ownName) return { reject: 'self' }
     const named = listens.get(offer.listenId)
@@ -121,6 +137,8 @@ export class Meeting {
       : [...listens.values()].find((other) => other.takes(offer.user, offer.application))
     if (listen !== undefined) return { listenHandle: listen.handle }
     if (this.#callTo(peerName, offer.user, offer.application) !== undefined) return {}
+    // We look for that very peer ourselves: its call tells that it was started anew.
+    if (this.#recoveries.seeks(peerName, offer.application)) return {}
     return { reject: offer.listenId === 0 ? 'not_calling' : 'not_listening' }
   }
 
@@ -152,7 +170,7 @@ export class Meeting {
     const connection = this.#newConnection(nowMs, facts, 'challenging')
     this.#listenOf.set(connection, incoming.listenHandle)
     if (decision === 'yield') this.#refuse(nowMs, connection, 'yield')
-    else if (decision === 'probe') this.#challenge(nowMs, existing!, connection)
+    else if (decision === 'probe') this.#challenges.begin(nowMs, existing!, connection)
     else {
       if (existing !== undefined) this.#supersede(nowMs, existing)
       this.#confirm(nowMs, connection)
@@ -188,74 +206,48 @@ export class Meeting {
   ended(nowMs: number, connection: ManagedConnection, effect: Extract<ConnectionEffect, { type: 'closed' }>): void {
     const { connections, emit, needsSync } = this.#context
     this.#listenOf.delete(connection)
-    this.#recoveries.get(connection)?.end('closed')
-    this.#recoveries.delete(connection)
+    this.#recoveries.end(connection, 'closed')
     connections.over(nowMs, connection)
-    const challenge = [...connections.challenges()].find(({ fresh }) => fresh === connection)
-    if (challenge !== undefined) connections.settled(challenge)
+    this.#challenges.withdrawn(connection)
     const call = [...this.#calls.values()].find((other) => other.connection === connection)
     if (call !== undefined) call.dropAttempt('closed')
-    else if (challenge === undefined && connection.announced) {
+    else if (connection.announced) {
       const { code, message, remote, counts } = effect
       emit({ type: 'connectionClosed', handle: connection.facts.handle, code, message, remote, counts })
     }
-    for (const waiting of connections.challengesOf(connection)) this.#challengeWon(nowMs, waiting)
+    this.#challenges.silenced(nowMs, connection)
     needsSync()
   }
 
   attachmentChanged(nowMs: number, attachment: Attachment): void {
-    for (const call of [...this.#calls.values(), ...this.#recoveries.values()]) call.attachmentChanged(nowMs, attachment)
+    for (const call of [...this.#calls.values()]) call.attachmentChanged(nowMs, attachment)
+    this.#recoveries.attachmentChanged(nowMs, attachment)
   }
 
   wake(nowMs: number): void {
-    for (const call of [...this.#calls.values(), ...this.#recoveries.values()]) if (nowMs >= call.wakeAtMs()) call.step(nowMs)
-    for (const challenge of [...this.#context.connections.challenges()]) {
-      if (this.#answered(challenge)) this.#challengeLost(nowMs, challenge)
-      else if (nowMs >= challenge.untilMs) {
-        this.#context.connections.settled(challenge)
-        this.#supersede(nowMs, challenge.old)
-        this.#challengeWon(nowMs, challenge)
-      }
-    }
+    for (const call of [...this.#calls.values()]) if (nowMs >= call.wakeAtMs()) call.step(nowMs)
+    this.#recoveries.wake(nowMs)
+    this.#challenges.wake(nowMs)
+  }
+
+  /** Packets were read: an old connection whose name is challenged may have answered. */
+  answersCame(nowMs: number): void {
+    this.#challenges.look(nowMs)
+  }
+
+  resumedFromPause(nowMs: number): void {
+    this.#challenges.postpone(nowMs)
   }
 
   wakeAtMs(): number {
-    let atMs = Number.POSITIVE_INFINITY
+    let atMs = Math.min(this.#challenges.wakeAtMs(), this.#recoveries.wakeAtMs())
     for (const call of this.#calls.values()) atMs = Math.min(atMs, call.wakeAtMs())
-    for (const call of this.#recoveries.values()) atMs = Math.min(atMs, call.wakeAtMs())
-    for (const connection of this.#context.connections.all()) {
-      if (!connection.captain || connection.pathlessSinceMs === undefined || this.#recoveries.has(connection)) continue
-      atMs = Math.min(atMs, connection.pathlessSinceMs + this.#context.tuning.previousAfterMs)
-    }
     return atMs
   }
 
-  /** A caller without a path for a while asks again beside its joins, naming what it lost; one that has a path again stops. */
+  /** Whoever is without a path for a while is asked for again beside its joins. */
   recoverPathless(nowMs: number): void {
-    const { connections, tuning } = this.#context
-    for (const [connection, call] of this.#recoveries) {
-      if (connection.pathlessSinceMs !== undefined) continue
-      call.end('recovered')
-      this.#recoveries.delete(connection)
-    }
-    for (const challenge of [...connections.challenges()]) if (this.#answered(challenge)) this.#challengeLost(nowMs, challenge)
-    for (const connection of connections.all()) {
-      const since = connection.pathlessSinceMs
-      if (!connection.captain || since === undefined || this.#recoveries.has(connection)) continue
-      if (nowMs < since + tuning.previousAfterMs && !connection.toldGone) continue
-      const { peer, application } = connection.facts
-      const call = new Call(this.#callHost, {
-        handle: 0,
-        ...peer,
-        application,
-        keyMode: 'blind',
-        startedAtMs: nowMs,
-        deadlineMs: Number.POSITIVE_INFINITY,
-        recoverOf: connection,
-      })
-      this.#recoveries.set(connection, call)
-      call.step(nowMs)
-    }
+    this.#recoveries.look(nowMs)
   }
 
   /** Some connection has no standby: a relay that rests may be the one it lacks. */
@@ -294,7 +286,7 @@ export class Meeting {
 
   #byRequest(requestId: number): Call | undefined {
     for (const call of this.#calls.values()) if (call.requestId === requestId) return call
-    for (const call of this.#recoveries.values()) if (call.requestId === requestId) return call
+    for (const call of this.#recoveries.calls()) if (call.requestId === requestId) return call
     return undefined
   }
 
@@ -318,13 +310,18 @@ export class Meeting {
   #confirm(nowMs: number, connection: ManagedConnection): void {
     const { peerName, peer, application } = connection.facts
     const own = this.#callTo(peerName, peer.user, application)
+    const listenHandle = this.#listenOf.get(connection)
+    if (own === undefined && listenHandle === undefined) {
+      // It only showed that the old connection was over. Nobody here asked for a new one yet; who does calls, or is called again.
+      this.#refuse(nowMs, connection, 'yield')
+      return
+    }
+    this.#listenOf.delete(connection)
     if (own !== undefined) {
       this.#calls.delete(own.facts.handle)
       own.end('answered')
     }
     connection.confirm(nowMs)
-    const listenHandle = this.#listenOf.get(connection)
-    this.#listenOf.delete(connection)
     this.#announce(connection, listenHandle, own?.facts.handle)
   }
 
@@ -355,57 +352,9 @@ export class Meeting {
     old.pump(nowMs)
   }
 
-  /** The old connection of the name is asked on all its paths whether it lives. */
-  #challenge(nowMs: number, old: ManagedConnection, fresh: ManagedConnection): void {
-    for (const earlier of this.#context.connections.challengesOf(old)) {
-      this.#context.connections.settled(earlier)
-      this.#refuse(nowMs, earlier.fresh, 'exists')
-    }
-    let slowestMs = 0
-    let nearestMs = Number.POSITIVE_INFINITY
-    for (const path of old.machine.status().paths) {
-      slowestMs = Math.max(slowestMs, path.srttMs ?? 0)
-      nearestMs = Math.min(nearestMs, path.minRttMs ?? Number.POSITIVE_INFINITY)
-    }
-    const untilMs = nowMs + Math.max(this.#context.tuning.supersedeMinMs, 4 * slowestMs)
-    // What was under way when its sender died arrives within half a round trip; a true answer needs a whole one.
-    const countsFromMs = nowMs + (Number.isFinite(nearestMs) ? 0.75 * nearestMs : 0)
-    this.#context.connections.challenge({ old, fresh, startedAtMs: nowMs, untilMs, countsFromMs })
-    old.machine.probeAll(nowMs)
-    this.#context.connectionHost.dirty(old)
-  }
-
-  #answered({ old, startedAtMs, countsFromMs }: Challenge): boolean {
-    const answeredAtMs = old.machine.answeredSinceMs
-    return answeredAtMs > startedAtMs && answeredAtMs >= countsFromMs
-  }
-
-  #challengeLost(nowMs: number, challenge: Challenge): void {
-    this.#context.connections.settled(challenge)
-    this.#refuse(nowMs, challenge.fresh, 'exists')
-  }
-
-  #challengeWon(nowMs: number, challenge: Challenge): void {
-    this.#context.connections.settled(challenge)
-    if (challenge.fresh.stage === 'challenging') this.#confirm(nowMs, challenge.fresh)
-  }
-
   #callFailed(call: Call, code: string, message: string): void {
     if (!this.#calls.delete(call.facts.handle)) return
     this.#context.emit({ type: 'connectFailed', connectHandle: call.facts.handle, code, message, answers: call.answers() })
     this.#context.needsSync()
-  }
-
-  /** The peer answered a call that named the lost connection, so it does not hold it: that connection is over. */
-  #peerLost(nowMs: number, call: Call, peerInstance: Uint8Array): void {
-    const lost = call.facts.recoverOf!
-    const restarted = hex(peerInstance) !== hex(lost.facts.peerInstance)
-    const [code, message] = restarted
-      ? ['peer_restarted', `${call.peerName} was started anew and knows nothing of this connection`]
-      : ['peer_closed', `${call.peerName} has closed this connection`]
-    this.#recoveries.delete(lost)
-    call.end('peer_restarted')
-    lost.machine.abort(nowMs, code, message)
-    lost.pump(nowMs)
   }
 }

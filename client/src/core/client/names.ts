@@ -11,7 +11,14 @@ export function connectionName(peerName: string, application: string): string {
   return `${peerName}\0${application}`
 }
 
-/** Whether `own` goes first when both call at once: the smaller name by bytes. */
+/**
+ * Whether `own` goes first when both call at once: the smaller name by bytes, each written with its slash (`alice/`), so that relays and both
+ * ends compare the same bytes whether there is a label or not.
+ */
 export function isElder(own: string, peer: string): boolean {
-  return compareBytes(utf8(own), utf8(peer)) < 0
+  return compareBytes(utf8(slashed(own)), utf8(slashed(peer))) < 0
+}
+
+function slashed(name: string): string {
+  return name.includes('/') ? name : `${name}/`
 }

@@ -68,6 +68,15 @@ export class PathAgreement {
     return (reported?.keptReceived === kept.received ? reported.relayId : undefined) ?? active.receive
   }
 
+  /** Active and standby relays of the plan, and up to `more` of those that come next and are not bad. */
+  plannedRelays(nowMs: number, more: number): string[] {
+    const { plan } = this
+    if (plan === undefined) return []
+    const planned = new Set([plan.activeFromCaller, plan.activeFromListener, plan.standby].filter((relayId) => relayId !== ''))
+    const next = plan.relays.filter(({ relayId }) => !planned.has(relayId) && !this.isBad(nowMs, relayId))
+    return [...planned, ...next.slice(0, more).map(({ relayId }) => relayId)]
+  }
+
   /** The connection is on. */
   start(nowMs: number): void {
     const { tuning } = this.#context.host
@@ -140,9 +149,9 @@ export class PathAgreement {
   reapply(nowMs: number): void {
     const { plan } = this
     if (plan === undefined || !this.settled || !this.#context.calm()) return
-    const planned = new Set([plan.activeFromCaller, plan.activeFromListener, plan.standby])
+    const planned = this.plannedRelays(nowMs, 0)
     for (const relayId of this.#context.relays()) {
-      if (planned.has(relayId)) continue
+      if (planned.includes(relayId)) continue
       this.#usePlan(nowMs, plan)
       return
     }
@@ -162,8 +171,8 @@ export class PathAgreement {
   #planned(nowMs: number, plan: PlanFrame): void {
     if (plan.epoch <= (this.#plan?.epoch ?? 0)) return
     const { machine, host, dirty } = this.#context
-    const needed = new Set([plan.activeFromCaller, plan.activeFromListener, plan.standby].filter((relayId) => relayId !== ''))
-    for (const relayId of needed) {
+    for (const relayId of new Set([plan.activeFromCaller, plan.activeFromListener, plan.standby])) {
+      if (relayId === '') continue
       const attachment = host.attachments.byRelay(relayId)
       if (attachment?.usable === true) continue
       const reason = attachment === undefined ? 'not_in_list' : attachment.attached ? 'draining' : 'not_attached'
@@ -195,6 +204,7 @@ export class PathAgreement {
     this.#nextRoundAtMs = nowMs + stepMs
     this.#report(nowMs)
     this.#look(nowMs, true)
+    this.reapply(nowMs)
     const measured = new Set([...this.#context.relays()].map((relayId) => attachments.byRelay(relayId)))
     for (const attachment of attachments.attachedByRank().slice(0, tuning.attachedMin)) measured.add(attachment)
     for (const attachment of measured) if ((attachment?.leg.estimate(nowMs)?.ageMs ?? 0) > probeAgeMs) attachment?.probe(nowMs)

@@ -43,7 +43,7 @@ export function connectionStatus(connection: ManagedConnection): ClientConnectio
 }
 
 function ranking(connection: ManagedConnection): RankingStatus[] {
-  const plan = connection.plan
+  const plan = connection.agreement.plan
   const role = (relayId: string) => (relayId === plan?.activeFromCaller ? 'active: ' : relayId === plan?.standby ? 'standby: ' : '')
   if (connection.captain) {
     const { ranked, excluded } = connection.agreement.planner.ranking

@@ -8,8 +8,9 @@
 import { type Frame, type PacketHeader, PacketSealer, ProtocolError, type SessionSecrets } from '@sennit/protocol'
 import { StreamSet } from '../streams/index.ts'
 import { AckTracker } from './ack-tracker.ts'
-import { Closing, type Ending } from './closing.ts'
+import { Closing } from './closing.ts'
 import { Epochs } from './epochs.ts'
+import { Farewell } from './farewell.ts'
 import { Outbox } from './outbox.ts'
 import { PacketBuilder } from './packet-builder.ts'
 import { Path } from './path.ts'
@@ -18,7 +19,6 @@ import { PathKeeper } from './path-keeper.ts'
 import { PathTable } from './path-table.ts'
 import { PathWatch } from './path-watch.ts'
 import { Receiver } from './receiver.ts'
-import type { KeptPacket } from './send-buffer.ts'
 import { Sender } from './sender.ts'
 import { connectionStatus } from './status.ts'
 import { type ConnectionTuning, connectionTuning } from './tuning.ts'
@@ -28,8 +28,6 @@ import type { ConnectionEffect, ConnectionOptions, ConnectionStatus, PathOpening
 const burstPackets = 32
 /** An answer this old proves nothing about now: it may come out of a relay that was frozen. Or four round trips, when that is more. */
 const freshAnswerMs = 2_000
-/** While the end is being said to a peer that does not answer, it is said again this often. */
-const sayAgainMs = 300
 
 /** One connection of two ends. Synchronous; all time comes in as `nowMs`, all effects go out by {@link poll}. */
 export class ConnectionMachine {
@@ -47,14 +45,13 @@ export class ConnectionMachine {
   readonly #watch: PathWatch
   readonly #keeper: PathKeeper
   readonly #closing: Closing
+  readonly #farewell: Farewell
   readonly #appPings: Map<number, number> = new Map()
   #nowMs: number
   #dirty = false
   #validAtMs: number
   #answeredAtMs: number
   #waitsFor: WaitReason | undefined
-  #closePacket: KeptPacket | undefined
-  #sayAgainAtMs: number | undefined
 
   constructor(options: ConnectionOptions) {
     const { crypto, random, secrets, nowMs } = options
@@ -98,6 +95,9 @@ export class ConnectionMachine {
     })
     this.#keeper = new PathKeeper({ nowMs, tuning, outbox, table, sender, acks, builder, hello: this.#hello, watch: this.#watch })
     this.#closing = new Closing(tuning, streams)
+    const keeper = this.#keeper
+    const closing = this.#closing
+    this.#farewell = new Farewell({ closing, streams, builder, sender, receiver: this.#receiver, outbox, table, keeper })
     this.#outbox = outbox
     this.#acks = acks
     this.#epochs = epochs
@@ -124,6 +124,7 @@ export class ConnectionMachine {
     const path = new Path(nowMs, opening, this.#hello.nonce())
     this.#table.all.set(path.pathId, path)
     this.#hello.send(nowMs, path, false)
+    if (opening.proved === true) this.#keeper.proved(nowMs, path)
     if (this.#closing.over) this.#closing.end(nowMs, true)
   }
 
@@ -151,7 +152,7 @@ export class ConnectionMachine {
     const path = this.#table.all.get(pathId)
     if (path === undefined) return
     this.#guarded(nowMs, () => {
-      if (!this.#receiver.packet(nowMs, path, header, pieces)) this.#sayClosed(path)
+      if (!this.#receiver.packet(nowMs, path, header, pieces)) this.#farewell.answer(path)
     })
   }
 
@@ -203,7 +204,7 @@ export class ConnectionMachine {
   /** Ends at once. What is not acked may be lost; the counts say what is known. */
   abort(nowMs: number, reason: string, message: string): void {
     this.#at(nowMs)
-    this.#endSaying(nowMs, { code: reason === '' ? 'aborted' : reason, message, remote: false })
+    this.#farewell.endSaying(nowMs, { code: reason === '' ? 'aborted' : reason, message, remote: false })
   }
 
   wake(nowMs: number): void {
@@ -212,7 +213,7 @@ export class ConnectionMachine {
     if (dueAtMs === undefined) return
     if (nowMs - dueAtMs > this.#tuning.pauseMs) this.resumedFromPause(nowMs)
     this.#keeper.wake(nowMs, this.#closing.over)
-    if (this.#sayAgainAtMs !== undefined && this.#sayAgainAtMs <= nowMs) this.#sayAgain(nowMs)
+    this.#farewell.wake(nowMs)
     const { state } = this.#closing
     if (state.type === 'over') {
       if (nowMs >= state.pathsUntilMs) this.#keeper.closeAll('closed')
@@ -222,17 +223,21 @@ export class ConnectionMachine {
     const lingerUntilMs = this.#closing.deadlineMs(hasPath)
     if (nowMs >= this.#validAtMs + this.#tuning.deathMs) {
       const seconds = Math.round((nowMs - this.#validAtMs) / 1_000)
-      this.#endSaying(nowMs, { code: 'timeout', message: `nothing valid came from the peer for ${seconds} s`, remote: false })
+      this.#farewell.endSaying(nowMs, { code: 'timeout', message: `nothing valid came from the peer for ${seconds} s`, remote: false })
     } else if (lingerUntilMs !== undefined && nowMs >= lingerUntilMs) {
       const left = this.#sender.buffer.unackedPackets
-      this.#endSaying(nowMs, { code: 'timeout', message: `closing, but ${left} packets were not acknowledged in time`, remote: false })
+      this.#farewell.endSaying(nowMs, {
+        code: 'timeout',
+        message: `closing, but ${left} packets were not acknowledged in time`,
+        remote: false,
+      })
     }
   }
 
   wakeAtMs(): number | undefined {
     const { state } = this.#closing
     let at = Math.min(this.#keeper.wakeAtMs(state.type === 'over'), this.#acks.wakeAtMs() ?? Number.POSITIVE_INFINITY)
-    at = Math.min(at, this.#sayAgainAtMs ?? Number.POSITIVE_INFINITY)
+    at = Math.min(at, this.#farewell.wakeAtMs())
     if (state.type === 'over') at = this.#table.all.size > 0 ? Math.min(at, state.pathsUntilMs) : Number.POSITIVE_INFINITY
     else {
       at = Math.min(at, this.#validAtMs + this.#tuning.deathMs)
@@ -274,7 +279,7 @@ export class ConnectionMachine {
     if (path !== undefined) while (sent < burstPackets && this.#sender.step(nowMs, path)) sent += 1
     if (sent === burstPackets) this.#dirty = true
     this.#tellWaiting(path)
-    if (sent === 0 && this.#sender.idle) this.#closeWhenIdle(nowMs)
+    if (sent === 0 && this.#sender.idle) this.#farewell.whenIdle(nowMs)
   }
 
   #sendAcks(nowMs: number): void {
@@ -306,7 +311,7 @@ export class ConnectionMachine {
     if (frame.type === 'close') {
       if (this.#closing.over) return
       const ending = this.#closing.heard(frame)
-      this.#end(nowMs, ending, true, frame.counts)
+      this.#farewell.end(nowMs, ending, true, frame.counts)
     } else if (this.#closing.over) return
     else if (frame.type === 'pathBad') this.#keeper.peerSaysBad(nowMs, frame.relayId)
     else this.#outbox.effect({ type: 'frame', pathId, frame })
@@ -324,7 +329,7 @@ export class ConnectionMachine {
         return
       }
       case 'ping':
-        if (this.#closing.over) this.#sayClosed(path)
+        if (this.#closing.over) this.#farewell.answer(path)
         else this.#outbox.loose(path, [{ type: 'pong', id: frame.id }])
         return
       case 'pong': {
@@ -342,7 +347,7 @@ export class ConnectionMachine {
         if (this.#hello.answers(nowMs, path, frame, freshness(path))) this.#answeredAtMs = nowMs
         this.#sender.onAck(nowMs, frame.ack, path, undefined)
         if (this.#hello.onHello(nowMs, path, frame) && !this.#closing.over) this.#keeper.validated(nowMs, path)
-        if (this.#closing.over) this.#sayClosed(path)
+        if (this.#closing.over) this.#farewell.answer(path)
         else this.#afterAck(nowMs)
         return
       case 'report':
@@ -356,60 +361,8 @@ export class ConnectionMachine {
   }
 
   #afterAck(nowMs: number): void {
-    const { state } = this.#closing
-    if (state.type !== 'over') this.#watch.onAcked(nowMs)
-    if (state.type === 'saying' && this.#closePacket?.acked)
-      this.#end(nowMs, { code: 'closed', message: state.message, remote: false }, false)
-    if (this.#closePacket?.acked) this.#sayAgainAtMs = undefined
-  }
-
-  /** Everything of a close in good order is acked: CLOSE itself may go. */
-  #closeWhenIdle(nowMs: number): void {
-    if (this.#closing.state.type !== 'finishing') return
-    this.#builder.sealed = true
-    this.#builder.queue(this.#closing.say(nowMs, this.#sender.buffer.next))
-    this.#closePacket = this.#sender.sendControlNow(nowMs, this.#table.active)
-  }
-
-  /** Ends here and now, and tells the peer. */
-  #endSaying(nowMs: number, ending: Ending): void {
-    if (this.#closing.over) return
-    this.#builder.sealed = true
-    this.#builder.clear()
-    this.#builder.queue(this.#closing.frame(this.#sender.buffer.next, ending.code, ending.message))
-    this.#closePacket = this.#sender.sendControlNow(nowMs, undefined)
-    this.#end(nowMs, ending, true)
-    this.#sayAgain(nowMs)
-  }
-
-  #end(
-    nowMs: number,
-    ending: Ending,
-    keepPaths: boolean,
-    peerCounts?: readonly { streamId: number; received: number; delivered: number }[],
-  ): void {
-    const counts = this.streams.counts()
-    this.#builder.sealed = true
-    this.#receiver.closed = true
-    this.#sender.abandon(this.#closePacket)
-    this.#closing.end(nowMs, keepPaths && this.#table.all.size > 0)
-    this.streams.release()
-    this.#outbox.effect({ type: 'closed', ...ending, counts, ...(peerCounts === undefined ? {} : { peerCounts }) })
-    if (!keepPaths) this.#keeper.closeAll('closed')
-    else if (this.#closePacket !== undefined && !this.#closePacket.acked) this.#sayAgainAtMs = nowMs + sayAgainMs
-  }
-
-  /** The tombstone's answer. */
-  #sayClosed(path: Path): void {
-    const packet = this.#closePacket
-    if (packet !== undefined && !packet.acked) this.#outbox.send(path, packet.header, packet.pieces, packet.bytes)
-  }
-
-  #sayAgain(nowMs: number): void {
-    this.#sayAgainAtMs = undefined
-    if (this.#closePacket === undefined || this.#closePacket.acked) return
-    for (const path of this.#table.all.values()) if (path.open) this.#sayClosed(path)
-    if (this.#table.all.size > 0) this.#sayAgainAtMs = nowMs + sayAgainMs
+    if (!this.#closing.over) this.#watch.onAcked(nowMs)
+    this.#farewell.onAcked(nowMs)
   }
 
   /** A peer that breaks the protocol ends the connection; our own faults are thrown on. */
@@ -418,7 +371,7 @@ export class ConnectionMachine {
       action()
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
-      this.#endSaying(nowMs, { code: 'protocol_error', message: `${error.code}: ${error.message}`, remote: false })
+      this.#farewell.endSaying(nowMs, { code: 'protocol_error', message: `${error.code}: ${error.message}`, remote: false })
     }
   }
 }

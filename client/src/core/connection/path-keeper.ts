@@ -48,7 +48,13 @@ export class PathKeeper {
     this.#wantPathsAtMs = needs.nowMs + needs.tuning.wantPathsEveryMs
   }
 
-  /** The path's nonce came back. */
+  /** The end-to-end handshake went both ways over it: an echo already, so the verdict need not wait for another. */
+  proved(nowMs: number, path: Path): void {
+    path.state = 'open'
+    this.validated(nowMs, path)
+  }
+
+  /** The path's nonce came back, or something as good. */
   validated(nowMs: number, path: Path): void {
     const { outbox, watch, tuning, table } = this.#needs
     path.provedAtMs = nowMs

@@ -1,7 +1,7 @@
 /** Delivery rate of one path, from the bytes acked between the sending of a packet and its ack (BBR's way), in bytes per millisecond. */
 
 /** Event loops, pipes and TCP buffers add this to an idle round trip as soon as there is load; without it the cap would throttle itself. */
-const loadedRttFloorMs = 10
+const loadedRttFloorMs = 25
 /** Never fewer bytes in flight than this. */
 const inFlightFloorBytes = 65_536
 /** A packet is what the path carries in this time, so that it holds up nothing for longer. */

@@ -24,6 +24,8 @@ export interface PathOpening {
   readonly creditBytes: number
   /** Bytes already sent on the circuit (the handshake); they count against the credit. @default 0 */
   readonly sentBytes?: number
+  /** The handshake was answered over this very circuit, so the path carries data at once. @default false */
+  readonly proved?: boolean
   /** What the legs suggest, used until the path itself was measured. */
   readonly expectedRttMs?: number
 }

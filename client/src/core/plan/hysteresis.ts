@@ -5,15 +5,15 @@
 import type { RankedRelay } from './ranking.ts'
 
 /** A move needs new ≤ ⅔·old … */
-export const moveRatio: number = 2 / 3
+const moveRatio = 2 / 3
 /** … and this many milliseconds less, … */
-export const moveGainMs: number = 10
+const moveGainMs = 10
 /** … in this many rounds one after the other, … */
-export const moveRounds: number = 3
+const moveRounds = 3
 /** … and is then kept this long. */
 export const holdMs: number = 30_000
 /** Costs this close are equal; the choice among them is random, so that a crowd does not move as one. */
-export const equalBand: number = 0.1
+const equalBand = 0.1
 
 /** The outcome of one look at the ranking. */
 export interface Choice {

@@ -120,7 +120,8 @@ export class Planner {
     const last = this.#plan
     const moved = last === undefined || last.activeFromCaller !== choice.relayId || last.standby !== standby
     // An order that changed is told with a round, not with every wiggle of a number; it only matters when paths fail.
-    const order = [choice.relayId, ...ranked.map((relay) => relay.relayId).filter((id) => id !== choice.relayId)].slice(0, plannedMax)
+    const first = [choice.relayId, standby].filter((relayId) => relayId !== '')
+    const order = [...first, ...ranked.map((relay) => relay.relayId).filter((relayId) => !first.includes(relayId))].slice(0, plannedMax)
     const reordered = round && last !== undefined && last.relays.map((relay) => relay.relayId).join() !== order.join()
     if (!moved && !reordered) return undefined
     this.#plan = {

@@ -31,7 +31,7 @@ export interface RankedRelay {
 }
 
 /** One relay left out. */
-export interface ExcludedRelay {
+interface ExcludedRelay {
   readonly relayId: string
   readonly ownRttMs: number | null
   readonly peerRttMs: number | null

@@ -89,8 +89,9 @@ export class StreamSet {
     return stream.id
   }
 
-  /** How much {@link write} takes now. When 0, `writable` is told as soon as there is more. */
+  /** How much {@link write} takes now; of messages, when `streamId` is 0, how much is accepted at once. When 0, `writable` is told as soon as there is more. */
   writableBytes(streamId: number): number {
+    if (streamId === 0) return this.outbox.half.writable
     const half = this.table.ours(streamId)?.send
     if (half === undefined) return 0
     const bytes = half.writable

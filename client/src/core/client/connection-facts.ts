@@ -1,0 +1,22 @@
+/** What a connection is, apart from its machine. */
+import type { SessionSecrets } from '@sennit/protocol'
+import type { Peer } from './types.ts'
+
+/** What is known of a connection when its keys are. */
+export interface ConnectionFacts {
+  readonly handle: number
+  readonly secrets: SessionSecrets
+  readonly peer: Peer
+  readonly peerName: string
+  readonly peerInstance: Uint8Array
+  readonly attempt: number
+  readonly application: string
+  /** The caller's third message, to go first on every circuit until the verdict. */
+  readonly message3?: Uint8Array
+}
+
+/**
+ * `confirming`: the caller waits for the verdict. `challenging`: the listener asks an older connection of the name whether it lives.
+ * `refused`: the verdict was no, and lingers until it arrived. `over`: a tombstone.
+ */
+export type Stage = 'confirming' | 'challenging' | 'open' | 'refused' | 'over'
