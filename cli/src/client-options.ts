@@ -1,12 +1,14 @@
-// The options every command that talks to a mesh shares, and the client they open.
+// The options every command that talks to a mesh shares, and the client they open. The client library is loaded only when one is opened.
 
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { Client, type ClientOptions } from '@sennit/client'
+import type { Client, ClientCredential, ClientOptions } from '@sennit/client'
 import { type Command, Option } from 'commander'
 import { parseDuration } from './durations.ts'
-import { usageError } from './exit-codes.ts'
+import { codedError, isCoded, usageError } from './exit-codes.ts'
+import { jsonOption } from './output.ts'
+import { unlessAborted } from './signals.ts'
 
 export interface CommonOptions {
   readonly json?: boolean
@@ -17,6 +19,14 @@ export interface CommonOptions {
   readonly proxy?: string
   readonly label?: string
   readonly wait?: string
+}
+
+/** What a command wants of its client beyond what the user said. */
+export interface ClientWishes {
+  /** Gets a random label, so that it never contends for a name with a command that stays. */
+  readonly shortLived?: boolean
+  readonly signal: AbortSignal
+  readonly extra?: Partial<ClientOptions>
 }
 
 /** Adds the options of every client command; each may come from the environment as well. */
@@ -37,7 +47,7 @@ export function withClientOptions(command: Command): Command {
     )
     .addOption(new Option('--label <label>', 'label of this client, part of its name: bob/laptop').env('SENNIT_LABEL'))
     .addOption(new Option('--wait <duration>', 'how long to wait for the other end').env('SENNIT_WAIT').default('30s'))
-    .addOption(new Option('--json', 'JSON lines on stdout, logs on stderr').env('SENNIT_JSON'))
+    .addOption(jsonOption())
 }
 
 /** Where control sockets go and are looked for: the `run` folder of the mesh directory. */
@@ -49,29 +59,62 @@ export function waitMs(options: CommonOptions): number {
   return parseDuration(options.wait ?? '30s', '--wait')
 }
 
-/** Opens a client from the common options. `shortLived` clients get a random label, so that they never contend for a name. */
-export async function openClient(options: CommonOptions, shortLived: boolean, extra: Partial<ClientOptions> = {}): Promise<Client> {
+/** Opens a client from the common options. @throws what `Client.open` throws, `usage`, or `interrupted` */
+export async function openClient(options: CommonOptions, { shortLived, signal, extra }: ClientWishes): Promise<Client> {
+  const relays = relayListOf(options)
   if (options.credential === undefined) {
     throw usageError(
       'expected --credential FILE (or SENNIT_CREDENTIAL); found none. `sennit user add NAME --mesh DIR` writes one to DIR/users/NAME.cred',
     )
   }
-  const relayList = options.relayList ?? (options.mesh === undefined ? undefined : join(options.mesh, 'relays.list'))
-  if (relayList === undefined)
-    throw usageError('expected --mesh DIR or --relay-list FILE (or SENNIT_MESH, SENNIT_RELAY_LIST); found neither')
-  if (!existsSync(relayList))
-    throw usageError(`no relay list at ${relayList}: expected a mesh that \`sennit mesh init\` or \`sennit mesh up\` made`)
-  const label = options.label ?? (shortLived ? `once-${randomBytes(6).toString('hex')}` : undefined)
-  const carriers = options.carrier
-    ?.split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '')
-  return Client.open({
-    credential: options.credential,
-    relays: relayList,
+  const carriers = carriersOf(options)
+  const label = options.label ?? (shortLived === true ? `once-${randomBytes(6).toString('hex')}` : undefined)
+  const [{ Client }, credential] = await Promise.all([import('@sennit/client'), readCredentialFile(options.credential)])
+  const opening = Client.open({
+    credential,
+    relays,
     ...(label === undefined ? {} : { label }),
     ...(carriers === undefined ? {} : { carriers }),
     ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
     ...extra,
   })
+  try {
+    return await unlessAborted(opening, signal)
+  } catch (error) {
+    void opening.then(
+      (client) => client.close(),
+      () => {},
+    )
+    throw error
+  }
+}
+
+function relayListOf(options: CommonOptions): string {
+  const relayList = options.relayList ?? (options.mesh === undefined ? undefined : join(options.mesh, 'relays.list'))
+  if (relayList === undefined)
+    throw usageError('expected --mesh DIR or --relay-list FILE (or SENNIT_MESH, SENNIT_RELAY_LIST); found neither')
+  if (!existsSync(relayList))
+    throw usageError(`no relay list at ${relayList}: expected a mesh that \`sennit mesh init\` or \`sennit mesh up\` made`)
+  return relayList
+}
+
+function carriersOf(options: CommonOptions): string[] | undefined {
+  if (options.carrier === undefined) return undefined
+  const carriers = options.carrier
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+  if (carriers.length === 0) throw usageError('--carrier: expected names such as upgrade,http,grpc; found none')
+  return carriers
+}
+
+/** A credential that is not one is refused like a wrong one, not taken for a slip in the command line. */
+async function readCredentialFile(file: string): Promise<ClientCredential> {
+  const { readCredential } = await import('@sennit/protocol/node')
+  try {
+    return readCredential(file)
+  } catch (error) {
+    if (isCoded(error) && error.code === 'file_malformed') throw codedError('credential_malformed', error.message, { file }, error)
+    throw error
+  }
 }

@@ -10,6 +10,8 @@ const socketPathBytesMax = 107
 const answerTimeoutMs = 2_000
 /** A status of thousands of connections fits; a runaway answer does not fill our memory. */
 const answerBytesMax = 16 * 1024 * 1024
+/** Folders of sockets whose own path would be too long. */
+const linkPrefix = 'sennit-run-'
 
 export interface ControlSocket {
   close(): Promise<void>
@@ -21,11 +23,7 @@ export async function openControlSocket(directory: string | undefined, status: (
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const path = resolve(directory, `${process.pid}.sock`)
   rmSync(path, { force: true })
-  let bound = path
-  if (Buffer.byteLength(path) > socketPathBytesMax) {
-    bound = join(mkdtempSync(join(tmpdir(), 'sennit-')), 's')
-    symlinkSync(bound, path)
-  }
+  const bound = Buffer.byteLength(path) > socketPathBytesMax ? join(mkdtempSync(join(tmpdir(), linkPrefix)), 's') : path
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy())
     socket.end(`${JSON.stringify(status())}\n`)
@@ -37,12 +35,12 @@ export async function openControlSocket(directory: string | undefined, status: (
     process.umask(mask)
   }
   chmodSync(bound, 0o600)
+  if (bound !== path) symlinkSync(bound, path)
   return {
     close: () =>
       new Promise((done) => {
         server.close(() => {
-          rmSync(path, { force: true })
-          if (bound !== path) rmSync(dirname(bound), { recursive: true, force: true })
+          sweep(path)
           done()
         })
       }),
@@ -50,28 +48,35 @@ export async function openControlSocket(directory: string | undefined, status: (
 }
 
 export interface ControlAnswers {
-  readonly clients: object[]
+  readonly answers: object[]
   /** Sockets that exist but did not answer: a frozen command. */
   readonly silent: number[]
 }
 
 /** Asks every command that runs under `directory`. Sockets that nobody holds any more are swept away. */
 export async function askControlSockets(directory: string): Promise<ControlAnswers> {
-  if (!existsSync(directory)) return { clients: [], silent: [] }
+  if (!existsSync(directory)) return { answers: [], silent: [] }
   const names = readdirSync(directory).filter((name) => /^\d+\.sock$/.test(name))
-  const clients: object[] = []
+  const answers: object[] = []
   const silent: number[] = []
   await Promise.all(
     names.map(async (name) => {
       const path = resolve(directory, name)
       const answer = await ask(path)
-      if (answer === 'gone') rmSync(path, { force: true })
+      if (answer === 'gone') sweep(path)
       else if (answer === 'silent') silent.push(Number.parseInt(name, 10))
-      else clients.push(answer)
+      else answers.push(answer)
     }),
   )
-  clients.sort((a, b) => Number((a as { pid?: number }).pid) - Number((b as { pid?: number }).pid))
-  return { clients, silent }
+  answers.sort((a, b) => Number((a as { pid?: number }).pid) - Number((b as { pid?: number }).pid))
+  return { answers, silent }
+}
+
+function sweep(path: string): void {
+  const bound = target(path)
+  rmSync(path, { force: true })
+  // Only a folder that `openControlSocket` made: a link may point anywhere.
+  if (bound !== path && dirname(bound).startsWith(join(tmpdir(), linkPrefix))) rmSync(dirname(bound), { recursive: true, force: true })
 }
 
 function ask(path: string): Promise<object | 'gone' | 'silent'> {
@@ -89,7 +94,8 @@ function ask(path: string): Promise<object | 'gone' | 'silent'> {
       text += chunk
       if (text.length > answerBytesMax) finish('silent')
     })
-    socket.on('error', () => finish('gone'))
+    // Nobody holds the socket file any more, or it is gone; whatever else goes wrong says nothing about its owner.
+    socket.on('error', (error: NodeJS.ErrnoException) => finish(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'gone' : 'silent'))
     socket.on('end', () => {
       try {
         finish(JSON.parse(text) as object)

@@ -1,4 +1,10 @@
 // Where words go: results to stdout (JSON lines only, with `--json`), everything else to stderr.
+import { Option } from 'commander'
+
+/** `--json`, on every command; `SENNIT_JSON=1` sets it for all. */
+export function jsonOption(): Option {
+  return new Option('--json', 'JSON lines only on stdout, logs on stderr').env('SENNIT_JSON')
+}
 
 export interface Output {
   readonly json: boolean

@@ -1,5 +1,4 @@
 // Progress of long work: one line rewritten on a terminal, nothing where nobody watches.
-import logUpdate from 'log-update'
 import type { Output } from './output.ts'
 
 /** Redrawing more often than this costs more than it tells. */
@@ -23,10 +22,11 @@ export function createProgress(out: Output, title: string, totalBytes: number): 
       drawnMs = nowMs
       const rate = doneBytes / Math.max(1, nowMs - startedMs) / 1000
       const share = totalBytes === 0 ? 100 : (100 * doneBytes) / totalBytes
-      logUpdate(`${title}  ${share.toFixed(0)} %  ${(doneBytes / 1e6).toFixed(1)} MB  ${rate.toFixed(1)} MB/s`)
+      const line = `${title}  ${share.toFixed(0)} %  ${(doneBytes / 1e6).toFixed(1)} MB  ${rate.toFixed(1)} MB/s`
+      process.stderr.write(`\r\u001b[2K${line.slice(0, Math.max(20, (process.stderr.columns ?? 80) - 1))}`)
     },
     end() {
-      logUpdate.clear()
+      process.stderr.write('\r\u001b[2K')
     },
   }
 }

@@ -1,10 +1,31 @@
-// `sennit status` for people: one block a client, one line a connection, one row a relay of its ranking.
+// `sennit status`: the shape scripts read, and for people one block a client, one line a connection, one row a relay of its ranking.
 import type { ClientStatus } from '@sennit/client'
 import { table } from './output.ts'
 
-interface Answer extends ClientStatus {
+/** One entry of `sennit status --json`. */
+export interface Answer extends ClientStatus {
   readonly pid: number
   readonly command: string
+}
+
+/** The clients among those that answered, each with exactly the fields that are promised, in their order. */
+export function clientStatuses(answers: readonly object[]): object[] {
+  return answers.filter(isClient).map(({ pid, command, user, label, attachments, connections }) => ({
+    pid,
+    command,
+    user,
+    label,
+    attachments: attachments.map(({ relay, carrier, rttMs }) => ({ relay, carrier, rttMs })),
+    connections: connections.map(({ id, peer, application, state, paths, active, standby, failovers, ranking }) => {
+      const { send, receive } = active
+      const rows = ranking.map(({ relay, costMs, ownRttMs, peerRttMs, why }) => ({ relay, costMs, ownRttMs, peerRttMs, why }))
+      return { id, peer, application, state, paths, active: { send, receive }, standby, failovers, ranking: rows }
+    }),
+  }))
+}
+
+function isClient(answer: object): answer is Answer {
+  return 'attachments' in answer && 'connections' in answer
 }
 
 export function describeClients(clients: readonly object[]): string {

@@ -1,6 +1,6 @@
 export type { ClientConnectionStatus, ClientStatus, Peer, RankingStatus, RelayAnswer, RelayStatus } from './core/client/types.ts'
 export type { ConnectionTuning, StreamCounts } from './core/connection/index.ts'
-export { carrierCodes, type CarrierName, carrierNames, type DialDeadlines, type TlsSettings } from './node/carrier.ts'
+export { type CarrierName, carrierCodes, carrierNames, type DialDeadlines, type TlsSettings } from './node/carrier.ts'
 export { Client, type ConnectOptions, type ListenOptions } from './node/client.ts'
 export type { ClientCredential, ClientOptions } from './node/client-options.ts'
 export { Connection, type SendOptions } from './node/connection.ts'

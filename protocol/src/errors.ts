@@ -31,6 +31,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   certificate_not_yet_valid: 'a certificate is before its beginning',
   certificate_foreign: 'a certificate belongs to another mesh',
   certificate_forged: 'the signature of a certificate is wrong',
+  certificate_malformed: 'bytes shown as a certificate are none',
   certificate_revoked: 'a certificate was taken back',
   bad_name: 'a user, label or relay name is not spelled as names are',
   list_foreign: 'a signed list belongs to another mesh',

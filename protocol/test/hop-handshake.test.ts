@@ -205,6 +205,24 @@ describe.each([
   })
 })
 
+test.each([
+  ['XX', {}],
+  ['IK', key],
+] as const)('everything a client ever wrote in %s, replayed to the relay, establishes nothing', (_pattern, known) => {
+  const recorded: Uint8Array[] = []
+  const pair = new LinkPair(clientOptions(world, known), relayOptions(world), (from, bytes) => {
+    if (from === 'client') recorded.push(bytes.slice())
+    return [bytes]
+  }).start()
+  expect(pair.of('relay', 'established')).toHaveLength(1)
+  const again = new LinkPair(clientOptions(world, known), relayOptions(world))
+  for (const bytes of recorded) again.relay.receive(again.nowMs, bytes)
+  again.cut.add('relay')
+  again.pump()
+  expect(again.of('relay', 'established')).toHaveLength(0)
+  expect(again.codes().relay).toMatch(/^(handshake_forged|bad_record)$/)
+})
+
 test('effects after closed: none', () => {
   const pair = new LinkPair(clientOptions(world), relayOptions(world)).start()
   pair.client.close('closed', 'done')

@@ -102,12 +102,12 @@ describe('a certificate', () => {
     ['at its end', () => verifyUserCertificate(trust, user(late), startMs + 50, node), 'certificate_expired'],
     ['of a relay, of another mesh', () => verifyRelayCertificate(trust, foreign.relay.certificate, startMs, node), 'certificate_foreign'],
     ['of a relay, at its end', () => verifyRelayCertificate(trust, relay(late), startMs + 50, node), 'certificate_expired'],
-    ['with a name that is none', () => verifyUserCertificate(trust, user({ user: 'Bob !' }), startMs, node), 'malformed'],
-    ['with a short key', () => verifyUserCertificate(trust, user({ hopKey: new Uint8Array(31) }), startMs, node), 'malformed'],
+    ['with a name that is none', () => verifyUserCertificate(trust, user({ user: 'Bob !' }), startMs, node), 'certificate_malformed'],
+    ['with a short key', () => verifyUserCertificate(trust, user({ hopKey: new Uint8Array(31) }), startMs, node), 'certificate_malformed'],
     ['of a relay where a user is meant', () => verifyUserCertificate(trust, relay(), startMs, node), 'malformed|certificate_forged'],
     ['of a user where a relay is meant', () => verifyRelayCertificate(trust, user(), startMs, node), 'malformed|certificate_forged'],
     ['of nothing', () => verifyUserCertificate(trust, new Uint8Array(0), startMs, node), 'malformed|certificate_foreign'],
-    ['of 5 000 bytes', () => verifyUserCertificate(trust, new Uint8Array(5_000), startMs, node), 'malformed'],
+    ['of 5 000 bytes', () => verifyUserCertificate(trust, new Uint8Array(5_000), startMs, node), 'certificate_malformed'],
   ])('%s', (_what, run, expected) => {
     expect(codeOf(run)).toMatch(new RegExp(`^(${expected})$`))
   })
@@ -118,7 +118,7 @@ describe('a certificate', () => {
       const changed = bytes.slice()
       changed[bit >> 3]! ^= 1 << (bit & 7)
       expect(codeOf(() => verifyUserCertificate(trust, changed, startMs, node))).toMatch(
-        /^(malformed|certificate_foreign|certificate_forged)$/,
+        /^(certificate_malformed|certificate_foreign|certificate_forged)$/,
       )
     }
   })

@@ -1,17 +1,17 @@
 // `sennit send` and `sennit receive`: files of any size, one stream a file, checked at the end by both sides.
-import { statSync } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { basename } from 'node:path'
-import type { Client, Connection } from '@sennit/client'
-import { SennitError } from '@sennit/protocol'
+import type { Connection, Listener } from '@sennit/client'
 import type { Command } from 'commander'
-import { type CommonOptions, openClient, runDirectory, waitMs, withClientOptions } from '../client-options.ts'
-import { type ControlSocket, openControlSocket } from '../control-socket.ts'
+import { type CommonOptions, openClient, waitMs, withClientOptions } from '../client-options.ts'
 import { parseTarget } from '../durations.ts'
-import { usageError } from '../exit-codes.ts'
-import { receiveFile, sendFile } from '../file-transfer.ts'
+import { isCoded, usageError } from '../exit-codes.ts'
 import { createOutput, type Output } from '../output.ts'
 import { createProgress } from '../progress.ts'
-import { onInterrupt } from '../signals.ts'
+import { receiveFile } from '../receive-file.ts'
+import { sendFile } from '../send-file.ts'
+import { serveStatus, tellEvents, untilRefused } from '../serving.ts'
+import { aborted, untilDone, untilStopped } from '../signals.ts'
 
 /** The application files travel under when none is named. */
 const filesApplication = 'files'
@@ -54,80 +54,85 @@ interface ReceiveOptions {
 async function send(target: string, files: readonly string[], options: CommonOptions): Promise<void> {
   const out = createOutput(options.json === true)
   const { user, application } = parseTarget(target, filesApplication)
-  const sizes = files.map((file) => {
-    const facts = statSync(file, { throwIfNoEntry: false })
-    if (facts === undefined || !facts.isFile())
-      throw usageError(`expected a file at ${file}; found ${facts === undefined ? 'nothing' : 'something else'}`)
-    return facts.size
-  })
-  const interruption = onInterrupt()
-  let client: Client | undefined
-  try {
-    client = await openClient(options, true)
-    const connection = await client.connect({ user, application, waitMs: waitMs(options), signal: interruption.signal })
-    for (const [index, file] of files.entries()) {
-      const progress = createProgress(out, `sending ${basename(file)}`, sizes[index] ?? 0)
-      const done = await sendFile(connection, file, (bytes) => progress.add(bytes), interruption.signal)
-      progress.end()
-      out.result({ sent: file, ...done }, `sent ${file} (${done.bytes} bytes, sha256 ${done.sha256})`)
+  const sizes = files.map(sizeOf)
+  const wait = waitMs(options)
+  await untilDone(async (signal) => {
+    const client = await openClient(options, { shortLived: true, signal })
+    try {
+      const connection = await client.connect({ user, application, waitMs: wait, signal })
+      connection.on((event) => {
+        if (event.type === 'waiting' && event.why === 'no_path') out.note(`no way to ${user} at the moment; waiting for one`, { event })
+      })
+      for (const [index, file] of files.entries()) {
+        const progress = createProgress(out, `sending ${basename(file)}`, sizes[index] ?? 0)
+        try {
+          const done = await sendFile(connection, file, (bytes) => progress.add(bytes), signal)
+          progress.end()
+          out.result({ sent: file, ...done }, `sent ${file} (${done.bytes} bytes, sha256 ${done.sha256})`)
+        } finally {
+          progress.end()
+        }
+      }
+    } finally {
+      await client.close(signal.aborted ? { waitMs: 500 } : {})
     }
-    await connection.close()
-  } finally {
-    await client?.close()
-    interruption.dispose()
-  }
+  })
+}
+
+function sizeOf(file: string): number {
+  const facts = statSync(file, { throwIfNoEntry: false })
+  if (facts === undefined || !facts.isFile())
+    throw usageError(`expected a file at ${file}; found ${facts === undefined ? 'nothing' : 'something else'}`)
+  accessSync(file, constants.R_OK)
+  return facts.size
 }
 
 async function receive(options: CommonOptions & ReceiveOptions): Promise<void> {
   const out = createOutput(options.json === true)
   if (!statSync(options.dir, { throwIfNoEntry: false })?.isDirectory())
     throw usageError(`--dir: expected a directory; found none at ${options.dir}`)
-  const interruption = onInterrupt()
-  let client: Client | undefined
-  let control: ControlSocket | undefined
-  try {
-    const opened = await openClient(options, false)
-    client = opened
-    control = await openControlSocket(runDirectory(options), () => ({ pid: process.pid, command: 'receive', ...opened.status() }))
-    const listener = await opened.listen({ application: options.application, from: options.from })
-    interruption.signal.addEventListener('abort', () => void listener.close(), { once: true })
-    out.result({ ready: true, application: options.application, dir: options.dir }, `ready to receive into ${options.dir}; Ctrl-C ends it`)
-    const serving = new Set<Promise<number>>()
-    for await (const connection of listener) {
-      const served = serve(connection, options.dir, out)
-      serving.add(served)
-      void served.finally(() => serving.delete(served))
-      if (options.once === true && (await served) > 0) break
+  accessSync(options.dir, constants.W_OK)
+  const openMs = waitMs(options)
+  // With --once the command has an end of its own; without it, it serves until it is told to stop.
+  await (options.once === true ? untilDone : untilStopped)(async (signal) => {
+    const client = await openClient(options, { signal, extra: { openMs } })
+    const stopTelling = tellEvents(client, out)
+    const control = await serveStatus('receive', options, client, out)
+    try {
+      const listener = await client.listen({ application: options.application, from: options.from, signal })
+      out.result({ ready: true, application: options.application, dir: options.dir }, `ready to receive into ${options.dir}; Ctrl-C ends it`)
+      await Promise.race([aborted(signal), untilRefused(client), takeFiles(listener, options, out, signal)])
+      await listener.close()
+    } finally {
+      stopTelling()
+      await client.close(signal.aborted ? { waitMs: 2_000 } : {})
+      await control.close()
     }
-    if (interruption.signal.aborted) return
-    await Promise.all(serving)
-  } finally {
-    await client?.close()
-    await control?.close()
-    interruption.dispose()
+  })
+}
+
+/** Takes files of every sender; with `--once`, until the first that sent any is done. */
+async function takeFiles(listener: Listener, options: ReceiveOptions, out: Output, signal: AbortSignal): Promise<void> {
+  for await (const connection of listener) {
+    const served = serve(connection, options.dir, out, signal)
+    if (options.once === true && (await served) > 0) return
   }
 }
 
 /** Takes every file of one connection. Returns how many came whole. */
-async function serve(connection: Connection, dir: string, out: Output): Promise<number> {
+async function serve(connection: Connection, dir: string, out: Output, signal: AbortSignal): Promise<number> {
   let whole = 0
-  const sender = connection.peer.user
+  const from = connection.peer.user
   const transfers: Promise<void>[] = []
   connection.onStream((stream) => {
-    const transfer = receiveFile(stream, dir).then(
-      (file) => {
+    const transfer = receiveFile(stream, dir, signal).then(
+      ({ path, bytes, sha256 }) => {
         whole += 1
-        out.result(
-          { received: file.path, bytes: file.bytes, sha256: file.sha256, from: sender },
-          `received ${file.path} from ${sender} (${file.bytes} bytes, sha256 ${file.sha256})`,
-        )
+        out.result({ received: path, bytes, sha256, from }, `received ${path} from ${from} (${bytes} bytes, sha256 ${sha256})`)
       },
-      (error: unknown) => {
-        const code = error instanceof SennitError ? error.code : 'bug'
-        out.note(`a file from ${sender} was not received: ${error instanceof Error ? error.message : String(error)} [${code}]`, {
-          from: sender,
-          code,
-        })
+      (error: Error) => {
+        const code = isCoded(error) ? error.code : 'bug'
+        out.note(`a file from ${from} was not received: ${error.message} [${code}]`, { from, code })
       },
     )
     transfers.push(transfer)

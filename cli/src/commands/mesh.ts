@@ -1,13 +1,13 @@
 // `sennit mesh init` and `sennit mesh up`: a mesh on loopback, each relay its own process.
 import { existsSync, readdirSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { initMesh } from '@sennit/protocol/node'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { usageError } from '../exit-codes.ts'
-import { createOutput } from '../output.ts'
-import { type RelayProcess, startRelayProcess } from '../relay-process.ts'
-import { aborted, onInterrupt } from '../signals.ts'
+import { freePorts } from '../free-ports.ts'
+import { createOutput, jsonOption, type Output } from '../output.ts'
+import { endWithParent, type RelayProcess, startRelayProcess } from '../relay-process.ts'
+import { openControlSocketOrNote } from '../serving.ts'
+import { aborted, unlessAborted, untilStopped } from '../signals.ts'
 
 /** A frozen relay cannot hear SIGTERM; after this it is killed, so that all are gone within the five seconds promised. */
 const killAfterMs = 3_500
@@ -20,7 +20,7 @@ export function addMeshCommands(program: Command): void {
     .command('init')
     .argument('<dir>', 'directory to make the mesh in; must be missing or empty')
     .option('--relays <n>', 'relays to make keys, certificates and configs for', '3')
-    .option('--json', 'JSON lines on stdout')
+    .addOption(jsonOption())
     .description('make keys, certificates and lists of a new mesh')
     .addHelpText('after', '\nExamples:\n  sennit mesh init ./mesh\n  sennit mesh init ./mesh --relays 5')
     .action(async (dir: string, options: { relays: string; json?: boolean }) => {
@@ -34,10 +34,10 @@ export function addMeshCommands(program: Command): void {
   mesh
     .command('up')
     .option('--relays <n>', 'relays of a mesh made now (default 3); an existing mesh keeps its own')
-    .option('--dir <dir>', 'mesh directory; made when missing or empty', '.sennit')
-    .option('--json', 'JSON lines only on stdout, logs on stderr')
+    .addOption(new Option('--dir <dir>', 'mesh directory; made when missing or empty').env('SENNIT_MESH').default('.sennit'))
+    .addOption(jsonOption())
     .description('run every relay of a mesh on this machine until interrupted')
-    .addHelpText('after', '\nExamples:\n  sennit mesh up\n  sennit mesh up --relays 5 --dir ./mesh --json')
+    .addHelpText('after', '\nReady, it prints each relay; one that dies is told and not restarted (`sennit relay --config DIR/relays/r1.toml` does).\n\nExamples:\n  sennit mesh up\n  sennit mesh up --relays 5 --dir ./mesh --json')
     .action(async (options: { relays?: string; dir: string; json?: boolean }) => {
       await meshUp(options)
     })
@@ -54,65 +54,70 @@ async function makeMesh(dir: string, count: number): Promise<{ id: string; url: 
     listen: `127.0.0.1:${ports[index * 2]}`,
     admin: `127.0.0.1:${ports[index * 2 + 1]}`,
   }))
+  const { initMesh } = await import('@sennit/protocol/node')
   await initMesh(dir, { relays })
   return relays.map((relay) => ({ id: relay.relayId, url: relay.url }))
 }
 
+
 async function meshUp(options: { relays?: string; dir: string; json?: boolean }): Promise<void> {
   const out = createOutput(options.json === true)
-  const dir = options.dir
-  const configs = join(dir, 'relays')
+  const configs = await prepareMesh(options, out)
+  await untilStopped(async (signal) => {
+    const relays: RelayProcess[] = []
+    try {
+      await runRelays(options.dir, configs, relays, out, signal)
+    } finally {
+      await endAll(relays)
+    }
+  })
+}
+
+/** Makes the mesh if there is none. @returns the config of each relay, r1 first */
+async function prepareMesh(options: { relays?: string; dir: string }, out: Output): Promise<string[]> {
+  const { dir } = options
+  const wanted = options.relays === undefined ? undefined : parseCount(options.relays)
   if (!existsSync(dir) || readdirSync(dir).length === 0) {
-    await makeMesh(dir, parseCount(options.relays ?? '3'))
+    await makeMesh(dir, wanted ?? 3)
     out.note(`made a new mesh in ${dir}`)
   } else if (!existsSync(join(dir, 'mesh.json'))) {
     throw usageError(
       `expected a mesh in ${dir}; found a directory without mesh.json. Name an empty one, or run \`sennit mesh init\` elsewhere`,
     )
   }
-  const names = readdirSync(configs)
-    .filter((name) => name.endsWith('.toml'))
-    .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
-  if (options.relays !== undefined && parseCount(options.relays) !== names.length) {
-    throw usageError(`expected --relays ${names.length} or none, for that is what the mesh in ${dir} has; found --relays ${options.relays}`)
-  }
-  const interruption = onInterrupt()
-  const relays: RelayProcess[] = []
-  let stopping = false
-  const everyExit: Promise<void>[] = []
-  try {
-    const started = await Promise.allSettled(
-      names.map(async (name) => {
-        const relay = await startRelayProcess(join(configs, name), (child) => relays.push(child))
-        return relay
-      }),
+  const folder = join(dir, 'relays')
+  const names = (existsSync(folder) ? readdirSync(folder) : []).filter((name) => name.endsWith('.toml')).sort(byNumber)
+  if (names.length === 0) throw usageError(`expected relays in ${folder}, one NAME.toml each; found none`)
+  if (wanted !== undefined && wanted !== names.length) {
+    throw usageError(
+      `expected --relays ${names.length} or none, for the mesh in ${dir} has ${names.length} relays; found --relays ${wanted}. A new --dir makes a new mesh`,
     )
-    const failed = started.find((one) => one.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
-    for (const relay of relays) {
-      everyExit.push(
-        relay.exited.then(({ code, signal }) => {
-          if (stopping) return
-          out.result(
-            { relay: relay.id, exited: true, code, signal, pid: relay.pid },
-            `relay ${relay.id} ended (${signal ?? `exit code ${code}`}); it is not restarted`,
-          )
-        }),
+  }
+  return names.map((name) => join(folder, name))
+}
+
+/** Starts every relay, tells when all are ready and when one dies, until interrupted. */
+async function runRelays(dir: string, configs: readonly string[], relays: RelayProcess[], out: Output, signal: AbortSignal): Promise<void> {
+  const launcher = endWithParent()
+  const starting = Promise.all(configs.map((config) => startRelayProcess(config, launcher, (child) => relays.push(child))))
+  await unlessAborted(starting, signal)
+  for (const relay of relays) {
+    void relay.exited.then(({ code, signal: by }) => {
+      if (signal.aborted) return
+      out.result(
+        { relay: relay.id, exited: true, code, signal: by, pid: relay.pid },
+        `relay ${relay.id} ended (${by ?? `exit code ${code}`}); it is not restarted`,
       )
-    }
-    const rows = relays.map((relay) => ({ id: relay.id, url: relay.url, pid: relay.pid, adminUrl: relay.adminUrl }))
-    rows.sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }))
-    out.result(
-      { ready: true, dir, relays: rows },
-      `${rows.map((row) => `${row.id}  ${row.url}  pid ${row.pid}  admin ${row.adminUrl}`).join('\n')}\nready; add a user with: sennit user add NAME --mesh ${dir}\nCtrl-C ends the mesh`,
-    )
-    await aborted(interruption.signal)
-  } finally {
-    stopping = true
-    await endAll(relays)
-    await Promise.all(everyExit)
-    interruption.dispose()
+    })
   }
+  const rows = relays.map(({ id, url, pid, adminUrl }) => ({ id, url, pid, adminUrl })).sort((a, b) => byNumber(a.id, b.id))
+  const control = await openControlSocketOrNote(join(dir, 'run'), () => ({ pid: process.pid, command: 'mesh up', relays: rows }), out)
+  out.result(
+    { ready: true, dir, relays: rows },
+    `${rows.map((row) => `${row.id}  ${row.url}  pid ${row.pid}  admin ${row.adminUrl}`).join('\n')}\nready; add a user with: sennit user add NAME --mesh ${dir}\nCtrl-C ends the mesh`,
+  )
+  await aborted(signal)
+  await control.close()
 }
 
 async function endAll(relays: readonly RelayProcess[]): Promise<void> {
@@ -131,20 +136,7 @@ function parseCount(text: string): number {
   return count
 }
 
-/** Ports that are free now. All are held at once before any is let go, so that none comes twice. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((done, fail) => {
-          const server = createServer()
-          server.once('error', fail)
-          server.listen(0, '127.0.0.1', () => done(server))
-        }),
-    ),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
-  return ports
+/** r2 before r10. */
+function byNumber(a: string, b: string): number {
+  return a.localeCompare(b, 'en', { numeric: true })
 }

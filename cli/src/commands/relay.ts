@@ -1,40 +1,56 @@
 // `sennit relay`: one relay, until it is told to end. SIGTERM drains, SIGINT ends at once.
-import { readRelayConfig, startRelay } from '@sennit/relay'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { parseDuration } from '../durations.ts'
-import { createOutput } from '../output.ts'
+import { createOutput, jsonOption } from '../output.ts'
+
+interface RelayOptions {
+  readonly config: string
+  readonly drain?: string
+  readonly exitWithStdin?: boolean
+  readonly json?: boolean
+}
 
 export function addRelayCommand(program: Command): void {
   program
     .command('relay')
-    .requiredOption('--config <file>', 'relay.toml')
-    .option('--drain <duration>', 'on SIGTERM, how long clients have to move away', '10s')
+    .addOption(new Option('--config <file>', 'relay.toml').env('SENNIT_RELAY_CONFIG').makeOptionMandatory())
+    .option('--drain <duration>', 'on SIGTERM, how long clients have to move away (default: [drain] of the config, else 5s)')
     .option('--exit-with-stdin', 'end when standard input ends (a parent uses this, so that no relay outlives it)')
-    .option('--json', 'JSON lines on stdout when ready')
+    .addOption(jsonOption())
     .description('run one relay')
     .addHelpText(
       'after',
-      '\nSIGTERM drains: clients move to other relays first, then the relay exits. SIGINT ends at once.\n\nExamples:\n  sennit relay --config mesh/relays/r1.toml',
+      '\nSIGTERM drains: clients move to other relays first, then the relay exits. SIGINT, or a second SIGTERM, ends at once. Logs are JSON on stderr.\n\nExamples:\n  sennit relay --config mesh/relays/r1.toml\n  sennit relay --config /etc/sennit/relay.toml --drain 30s',
     )
-    .action(async (options: { config: string; drain: string; exitWithStdin?: boolean; json?: boolean }) => {
-      const out = createOutput(options.json === true)
-      const drainMs = parseDuration(options.drain, '--drain')
-      const relay = await startRelay(await readRelayConfig(options.config))
-      let ending: Promise<void> | undefined
-      const end = (drain: boolean): void => {
-        if (ending !== undefined && drain) return
-        ending = (drain ? relay.drain({ withinMs: drainMs }) : relay.close()).then(() => process.exit(0))
-      }
-      process.on('SIGTERM', () => end(true))
-      process.on('SIGINT', () => end(false))
-      if (options.exitWithStdin === true) {
-        process.stdin.on('end', () => end(false))
-        process.stdin.on('error', () => end(false))
-        process.stdin.resume()
-      }
-      out.result(
-        { ready: true, id: relay.id, url: relay.url, adminUrl: relay.adminUrl, pid: process.pid },
-        `relay ${relay.id} listens on ${relay.url}, admin on ${relay.adminUrl}`,
-      )
+    .action(async (options: RelayOptions) => {
+      await runRelay(options)
     })
+}
+
+async function runRelay(options: RelayOptions): Promise<void> {
+  const out = createOutput(options.json === true)
+  const drainMs = options.drain === undefined ? undefined : parseDuration(options.drain, '--drain')
+  let end: (how: 'drain' | 'now') => void = () => {}
+  const asked: { how: 'drain' | 'now' | undefined } = { how: undefined }
+  const ask = (how: 'drain' | 'now'): void => {
+    asked.how = asked.how === undefined ? how : 'now'
+    end(asked.how)
+  }
+  process.on('SIGTERM', () => ask('drain'))
+  process.on('SIGINT', () => ask('now'))
+  if (options.exitWithStdin === true) {
+    for (const event of ['end', 'close', 'error']) process.stdin.once(event, () => ask('now'))
+    process.stdin.resume()
+  }
+  const { readRelayConfig, startRelay } = await import('@sennit/relay')
+  const relay = await startRelay(await readRelayConfig(options.config))
+  const ended = new Promise<void>((done, fail) => {
+    end = (how) => (how === 'drain' ? relay.drain(drainMs === undefined ? {} : { withinMs: drainMs }) : relay.close()).then(done, fail)
+  })
+  out.result(
+    { ready: true, id: relay.id, url: relay.url, adminUrl: relay.adminUrl ?? null, pid: process.pid },
+    `relay ${relay.id} listens on ${relay.url}${relay.adminUrl === undefined ? '' : `, admin on ${relay.adminUrl}`}`,
+  )
+  if (asked.how !== undefined) end(asked.how)
+  await ended
 }

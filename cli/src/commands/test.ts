@@ -2,22 +2,11 @@
 import { mkdirSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { basename, extname, join, resolve } from 'node:path'
-import {
-  checkWorkbook,
-  type Environment,
-  exitCodes,
-  type Plan,
-  type RunResult,
-  type RunStatus,
-  runLive,
-  writeReports,
-} from '@sennit/loadtest'
-import { runVirtual } from '@sennit/loadtest/virtual'
+import type { Environment, Plan, RunResult, RunStatus } from '@sennit/loadtest'
 import { type Command, Option } from 'commander'
 import { usageError } from '../exit-codes.ts'
-import { createOutput, type Output } from '../output.ts'
+import { createOutput, jsonOption, type Output } from '../output.ts'
 import { programPath } from '../relay-process.ts'
-import { createLiveStatus, describePlan, describeResult } from '../run-text.ts'
 import { onInterrupt } from '../signals.ts'
 import { version } from '../version.ts'
 
@@ -41,17 +30,18 @@ export function addTestCommands(program: Command): void {
     .argument('<file>', 'workbook, .xlsx')
     .option('--seed <n>', 'seed instead of the one in the workbook')
     .option('--scale <x>', 'share of the clients, such as 0.1')
-    .option('--json', 'JSON lines on stdout')
+    .addOption(jsonOption())
     .description('check a workbook; every problem at once, with cell, expectation, finding and hint')
     .addHelpText('after', `${codesHelp}\n\nExamples:\n  sennit test check scenarios/relay-failover.xlsx`)
     .action(async (file: string, options: RunOptions) => {
       const out = createOutput(options.json === true)
       const plan = await readPlan(file, options, out)
-      if (plan !== undefined)
-        out.result(
-          { ok: true, name: plan.name, clients: plan.clients.length, connections: plan.flows.length, acts: plan.acts.length },
-          describePlan(plan),
-        )
+      if (plan === undefined) return
+      const { describePlan } = await import('../run-text.ts')
+      out.result(
+        { ok: true, name: plan.name, clients: plan.clients.length, connections: plan.flows.length, acts: plan.acts.length },
+        describePlan(plan),
+      )
     })
   test
     .command('run')
@@ -66,7 +56,7 @@ export function addTestCommands(program: Command): void {
       ),
     )
     .option('--relay-log', 'pass on what relays log')
-    .option('--json', 'the summary as one JSON line on stdout')
+    .addOption(jsonOption())
     .description('run a workbook: verdict, report.html, NAME.result.xlsx and summary.json')
     .addHelpText(
       'after',
@@ -79,6 +69,7 @@ export function addTestCommands(program: Command): void {
 
 /** The plan of a workbook; or undefined, when its problems were printed and the exit code set. */
 async function readPlan(file: string, options: RunOptions, out: Output): Promise<Plan | undefined> {
+  const { checkWorkbook, exitCodes } = await import('@sennit/loadtest')
   const checked = await checkWorkbook(file, {
     mark: true,
     ...(options.seed === undefined ? {} : { seed: wholeNumber(options.seed) }),
@@ -99,6 +90,8 @@ async function run(file: string, options: RunOptions): Promise<void> {
   if (plan === undefined) return
   const outDir = resolve(options.out ?? join('sennit-results', `${basename(file, extname(file))}-${timeName()}`))
   mkdirSync(outDir, { recursive: true })
+  const { createLiveStatus, describePlan, describeResult } = await import('../run-text.ts')
+  const { writeReports } = await import('@sennit/loadtest')
   out.note(describePlan(plan))
   const interruption = onInterrupt()
   const live = createLiveStatus(out, plan)
@@ -112,8 +105,8 @@ async function run(file: string, options: RunOptions): Promise<void> {
     }
     result =
       options.virtual === true
-        ? await runVirtual(common)
-        : await runLive({
+        ? await (await import('@sennit/loadtest/virtual')).runVirtual(common)
+        : await (await import('@sennit/loadtest')).runLive({
             ...common,
             relayCommand: [process.execPath, programPath, 'relay'],
             ...(options.mesh === undefined ? {} : { meshDir: options.mesh }),
@@ -123,8 +116,8 @@ async function run(file: string, options: RunOptions): Promise<void> {
     live.end()
     interruption.dispose()
   }
-  const files = await writeReports(result, outDir, { workbook: file })
-  out.result(result.summary, describeResult(result, files))
+  const files = writeReports({ result, outDir, workbook: file })
+  out.result(result.summary, describeResult(result, Object.values(files)))
   process.exitCode = result.summary.exitCode
 }
 

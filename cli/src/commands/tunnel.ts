@@ -1,13 +1,12 @@
 // `sennit expose` and `sennit forward`: port replication. Both run until interrupted and answer `sennit status`.
 
 import type { Client } from '@sennit/client'
-import { expose, forward } from '@sennit/client/forward'
 import type { Command } from 'commander'
-import { type CommonOptions, openClient, runDirectory, waitMs, withClientOptions } from '../client-options.ts'
-import { type ControlSocket, openControlSocket } from '../control-socket.ts'
+import { type CommonOptions, openClient, waitMs, withClientOptions } from '../client-options.ts'
 import { parseAddress, parseTarget } from '../durations.ts'
-import { createOutput } from '../output.ts'
-import { aborted, onInterrupt } from '../signals.ts'
+import { createOutput, type Output } from '../output.ts'
+import { serveStatus, tellEvents, untilRefused } from '../serving.ts'
+import { aborted, unlessAborted, untilStopped } from '../signals.ts'
 
 export function addTunnelCommands(program: Command): void {
   withClientOptions(
@@ -20,22 +19,10 @@ export function addTunnelCommands(program: Command): void {
     .description('serve a local TCP service to the mesh')
     .addHelpText(
       'after',
-      '\nExamples:\n  sennit expose web 127.0.0.1:8080 --credential mesh/users/bob.cred --mesh mesh\n  sennit expose postgres 127.0.0.1:5432 --from alice --credential bob.cred --mesh mesh',
+      '\nRuns until Ctrl-C. Waits up to --wait for the first relay.\n\nExamples:\n  sennit expose web 127.0.0.1:8080 --credential mesh/users/bob.cred --mesh mesh\n  sennit expose postgres 127.0.0.1:5432 --from alice --credential bob.cred --mesh mesh',
     )
     .action(async (application: string, target: string, options: CommonOptions & { from: string }) => {
-      const out = createOutput(options.json === true)
-      const { host, port } = parseAddress(target, 'HOST:PORT')
-      await run('expose', options, async (client) => {
-        const service = await expose({
-          client,
-          application,
-          target: { host, port },
-          from: options.from,
-          log: (text, facts) => out.note(text, facts),
-        })
-        out.result({ ready: true, application, target: `${host}:${port}` }, `${application} serves ${host}:${port}; Ctrl-C ends it`)
-        return service
-      })
+      await exposeService(application, target, options)
     })
   withClientOptions(
     program
@@ -46,43 +33,60 @@ export function addTunnelCommands(program: Command): void {
     .description('a local TCP port that reaches a service of the mesh; all sockets share one connection')
     .addHelpText(
       'after',
-      '\nExamples:\n  sennit forward 8080 bob/web --credential mesh/users/alice.cred --mesh mesh\n  sennit forward 127.0.0.1:5432 bob/postgres --credential alice.cred --mesh mesh --wait 1m',
+      '\nListens at once and holds a socket up to --wait for the peer, then resets it. Runs until Ctrl-C.\n\nExamples:\n  sennit forward 8080 bob/web --credential mesh/users/alice.cred --mesh mesh\n  sennit forward 127.0.0.1:5432 bob/postgres --credential alice.cred --mesh mesh --wait 1m',
     )
     .action(async (listen: string, target: string, options: CommonOptions) => {
-      const out = createOutput(options.json === true)
-      const address = parseAddress(listen, '[ADDR:]PORT')
-      const { user, application } = parseTarget(target)
-      await run('forward', options, async (client) => {
-        const service = await forward({
-          client,
-          listen: address,
-          user,
-          application,
-          waitMs: waitMs(options),
-          log: (text, facts) => out.note(text, facts),
-        })
-        const at = `${address.host}:${service.port}`
-        out.result({ ready: true, listen: at, target: `${user}/${application}` }, `${at} reaches ${user}/${application}; Ctrl-C ends it`)
-        return service
-      })
+      await forwardPort(listen, target, options)
     })
 }
 
-async function run(command: string, options: CommonOptions, start: (client: Client) => Promise<{ close(): Promise<void> }>): Promise<void> {
-  const interruption = onInterrupt()
-  let client: Client | undefined
-  let service: { close(): Promise<void> } | undefined
-  let control: ControlSocket | undefined
-  try {
-    const opened = await openClient(options, false)
-    client = opened
-    control = await openControlSocket(runDirectory(options), () => ({ pid: process.pid, command, ...opened.status() }))
-    service = await start(opened)
-    await aborted(interruption.signal)
-  } finally {
-    await service?.close()
-    await client?.close()
-    await control?.close()
-    interruption.dispose()
-  }
+async function exposeService(application: string, targetText: string, options: CommonOptions & { from: string }): Promise<void> {
+  const out = createOutput(options.json === true)
+  const target = parseAddress(targetText, 'HOST:PORT')
+  const openMs = waitMs(options)
+  await run('expose', options, out, { openMs }, async (client, signal) => {
+    const { expose } = await import('@sennit/client/forward')
+    const service = await expose({ client, application, target, from: options.from, signal, log: (text, facts) => out.note(text, facts) })
+    const at = `${target.host}:${target.port}`
+    out.result({ ready: true, application, target: at }, `${application} serves ${at}; Ctrl-C ends it`)
+    return service
+  })
+}
+
+async function forwardPort(listenText: string, targetText: string, options: CommonOptions): Promise<void> {
+  const out = createOutput(options.json === true)
+  const listen = parseAddress(listenText, '[ADDR:]PORT')
+  const { user, application } = parseTarget(targetText)
+  const holdMs = waitMs(options)
+  await run('forward', options, out, { openMs: 0 }, async (client) => {
+    const { forward } = await import('@sennit/client/forward')
+    const service = await forward({ client, listen, user, application, waitMs: holdMs, log: (text, facts) => out.note(text, facts) })
+    const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host
+    const at = `${host}:${service.port}`
+    out.result(
+      { ready: true, listen: at, port: service.port, target: `${user}/${application}` },
+      `${at} reaches ${user}/${application}; Ctrl-C ends it`,
+    )
+    return service
+  })
+}
+
+type Start = (client: Client, signal: AbortSignal) => Promise<{ close(): Promise<void> }>
+
+async function run(command: string, options: CommonOptions, out: Output, extra: { openMs: number }, start: Start): Promise<void> {
+  await untilStopped(async (signal) => {
+    const client = await openClient(options, { signal, extra })
+    const stopTelling = tellEvents(client, out)
+    const control = await serveStatus(command, options, client, out)
+    let service: { close(): Promise<void> } | undefined
+    try {
+      service = await unlessAborted(start(client, signal), signal)
+      await Promise.race([aborted(signal), untilRefused(client)])
+    } finally {
+      stopTelling()
+      await service?.close()
+      await client.close()
+      await control.close()
+    }
+  })
 }

@@ -1,9 +1,8 @@
 // `sennit user add | list | revoke`: who may use a mesh.
-import { addUser, listUsers, revokeUser } from '@sennit/protocol/node'
 import { type Command, Option } from 'commander'
 import { parseDuration } from '../durations.ts'
 import { usageError } from '../exit-codes.ts'
-import { createOutput, table } from '../output.ts'
+import { createOutput, jsonOption, table } from '../output.ts'
 
 interface UserOptions {
   readonly mesh?: string
@@ -22,7 +21,7 @@ export function addUserCommands(program: Command): void {
     .addOption(meshOption())
     .option('--applications <names>', 'applications the user may use, comma separated (default: all)')
     .option('--valid-for <duration>', 'how long the certificate holds, at most 1y', '1y')
-    .option('--json', 'JSON lines on stdout')
+    .addOption(jsonOption())
     .description('register a user and write DIR/users/NAME.cred')
     .addHelpText(
       'after',
@@ -34,6 +33,7 @@ export function addUserCommands(program: Command): void {
         ?.split(',')
         .map((one) => one.trim())
         .filter((one) => one !== '')
+      const { addUser } = await import('@sennit/protocol/node')
       const file = await addUser(meshOf(options), name, {
         applications: applications ?? [],
         notAfterMs: Date.now() + validMs,
@@ -43,9 +43,11 @@ export function addUserCommands(program: Command): void {
   user
     .command('list')
     .addOption(meshOption())
-    .option('--json', 'JSON lines on stdout')
+    .addOption(jsonOption())
     .description('list the users of a mesh')
+    .addHelpText('after', '\nExamples:\n  sennit user list --mesh ./mesh\n  sennit user list --mesh ./mesh --json')
     .action(async (options: UserOptions) => {
+      const { listUsers } = await import('@sennit/protocol/node')
       const users = await listUsers(meshOf(options))
       createOutput(options.json === true).result(
         { users },
@@ -59,10 +61,11 @@ export function addUserCommands(program: Command): void {
     .command('revoke')
     .argument('<name>', 'user to revoke')
     .addOption(meshOption())
-    .option('--json', 'JSON lines on stdout')
+    .addOption(jsonOption())
     .description('take a credential back: live attachments end within 5 s')
     .addHelpText('after', '\nExamples:\n  sennit user revoke bob --mesh ./mesh')
     .action(async (name: string, options: UserOptions) => {
+      const { revokeUser } = await import('@sennit/protocol/node')
       await revokeUser(meshOf(options), name)
       createOutput(options.json === true).result({ user: name, revoked: true }, `user ${name} revoked`)
     })

@@ -51,7 +51,15 @@ export async function forward(options: ForwardOptions): Promise<Forwarded> {
   const held = new Set<Held>()
   /** Spliced sockets, and how each is reset. */
   const open = new Map<BulkSocket, () => void>()
-  const kept = new KeptConnection({ client, user, application, waitMs, log, onUsable: () => useHeld(), onRefused: (why) => refuseHeld(why) })
+  const kept = new KeptConnection({
+    client,
+    user,
+    application,
+    waitMs,
+    log,
+    onUsable: () => useHeld(),
+    onRefused: (why) => refuseHeld(why),
+  })
 
   const server = net.createServer(bulkServerOptions, (accepted) => {
     const bulk = adoptBulk(accepted)
@@ -79,7 +87,11 @@ export async function forward(options: ForwardOptions): Promise<Forwarded> {
         open.delete(bulk)
         if (errorCode === undefined) return
         const why = errorCode === spliceCodes.refused ? 'the service refused the connection' : 'the socket or the connection broke'
-        log(`a socket to ${peer} was reset: ${why}`, { peer, code: errorCode === spliceCodes.refused ? 'target_refused' : 'socket_reset', errorCode })
+        log(`a socket to ${peer} was reset: ${why}`, {
+          peer,
+          code: errorCode === spliceCodes.refused ? 'target_refused' : 'socket_reset',
+          errorCode,
+        })
       })
       open.set(bulk, cut)
     } catch (error) {
@@ -111,7 +123,9 @@ export async function forward(options: ForwardOptions): Promise<Forwarded> {
 
   await new Promise<void>((resolve, reject) => {
     const { host, port } = options.listen
-    server.once('error', (error) => reject(new SennitError('listen_failed', `cannot listen on ${host}:${port}: ${error.message}`, {}, error)))
+    server.once('error', (error) =>
+      reject(new SennitError('listen_failed', `cannot listen on ${host}:${port}: ${error.message}`, {}, error)),
+    )
     server.listen(port, host, resolve)
   })
   kept.start()

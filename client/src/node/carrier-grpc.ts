@@ -62,7 +62,10 @@ class GrpcCarrier implements Carrier {
 
   close(): void {
     const call = this.#call
-    if (this.#state !== 'open' || call === undefined || this.#queuedBytes === 0) return this.#end()
+    if (this.#state !== 'open' || call === undefined || this.#queuedBytes === 0) {
+      this.#end()
+      return
+    }
     this.#state = 'closed'
     const timer = setTimeout(() => this.#end(), lingerMs)
     call.once('finish', () => {
@@ -112,7 +115,7 @@ class GrpcCarrier implements Carrier {
     })
     call.on('end', () => this.#fail(this.#state === 'open' ? 'carrier_ended' : 'dial_refused', 'the relay ended the gRPC call'))
     call.on('error', (error: ServiceError) => {
-      const text = `gRPC ${error.code}: ${error.details}`
+      const text = plainDetails(error.code, error.details)
       this.#fail(this.#state === 'open' ? 'carrier_lost' : codeOf(error.details, proxy !== undefined), text)
     })
     this.#send(call, [request.first])
@@ -241,4 +244,10 @@ function decodeChunk(bytes: Buffer): Uint8Array {
     } else throw new SennitError('malformed', `expected a known protobuf wire type, found ${kind}`)
   }
   return data
+}
+
+/** grpc-js wraps the cause of a failed dial in three sentences of its own; people want the cause. */
+function plainDetails(code: number, details: string): string {
+  const cause = /Last error: (?:Error: )?(.+?)\.? Resolution note:/.exec(details)
+  return cause === null ? `gRPC ${code}: ${details}` : cause[1]!
 }

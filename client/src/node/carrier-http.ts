@@ -79,7 +79,10 @@ class HttpCarrier implements Carrier {
 
   close(): void {
     const up = this.#up
-    if (this.#state !== 'open' || up === undefined) return this.#end()
+    if (this.#state !== 'open' || up === undefined) {
+      this.#end()
+      return
+    }
     this.#state = 'closed'
     const timer = setTimeout(() => this.#end(), lingerMs)
     up.finish(() => {
@@ -95,7 +98,8 @@ class HttpCarrier implements Carrier {
     try {
       this.#requests = new HttpRequests(this.#request)
     } catch (error) {
-      return this.#fail(requestError(error, 'dial_failed'))
+      this.#fail(requestError(error, 'dial_failed'))
+      return
     }
     const path = this.#polls ? `/sennit/v1/http?wait=${deadlines.stepMs}` : '/sennit/v1/http'
     const headers = { 'Content-Type': 'application/octet-stream', 'Content-Length': first.length }
@@ -125,7 +129,10 @@ class HttpCarrier implements Carrier {
 
   /** The response is held back, or nobody answers: polls find out which. */
   #noAnswer(): void {
-    if (this.#polls) return this.#fail(new SennitError('dial_timeout', `${this.#request.url} did not answer in time, not even short polls`))
+    if (this.#polls) {
+      this.#fail(new SennitError('dial_timeout', `${this.#request.url} did not answer in time, not even short polls`))
+      return
+    }
     this.#dropDown()
     this.#requests?.close()
     this.#polls = true

@@ -66,7 +66,9 @@ class UpgradeCarrier implements Carrier {
     this.#state = 'asked'
     this.#socket = socket
     socket.once('close', () => this.#fail(new SennitError('carrier_lost', 'the connection broke')))
-    socket.once('end', () => this.#fail(new SennitError(this.#state === 'open' ? 'carrier_ended' : 'dial_refused', 'the relay ended the connection')))
+    socket.once('end', () =>
+      this.#fail(new SennitError(this.#state === 'open' ? 'carrier_ended' : 'dial_refused', 'the relay ended the connection')),
+    )
     socket.on('error', (error) => this.#fail(new SennitError('carrier_lost', error.message, {}, error)))
     socket.on('drain', () => this.#drained())
     socket.resume() // also lets `end` be seen
@@ -80,13 +82,20 @@ class UpgradeCarrier implements Carrier {
   }
 
   #bytes(chunk: Uint8Array): void {
-    if (this.#state === 'open') return this.#events.onBytes(chunk)
+    if (this.#state === 'open') {
+      this.#events.onBytes(chunk)
+      return
+    }
     if (this.#state !== 'asked') return
     const head = this.#head.push(chunk)
     if (head === undefined) return
-    if (typeof head === 'string') return this.#fail(new SennitError('dial_refused', head))
+    if (typeof head === 'string') {
+      this.#fail(new SennitError('dial_refused', head))
+      return
+    }
     if (head.status !== 101) {
-      return this.#fail(new SennitError('dial_refused', refusalText(head.status, head.reason, head.rest), { status: head.status }))
+      this.#fail(new SennitError('dial_refused', refusalText(head.status, head.reason, head.rest), { status: head.status }))
+      return
     }
     clearTimeout(this.#answerTimer)
     this.#state = 'open'

@@ -32,7 +32,7 @@ export interface ClientOptions extends ProxySettings {
   readonly attachAll?: boolean
   /**
    * How long `Client.open` waits for the first relay, in milliseconds. Too small: a relay that restarts, or a user that was just added, is not
-   * waited for. @default 6 000
+   * waited for. 0 does not wait at all: the client is open at once, attached or not. @default 6 000
    */
   readonly openMs?: number
   /** Replaces a relay's URL just before it is dialled, for tests that put a bad network between. @default the URL itself */

@@ -119,7 +119,8 @@ export class Client {
     const client = new Client(options)
     try {
       client.#driver.act(() => {})
-      await client.#opening.wait(options.openMs ?? openMsDefault, () => client.relays())
+      const openMs = options.openMs ?? openMsDefault
+      if (openMs > 0) await client.#opening.wait(openMs, () => client.relays())
     } catch (error) {
       await client.close()
       throw error
@@ -169,10 +170,11 @@ export class Client {
    *   `not_registered`, `not_allowed`, `exists`, `both_passive`, `rejected`, or why the two ends do not trust each other
    */
   connect(options: ConnectOptions): Promise<Connection> {
-    const { application, keyMode, waitMs, signal } = options
+    const { application, keyMode, waitMs, signal, paths = 'best' } = options
     const [user = '', label] = options.user.split('/', 2)
     return new Promise((resolve, reject) => {
       this.#check()
+      if (paths !== 'best') throw new SennitError('not_yet', `expected paths 'best', found '${String(paths)}'; others come later`)
       signal?.throwIfAborted()
       const handle = this.#driver.act((nowMs) =>
         this.#machine.connect(nowMs, {
@@ -266,27 +268,33 @@ export class Client {
   #onEffect(effect: ApplicationEffect): void {
     switch (effect.type) {
       case 'streamEvent':
-        return this.#connections.get(effect.handle)?.streamEvent(effect.event)
+        this.#connections.get(effect.handle)?.streamEvent(effect.event)
+        return
       case 'connectionEvent':
-        return this.#connections.get(effect.handle)?.machineEvent(effect.event)
+        this.#connections.get(effect.handle)?.machineEvent(effect.event)
+        return
       case 'connection':
-        return this.#connected(effect)
+        this.#connected(effect)
+        return
       case 'connectFailed': {
         const pending = this.#connecting.get(effect.connectHandle)
         this.#connecting.delete(effect.connectHandle)
-        return pending?.reject(refusal(effect))
+        pending?.reject(refusal(effect))
+        return
       }
       case 'connectionClosed': {
         const { code, message, remote, counts } = effect
         const connection = this.#connections.get(effect.handle)
         this.#connections.delete(effect.handle)
         this.#lastEndAtMs = performance.now()
-        return connection?.end({ code, message, remote, counts })
+        connection?.end({ code, message, remote, counts })
+        return
       }
       case 'listening': {
         const pending = this.#listening.get(effect.handle)
         this.#listening.delete(effect.handle)
-        return pending?.resolve()
+        pending?.resolve()
+        return
       }
       case 'listenFailed': {
         const pending = this.#listening.get(effect.handle)
@@ -294,7 +302,8 @@ export class Client {
         this.#listening.delete(effect.handle)
         this.#listeners.get(effect.handle)?.end(error)
         this.#listeners.delete(effect.handle)
-        return pending?.reject(error)
+        pending?.reject(error)
+        return
       }
       case 'event':
         this.#opening.hear(effect.event)
@@ -323,7 +332,8 @@ export class Client {
     const caller = connectHandle === undefined ? undefined : this.#connecting.get(connectHandle)
     if (caller !== undefined) {
       this.#connecting.delete(connectHandle!)
-      return caller.resolve(connection)
+      caller.resolve(connection)
+      return
     }
     const listener = listenHandle === undefined ? undefined : this.#listeners.get(listenHandle)
     if (listener !== undefined) listener.offer(connection)

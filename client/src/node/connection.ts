@@ -24,6 +24,9 @@ export interface ConnectionHost {
   status(): ClientConnectionStatus | undefined
 }
 
+/** How long a close waits for the other application to make room: as long as it then waits for acks. */
+const handOverMs = 30_000
+
 type PingResult = { rttMs: number; relay: string } | SennitError
 
 /** Fixed facts of a connection. */
@@ -65,6 +68,8 @@ export class Connection implements AsyncIterable<Uint8Array> {
   /** Who waits for a pong, and the ids of the pings that may bring it. */
   readonly #pings = new Map<(result: PingResult) => void, Set<number>>()
   #onStream: ((stream: Stream) => void) | undefined
+  #handingOver: (() => void)[] = []
+  #waitsForCredit = false
   #ended: CloseInfo | undefined
   #resolveClosed!: (info: CloseInfo) => void
 
@@ -97,7 +102,9 @@ export class Connection implements AsyncIterable<Uint8Array> {
    * @throws SennitError `message_too_large` (limit 64 MiB by default, at either end), or the code the connection ended with
    */
   send(data: Uint8Array | string, options: SendOptions = {}): Promise<void> {
-    return this.#sender.send(typeof data === 'string' ? utf8(data) : data, options.until ?? 'accepted', options.signal)
+    const sent = this.#sender.send(typeof data === 'string' ? utf8(data) : data, options.until ?? 'accepted', options.signal)
+    if (this.#sender.pending !== this.#waitsForCredit) this.#creditChanged()
+    return sent
   }
 
   /**
@@ -143,9 +150,9 @@ export class Connection implements AsyncIterable<Uint8Array> {
     for (const stream of this.#incoming.takeAll()) tell(callback, stream)
   }
 
-  /** Message bytes the other end takes now without waiting; 0 after the end. */
+  /** Message bytes that `send` takes now without waiting; 0 after the end. */
   get writableBytes(): number {
-    return this.#ended === undefined ? this.#streamSet.writableBytes(0) : 0
+    return this.#ended === undefined ? this.#sender.writableBytes : 0
   }
 
   /** Resolves when the next `send` would be taken at once. Rejects when the connection ends first. */
@@ -158,6 +165,8 @@ export class Connection implements AsyncIterable<Uint8Array> {
    * (120 s while there is no relay). @throws SennitError with the counts of what is unconfirmed, when it did not come to that
    */
   async close(reason = 'closed'): Promise<void> {
+    // What the other end's credit does not cover yet is ours alone: the machine's close knows only what it was given.
+    if (this.#ended === undefined && this.#holdsData()) await this.#handedOver()
     if (this.#ended === undefined) this.#host.close(reason, '')
     const info = await this.closed
     if (!endedInOrder(info.code)) throw closeError(info)
@@ -202,30 +211,46 @@ export class Connection implements AsyncIterable<Uint8Array> {
 
   /** @internal */
   streamEvent(event: StreamEvent): void {
+    this.#carryOut(event)
+    if (this.#waitsForCredit || this.#handingOver.length > 0) this.#creditChanged()
+  }
+
+  #carryOut(event: StreamEvent): void {
     switch (event.type) {
       case 'streamOpened':
-        return this.#opened(event.streamId, event.header)
+        this.#opened(event.streamId, event.header)
+        return
       case 'readable':
-        return this.#streams.get(event.streamId)?.takeReadable()
+        this.#streams.get(event.streamId)?.takeReadable()
+        return
       case 'writable':
-        return this.#streams.get(event.streamId)?.flushQueue()
+        if (event.streamId === 0) this.#sender.roomCame()
+        else this.#streams.get(event.streamId)?.flushQueue()
+        return
       case 'finished':
-        return this.#streams.get(event.streamId)?.peerFinished()
+        this.#streams.get(event.streamId)?.peerFinished()
+        return
       case 'reset':
-        return this.#streams.get(event.streamId)?.peerReset(event.errorCode)
+        this.#streams.get(event.streamId)?.peerReset(event.errorCode)
+        return
       case 'stopped':
-        return this.#streams.get(event.streamId)?.peerStopped(event.errorCode)
+        this.#streams.get(event.streamId)?.peerStopped(event.errorCode)
+        return
       case 'streamDone':
         this.#streams.delete(event.streamId)
         return
       case 'message':
-        return this.#receiver.arrived()
+        this.#receiver.arrived()
+        return
       case 'messageAccepted':
-        return this.#sender.accepted(event.index)
+        this.#sender.accepted(event.index)
+        return
       case 'messageDelivered':
-        return this.#sender.delivered(event.index)
+        this.#sender.delivered(event.index)
+        return
       case 'messageRefused':
-        return this.#sender.refused(event.index, event.errorCode)
+        this.#sender.refused(event.index, event.errorCode)
+        return
       case 'messageTooLarge':
         this.#listeners.emit({ type: 'message_too_large', bytes: event.bytes })
     }
@@ -252,6 +277,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
     for (const stream of this.#streams.values()) stream.connectionEnded()
     this.#streams.clear()
     this.#incoming.end()
+    this.#creditChanged()
     this.#listeners.emit({ type: 'closed', ...info })
     this.#resolveClosed(info)
   }
@@ -261,6 +287,34 @@ export class Connection implements AsyncIterable<Uint8Array> {
     this.#streams.set(id, stream)
     if (this.#onStream !== undefined) tell(this.#onStream, stream)
     else this.#incoming.push(stream)
+  }
+
+  /** Messages or stream bytes wait on our side for credit. */
+  #holdsData(): boolean {
+    return this.#sender.pending || [...this.#streams.values()].some((stream) => stream.queuedBytes > 0)
+  }
+
+  /** Resolves when nothing waits for credit any more, at the end, or after the time of a close, which then ends as a timeout. */
+  #handedOver(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.abort('timeout'), handOverMs)
+      this.#handingOver.push(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+
+  /** Credit came, or went: tells the listeners, and a close that waits for it. */
+  #creditChanged(): void {
+    const waits = this.#ended === undefined && this.#sender.pending
+    if (waits !== this.#waitsForCredit) {
+      this.#waitsForCredit = waits
+      if (this.#ended === undefined) this.#listeners.emit(waits ? { type: 'waiting', why: 'credit' } : { type: 'resumed' })
+    }
+    if (this.#handingOver.length > 0 && (this.#ended !== undefined || !this.#holdsData())) {
+      for (const resolve of this.#handingOver.splice(0)) resolve()
+    }
   }
 
   #ping(settle: (result: PingResult) => void): void {

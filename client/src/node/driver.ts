@@ -50,6 +50,8 @@ export class Driver {
   /** A drain comes with the next microtasks; with the end of this turn. Both may be on the way: the first does not do the work of the second. */
   #soonScheduled = false
   #turnEndScheduled = false
+  /** The first of them ran in this turn. */
+  #soonDone = false
   #draining = false
   #stopped = false
   #timer: NodeJS.Timeout | undefined
@@ -95,6 +97,11 @@ export class Driver {
   /** Drains when the running code and its microtasks so far are done; sooner than a turn, so that one small write is not delayed. */
   #soon(): void {
     if (this.#soonScheduled || this.#draining || this.#stopped) return
+    // The first write of a turn leaves at once; what a loop of awaited writes adds to it in the same turn shares packets.
+    if (this.#soonDone) {
+      this.#afterThisTurn()
+      return
+    }
     this.#soonScheduled = true
     queueMicrotask(this.#onMicrotask)
   }
@@ -107,7 +114,14 @@ export class Driver {
   }
 
   readonly #onMicrotask = (): void => {
-    if (this.#soonScheduled) this.#drain(false)
+    if (!this.#soonScheduled || this.#stopped) return
+    this.#soonDone = true
+    setImmediate(this.#onNextTurn)
+    this.#drain(false)
+  }
+
+  readonly #onNextTurn = (): void => {
+    this.#soonDone = false
   }
 
   readonly #onTurnEnd = (): void => {
@@ -154,7 +168,8 @@ export class Driver {
         return
       }
       case 'dial':
-        return this.#begin(effect)
+        this.#begin(effect)
+        return
       case 'hangUp':
         this.#carriers.get(effect.key)?.close()
         this.#carriers.delete(effect.key)
@@ -203,7 +218,10 @@ export class Driver {
       this.#timerAtMs = Number.POSITIVE_INFINITY
       return
     }
-    if (wakeAtMs <= nowMs) return this.#afterThisTurn()
+    if (wakeAtMs <= nowMs) {
+      this.#afterThisTurn()
+      return
+    }
     const atMs = Math.min(wakeAtMs, nowMs + timerMaxMs)
     // A timer that fires early is armed again then; that is cheaper than moving it on every packet.
     if (this.#timerAtMs <= atMs && this.#timerAtMs > nowMs) return

@@ -45,7 +45,10 @@ export class Listener implements AsyncIterable<Connection> {
 
   /** @internal */
   offer(connection: Connection): void {
-    if (this.#closed || this.#waiting.size >= waitingMax) return connection.abort(this.#closed ? 'rejected' : 'limit')
+    if (this.#closed || this.#waiting.size >= waitingMax) {
+      connection.abort(this.#closed ? 'rejected' : 'limit')
+      return
+    }
     if (this.#onConnection !== undefined) tell(this.#onConnection, connection)
     else this.#waiting.push(connection)
   }

@@ -36,7 +36,11 @@ export class MessageSender {
   /** Offered, by index, oldest first: wait for the event of their `until`. */
   readonly #accepting: Waiting[] = []
   readonly #delivering: Waiting[] = []
+  /** Accepted while much had not left. */
+  #crowding: { resolve(): void; reject(error: unknown): void }[] = []
   #drained: (() => void)[] = []
+  /** Of the newest message that was not accepted at once. */
+  #lastIndex = -1
 
   constructor(host: MessageSenderHost) {
     this.#host = host
@@ -47,7 +51,8 @@ export class MessageSender {
     const ended = endOf()
     if (ended !== undefined) return Promise.reject(ended)
     if (signal?.aborted) return Promise.reject(signal.reason)
-    if (until === 'accepted' && this.#unoffered.length === 0 && data.length <= streams.writableBytes(0) - messageHeadBytesMax) {
+    const plain = until === 'accepted' && signal === undefined && this.#unoffered.length === 0
+    if (plain && data.length <= streams.writableBytes(0) - messageHeadBytesMax) {
       // Credit is there: it is accepted now, and costs no more than one promise for all.
       try {
         streams.offerMessage(data)
@@ -55,7 +60,9 @@ export class MessageSender {
         return Promise.reject(error)
       }
       this.#host.touch()
-      return settled
+      if (!streams.crowded(0)) return settled
+      // Taken, but the next had better wait: else a loop of sends would never let anything leave.
+      return new Promise((resolve, reject) => this.#crowding.push({ resolve, reject }))
     }
     return new Promise((resolve, reject) => {
       const onAbort = (): void => this.#abort(waiting, signal?.reason)
@@ -88,6 +95,23 @@ export class MessageSender {
     if (this.#hasRoom()) for (const resolve of this.#drained.splice(0)) resolve()
   }
 
+  /** Some message is not accepted yet: the other end's credit does not cover it. */
+  get pending(): boolean {
+    return this.#unoffered.length > 0 || this.#host.streams.messageAcceptedIndex() < this.#lastIndex
+  }
+
+  /** What was taken has left, mostly. */
+  roomCame(): void {
+    for (const { resolve } of this.#crowding.splice(0)) resolve()
+    if (this.#hasRoom()) for (const resolve of this.#drained.splice(0)) resolve()
+  }
+
+  /** Bytes of messages that are taken now without waiting. */
+  get writableBytes(): number {
+    const { streams } = this.#host
+    return this.#unoffered.length > 0 || streams.crowded(0) ? 0 : streams.writableBytes(0)
+  }
+
   /** The other application took all messages up to `index`. */
   delivered(index: number): void {
     while (this.#delivering.length > 0 && this.#delivering[0]!.index <= index) settle(this.#delivering.shift()!)
@@ -97,7 +121,10 @@ export class MessageSender {
     const tooLarge = errorCode === messageTooLargeCode
     const code = tooLarge ? 'message_too_large' : 'message_refused'
     const queue = [this.#accepting, this.#delivering].find((list) => list.some((waiting) => waiting.index === index))
-    if (queue === undefined) return this.#host.onRefused(code, errorCode)
+    if (queue === undefined) {
+      this.#host.onRefused(code, errorCode)
+      return
+    }
     const [waiting] = queue.splice(
       queue.findIndex((each) => each.index === index),
       1,
@@ -113,17 +140,19 @@ export class MessageSender {
       waiting.forget()
       waiting.reject(error)
     }
+    for (const { reject } of this.#crowding.splice(0)) reject(error)
     for (const resolve of this.#drained.splice(0)) resolve()
   }
 
   #hasRoom(): boolean {
-    return this.#unoffered.length === 0 && !this.#host.streams.messageQueueFull()
+    return this.#unoffered.length === 0 && !this.#host.streams.messageQueueFull() && !this.#host.streams.crowded(0)
   }
 
   #offer(waiting: Waiting): void {
     const { streams } = this.#host
     try {
       waiting.index = streams.offerMessage(waiting.data, { reportDelivery: waiting.until === 'delivered' })
+      this.#lastIndex = waiting.index
     } catch (error) {
       waiting.forget()
       waiting.reject(error)

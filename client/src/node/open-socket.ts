@@ -138,7 +138,8 @@ function secureTunnel(target: SocketTarget, tunnel: net.Socket, host: string): P
     socket.on('error', () => {})
     const step = new Step(target.signal, socket, reject)
     step.begin(target.deadlines.stepMs, `no TLS with ${host} through the proxy`)
-    const failed = (error?: Error): void => step.fail(new SennitError('tls_failed', `TLS with ${host}: ${error?.message ?? 'closed'}`, {}, error))
+    const failed = (error?: Error): void =>
+      step.fail(new SennitError('tls_failed', `TLS with ${host}: ${error?.message ?? 'closed'}`, {}, error))
     socket.once('error', failed)
     socket.once('close', () => failed())
     socket.once('secureConnect', () => {

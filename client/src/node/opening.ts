@@ -5,10 +5,11 @@ import type { RelayStatus } from '../core/client/types.ts'
 import type { ClientEvent } from './events.ts'
 
 /** Reasons that no second try changes. `not_registered` is not one: a user that was just added is known to the relays within a second. */
-const finalReason = /^(certificate_.*|key_mismatch|wrong_mesh|out_of_date|incompatible|bad_proxy|carrier_unknown)$/
+const finalReason = /^(certificate_.*|revoked|key_mismatch|wrong_mesh|out_of_date|incompatible|bad_proxy|carrier_unknown)$/
 
 /** Reasons that say more than that there is no relay, when all relays give the same. */
-const refusalReason = /^(certificate_.*|key_mismatch|wrong_mesh|relay_mismatch|out_of_date|incompatible|not_registered|bad_proxy|carrier_unknown|proxy_refused)$/
+const refusalReason =
+  /^(certificate_.*|revoked|key_mismatch|wrong_mesh|relay_mismatch|out_of_date|incompatible|not_registered|bad_proxy|carrier_unknown|proxy_refused)$/
 
 export class Opening {
   readonly #failures = new Map<string, { code: string; message: string }>()

@@ -9,7 +9,7 @@ const slabBytes = 256 * 1024
 /** A rest smaller than this is given up: a read into it would be one small system call more. */
 const restBytesMin = 64 * 1024
 
-export class ReadSlab {
+class ReadSlab {
   #slab: Buffer = Buffer.allocUnsafeSlow(0)
 
   /** Where the next read goes. */

@@ -43,7 +43,7 @@ export function refusalText(status: number, reason: string, body: Uint8Array): s
 }
 
 /** Code and message of a relay's JSON refusal, undefined when the body is anything else. */
-export function relayReason(body: string): { code: string; message: string } | undefined {
+function relayReason(body: string): { code: string; message: string } | undefined {
   try {
     const parsed: unknown = JSON.parse(body.slice(body.indexOf('{'), body.lastIndexOf('}') + 1))
     if (typeof parsed !== 'object' || parsed === null) return undefined

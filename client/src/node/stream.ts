@@ -46,6 +46,8 @@ export class Stream {
   #toldReceiving = false
   #queue: Uint8Array[] = []
   #queuedBytes = 0
+  /** `write` gave false although nothing is queued: what it took has not left. */
+  #drainOwed = false
   /** Data that was taken off the connection when it ended, and not yet given to the application. */
   #left: Uint8Array[] = []
   #readable: ReadableStream<Uint8Array> | undefined
@@ -60,7 +62,7 @@ export class Stream {
 
   /**
    * Sends bytes. They are not copied and belong to the stream from now on: never change them.
-   * @returns false when they had to queue: stop until `onDrain`. They are taken all the same.
+   * @returns false when they had to queue, or when much has not left yet: stop until `onDrain`. They are taken all the same.
    * @throws SennitError `stream_closed` after `end`, `reset`, or the peer's stop; `stream_overfull` when more than 1 MiB waits already
    */
   write(bytes: Uint8Array): boolean {
@@ -68,14 +70,20 @@ export class Stream {
     if (bytes.length === 0) return this.#queuedBytes === 0
     if (this.#queuedBytes > 0) {
       if (this.#queuedBytes > overshootBytesMax) {
-        throw new SennitError('stream_overfull', `${this.#queuedBytes} bytes wait on stream ${this.id}; wait for onDrain after write() gave false`)
+        throw new SennitError(
+          'stream_overfull',
+          `${this.#queuedBytes} bytes wait on stream ${this.id}; wait for onDrain after write() gave false`,
+        )
       }
       this.#enqueue(bytes)
       return false
     }
     const taken = this.#host.streams.write(this.id, bytes)
     this.#host.touch()
-    if (taken === bytes.length) return true
+    if (taken === bytes.length) {
+      this.#drainOwed = this.#host.streams.crowded(this.id)
+      return !this.#drainOwed
+    }
     this.#enqueue(taken === 0 ? bytes : bytes.subarray(taken))
     return false
   }
@@ -136,7 +144,7 @@ export class Stream {
     this.#onStopped = callback
   }
 
-  /** After `write` gave false: all that queued has been taken. */
+  /** After `write` gave false: there is room again. */
   onDrain(callback: () => void): void {
     this.#onDrain = callback
   }
@@ -193,7 +201,11 @@ export class Stream {
 
   /** @internal credit came */
   flushQueue(): void {
-    if (this.#queuedBytes === 0 || this.#sending === 'over') return
+    if (this.#sending === 'over') return
+    if (this.#queuedBytes === 0) {
+      this.#drained()
+      return
+    }
     let count = 0
     for (const piece of this.#queue) {
       const taken = this.#host.streams.write(this.id, piece)
@@ -208,7 +220,10 @@ export class Stream {
     this.#host.touch()
     if (this.#queuedBytes > 0) return
     if (this.#sending === 'ending') this.#finish()
-    else tell(this.#onDrain)
+    else {
+      this.#drainOwed = true
+      this.#drained()
+    }
   }
 
   /** @internal the peer finished, and everything was read */
@@ -255,6 +270,12 @@ export class Stream {
       tell(this.#onStopped, connectionEndedCode)
       tell(this.#onDrain)
     }
+  }
+
+  #drained(): void {
+    if (!this.#drainOwed || this.#host.streams.crowded(this.id)) return
+    this.#drainOwed = false
+    tell(this.#onDrain)
   }
 
   #enqueue(bytes: Uint8Array): void {

@@ -1,7 +1,9 @@
 /** Client to client over real relays in this process: what the API promises, for every carrier and way out, and while relays die. */
 
 import { randomBytes } from 'node:crypto'
-import type { Client, Connection, Stream } from '@sennit/client'
+import { join } from 'node:path'
+import { Client, type Connection, type Stream } from '@sennit/client'
+import { addUser } from '@sennit/protocol/node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startMesh, type TestMesh } from './mesh.ts'
 import { startTestProxy } from './test-proxy.ts'
@@ -82,6 +84,20 @@ describe('a connection over one relay', () => {
     await Promise.all([delivered, drained, ...sends])
     expect(caller.writableBytes).toBeGreaterThan(0)
     await caller.close()
+  })
+
+  it('closes only when the other end took what waited for its credit', async () => {
+    const [caller, listener] = await pair(alice, bob, 'late-reader')
+    const told: string[] = []
+    caller.on((event) => told.push(event.type === 'waiting' ? `waiting ${event.why}` : event.type))
+    const sends = Array.from({ length: 40 }, (_, index) => caller.send(Buffer.alloc(1_000_000, index)))
+    const closing = caller.close()
+    const firstBytes: number[] = []
+    for await (const message of listener) firstBytes.push(message[0]!)
+    await Promise.all([closing, ...sends])
+    expect(firstBytes).toEqual(Array.from({ length: 40 }, (_, index) => index))
+    expect(told).toContain('waiting credit')
+    expect(told.indexOf('resumed')).toBeGreaterThan(told.indexOf('waiting credit'))
   })
 
   it('gives up waiting when told to, and loses nothing by it', async () => {
@@ -296,7 +312,8 @@ describe('a connection over three relays', () => {
 describe('closing a client', () => {
   it('leaves no timer and no socket, after traffic on every carrier', async () => {
     const mesh = await startMesh(2)
-    const held = (): string[] => process.getActiveResourcesInfo().filter((name) => /TCPSocketWrap|Timeout|ConnectWrap|GetAddrInfo/.test(name))
+    const held = (): string[] =>
+      process.getActiveResourcesInfo().filter((name) => /TCPSocketWrap|Timeout|ConnectWrap|GetAddrInfo/.test(name))
     const before = held().length
     for (const carrier of ['upgrade', 'http', 'grpc']) {
       const [alice, bob] = await Promise.all([mesh.client('alice', { carriers: [carrier] }), mesh.client('bob', { carriers: [carrier] })])
@@ -321,6 +338,16 @@ describe('opening a client', () => {
       facts: { answers: [{ relayId: 'r1' }, { relayId: 'r2' }] },
     })
     await mesh.close()
+  })
+
+  it('is refused at once, with the reason, for a credential of another mesh or of another time', async () => {
+    const [mesh, other] = await Promise.all([startMesh(2), startMesh(1)])
+    const open = (credential: string): Promise<Client> => Client.open({ credential, relays: mesh.relays, env: {}, openMs: 20_000 })
+    await expect(open(join(other.dir, 'users', 'alice.cred'))).rejects.toMatchObject({ code: 'wrong_mesh' })
+    const nowMs = Date.now()
+    const expired = await addUser(mesh.dir, 'past', { notBeforeMs: nowMs - 20_000, notAfterMs: nowMs - 10_000 })
+    await expect(open(expired)).rejects.toMatchObject({ code: 'certificate_expired' })
+    await Promise.all([mesh.close(), other.close()])
   })
 
   it('refuses a second listener of one name, with the reason', async () => {

@@ -74,7 +74,17 @@ export async function startEchoRelay(options: EchoRelayOptions = {}): Promise<Ec
   const grpc = new GrpcServer({ 'grpc.max_receive_message_length': -1 })
   const pass = (bytes: Buffer): Buffer => bytes
   grpc.addService(
-    { attach: { path: '/sennit.v1.Relay/Attach', requestStream: true, responseStream: true, requestSerialize: pass, requestDeserialize: pass, responseSerialize: pass, responseDeserialize: pass } },
+    {
+      attach: {
+        path: '/sennit.v1.Relay/Attach',
+        requestStream: true,
+        responseStream: true,
+        requestSerialize: pass,
+        requestDeserialize: pass,
+        responseSerialize: pass,
+        responseDeserialize: pass,
+      },
+    },
     {
       attach: (call: ServerDuplexStream<Buffer, Buffer>) => {
         if (options.silent) return
@@ -137,21 +147,32 @@ function serveHttp(
     response.end(JSON.stringify({ code, message: code }))
   }
   if (parts.length === 3) {
-    return collect(request, (first) => {
+    collect(request, (first) => {
       firsts.push(first.toString())
       const id = randomBytes(16).toString('hex')
       const session: HttpSession = { tail: first, sent: 0, response: undefined, polled: false, nextUp: 0, held: new Map(), ended: false }
       sessions.set(id, session)
       attachDown(session, response, url.searchParams.get('wait'), id, options)
     })
+    return
   }
   const id = parts[3]!
   const session = sessions.get(id)
-  if (session === undefined) return refuse(404, 'session_unknown')
-  if (session.ended) return refuse(410, 'session_ended')
+  if (session === undefined) {
+    refuse(404, 'session_unknown')
+    return
+  }
+  if (session.ended) {
+    refuse(410, 'session_ended')
+    return
+  }
   if (parts[4] === 'down') {
-    if (Number(url.searchParams.get('from')) !== session.sent) return refuse(409, 'session_in_use')
-    return attachDown(session, response, url.searchParams.get('wait'), id, options)
+    if (Number(url.searchParams.get('from')) !== session.sent) {
+      refuse(409, 'session_in_use')
+      return
+    }
+    attachDown(session, response, url.searchParams.get('wait'), id, options)
+    return
   }
   if (parts[5] === undefined) {
     request.on('data', (chunk: Buffer) => feed(session, chunk, options))

@@ -8,6 +8,7 @@ import type { Client } from '@sennit/client'
 import { type Exposed, expose, type Forwarded, forward } from '@sennit/client/forward'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { freePorts, startMesh, type TestMesh } from './mesh.ts'
+import { startTestProxy } from './test-proxy.ts'
 
 let mesh: TestMesh
 let alice: Client
@@ -106,7 +107,7 @@ describe('expose and forward', () => {
     const { port, service } = await tunnel(target)
     const slow = await dial(port)
     slow.pause()
-    const big = randomBytes(96 * 1024 * 1024)
+    const big = randomBytes(64 * 1024 * 1024)
     slow.write(big)
     const others = await Promise.all(
       Array.from({ length: 100 }, async (_, index) => {
@@ -140,7 +141,7 @@ describe('expose and forward', () => {
   })
 
   it('hold a socket until the peer is there', async () => {
-    const application = `late-${(names += 1)}`
+    const application = freshName()
     const target = await tcpServer((socket) => socket.pipe(socket))
     const service = await forward({ client: alice, listen: { host: '127.0.0.1', port: 0 }, user: 'bob', application, waitMs: 10_000 })
     cleanups.push(() => service.close())
@@ -184,6 +185,60 @@ describe('expose and forward', () => {
     second.end('back')
     expect((await received).toString()).toBe('back')
   })
+
+  it('reset open sockets and serve new ones within 5 s when the other end died without a word and was started again', async () => {
+    const application = freshName()
+    const target = await tcpServer((socket) => socket.pipe(socket))
+    // The proxy is the dying one's only way; cutting it is what the network sees of a kill.
+    const proxy = await startTestProxy()
+    const dying = await mesh.client('bob', { proxy: proxy.url, label: 'server' })
+    await expose({ client: dying, application, target: { host: '127.0.0.1', port: target } })
+    const service = await forward({ client: alice, listen: { host: '127.0.0.1', port: 0 }, user: 'bob/server', application })
+    cleanups.push(() => service.close())
+    const open = await dial(service.port)
+    open.write('x')
+    await once(open, 'data')
+    const ended = endOf(open)
+    await proxy.close()
+    const startedAtMs = performance.now()
+    const again = await mesh.client('bob', { label: 'server' })
+    const exposed = await expose({ client: again, application, target: { host: '127.0.0.1', port: target } })
+    cleanups.push(() => exposed.close())
+    expect(await ended).toBe('ECONNRESET')
+    const fresh = await dial(service.port)
+    const received = collect(fresh)
+    fresh.end('alive')
+    expect((await received).toString()).toBe('alive')
+    expect(performance.now() - startedAtMs).toBeLessThan(5_000)
+  })
+
+  it('carry a download on without a scratch while the relay in use is closed', async () => {
+    const body = randomBytes(64 * 1024 * 1024)
+    const server = http.createServer((_request, response) => void response.end(body))
+    const { port, service } = await tunnel(await listening(server))
+    await expect.poll(() => service.connection?.status()?.standby).toBeTruthy()
+    const active = service.connection!.status()!.active.receive!
+    const lost: string[] = []
+    service.connection!.on((event) => event.type === 'path_closed' && lost.push(event.relayId))
+    const hash = createHash('sha256')
+    let received = 0
+    await new Promise<void>((resolve, reject) => {
+      const request = http.get({ host: '127.0.0.1', port, agent: false }, (response) => {
+        response.on('data', (part: Buffer) => {
+          hash.update(part)
+          const before = received
+          received += part.length
+          if (before < 4_000_000 && received >= 4_000_000) void mesh.kill(active)
+        })
+        response.on('end', resolve)
+        response.on('error', reject)
+      })
+      request.on('error', reject)
+    })
+    expect(hash.digest('hex')).toBe(digest(body))
+    expect(lost).toContain(active)
+    await mesh.start(active)
+  })
 })
 
 interface Tunnel {
@@ -196,7 +251,7 @@ interface Tunnel {
 
 /** Exposes a local port and forwards to it. */
 async function tunnel(targetPort: number): Promise<Tunnel> {
-  const application = `app-${(names += 1)}`
+  const application = freshName()
   const log: string[] = []
   const note = (text: string): void => void log.push(text)
   const exposed = await expose({ client: bob, application, target: { host: '127.0.0.1', port: targetPort }, log: note })
@@ -259,6 +314,12 @@ function fetchBytes(port: number, method: string, body?: Buffer): Promise<Buffer
     request.on('error', reject)
     request.end(body)
   })
+}
+
+/** Applications of one test never meet those of another. */
+function freshName(): string {
+  names += 1
+  return `app-${names}`
 }
 
 function digest(bytes: Buffer): string {

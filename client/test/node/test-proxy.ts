@@ -35,8 +35,7 @@ export async function startTestProxy(options: TestProxyOptions = {}): Promise<Te
     socket.on('error', () => {})
   }
   const allowed = (request: http.IncomingMessage): boolean =>
-    options.login === undefined ||
-    request.headers['proxy-authorization'] === `Basic ${Buffer.from(options.login).toString('base64')}`
+    options.login === undefined || request.headers['proxy-authorization'] === `Basic ${Buffer.from(options.login).toString('base64')}`
   const server = http.createServer({ requestTimeout: 0 }, (request, response) => {
     seen.push(`${request.method} ${request.url}`)
     if (!allowed(request)) {

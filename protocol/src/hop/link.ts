@@ -87,18 +87,24 @@ export class HopLink {
     return this.#state.handshake.first()
   }
 
-  /** Bytes of the carrier, cut anywhere. The chunk becomes the link's: packets are handed on as slices of it. */
-  receive(nowMs: number, chunk: Uint8Array): void {
+  /**
+   * Bytes of the carrier, cut anywhere. The chunk becomes the link's: packets are handed on as slices of it.
+   * @returns how many bytes of the chunk packets hold, those handed on now and later; when they are done with, its memory may be used again (with a
+   *   provider whose `open` makes memory of its own, as node:crypto's does). Infinity when that cannot be told: in a handshake, and at the end
+   */
+  receive(nowMs: number, chunk: Uint8Array): number {
     this.#now(nowMs)
     try {
       let rest = chunk
       while (rest.length > 0 && this.#state.name === 'handshake') rest = this.#readHandshake(this.#state.handshake, rest)
-      if (rest.length === 0 || this.#state.name === 'handshake' || this.#state.name === 'closed') return
+      if (rest.length === 0 || this.#state.name === 'handshake' || this.#state.name === 'closed') return Number.POSITIVE_INFINITY
       const { channel } = this.#state
       channel.heartbeat.received(nowMs)
-      channel.reader.receive(rest)
+      const held = channel.reader.receive(rest)
+      return rest.length === chunk.length ? held : Number.POSITIVE_INFINITY
     } catch (error) {
       this.#fail(error)
+      return Number.POSITIVE_INFINITY
     }
   }
 

@@ -105,6 +105,8 @@ export class RecordReader {
   #pieces: Uint8Array[] = []
   #gather: Uint8Array | undefined
   #gathered = 0
+  /** Bytes of the chunk being read that packets took as slices. */
+  #sliced = 0
 
   constructor(sink: RecordSink, bytesMax: number) {
     this.#sink = sink
@@ -120,14 +122,19 @@ export class RecordReader {
     this.#gather = undefined
   }
 
-  /** Reads all of `chunk`, which becomes the reader's. @throws ProtocolError `bad_record` */
-  receive(chunk: Uint8Array): void {
+  /**
+   * Reads all of `chunk`, which becomes the reader's. @returns how many of its bytes went into packets as slices; nothing holds the others
+   * @throws ProtocolError `bad_record`
+   */
+  receive(chunk: Uint8Array): number {
     let at = 0
+    this.#sliced = 0
     while (at < chunk.length && !this.#stopped) {
       if (this.#packet < this.#packets.length) at = this.#readPayload(chunk, at)
       else if (this.#lengthBytes < 2) at = this.#readLength(chunk, at)
       else at = this.#readBlock(chunk, at)
     }
+    return this.#sliced
   }
 
   #readLength(chunk: Uint8Array, at: number): number {
@@ -227,6 +234,7 @@ export class RecordReader {
     if (slice.length >= smallSliceBytes || (last && this.#gathered === 0)) {
       this.#endGathering()
       this.#pieces.push(slice)
+      this.#sliced += slice.length
       return
     }
     let rest = slice

@@ -18,6 +18,7 @@ import {
 import { totalBytes } from '../bytes.ts'
 import { type Aead, type CryptoProvider, type KeyPair, keyBytes, tagBytes } from '../crypto.ts'
 import { ProtocolError, SennitError } from '../errors.ts'
+import { packetBytesMax } from '../packet.ts'
 
 /** node:crypto takes only DER, so raw keys get these fixed heads (RFC 8410). */
 const der = {
@@ -37,6 +38,7 @@ const cipherOptions = { authTagLength: tagBytes } as const
 
 /** A provider over node:crypto. Key objects are kept per key array, so a key array must not be changed after its first use. */
 export function nodeCrypto(): CryptoProvider {
+  const scratch = new Scratch()
   const privateKeys = new WeakMap<Uint8Array, KeyObject>()
   const publicKeys = new WeakMap<Uint8Array, KeyObject>()
 
@@ -91,7 +93,7 @@ export function nodeCrypto(): CryptoProvider {
       for (const part of parts) hmac.update(part)
       return hmac.digest()
     },
-    aead: (key) => new NodeAead(key),
+    aead: (key) => new NodeAead(key, scratch),
     generateEd25519: () => remembered(generateKeyPairSync('ed25519'), der.ed25519Private.length, der.ed25519Public.length),
     ed25519Sign: (ownKey, message) => sign(null, message, privateKey(ownKey, der.ed25519Private)),
     ed25519Verify(peerKey, message, signature) {
@@ -107,8 +109,10 @@ export function nodeCrypto(): CryptoProvider {
 
 class NodeAead implements Aead {
   readonly #key: KeyObject
+  readonly #scratch: Scratch
 
-  constructor(key: Uint8Array) {
+  constructor(key: Uint8Array, scratch: Scratch) {
+    this.#scratch = scratch
     if (key.length !== keyBytes) throw new SennitError('internal', `expected a key of ${keyBytes} bytes, found ${key.length}`)
     this.#key = createSecretKey(key)
   }
@@ -136,7 +140,7 @@ class NodeAead implements Aead {
   open(nonce: Uint8Array, associatedData: Uint8Array, sealed: readonly Uint8Array[]): Uint8Array | undefined {
     const length = totalBytes(sealed) - tagBytes
     if (length < 0) return undefined
-    const whole = sealed.length === 1 ? sealed[0]! : Buffer.concat(sealed, length + tagBytes)
+    const whole = sealed.length === 1 ? sealed[0]! : this.#scratch.join(sealed, length + tagBytes)
     const opening = createDecipheriv(cipher, this.#key, nonce, cipherOptions)
     opening.setAuthTag(whole.subarray(length))
     if (associatedData.length > 0) opening.setAAD(associatedData, aadOptions)
@@ -146,9 +150,29 @@ class NodeAead implements Aead {
     } catch {
       return undefined
     }
-    return plaintext
+    // Not a Buffer: cutting one, which every message does, costs several times as much.
+    return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.length)
   }
 }
+
+/** Where packets that came in pieces are put together to be opened. A call uses it up before it returns, and nothing keeps it. */
+class Scratch {
+  #bytes: Buffer = Buffer.alloc(0)
+
+  join(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
+    if (bytes > scratchBytesMax) return Buffer.concat(pieces, bytes)
+    if (this.#bytes.length === 0) this.#bytes = Buffer.allocUnsafeSlow(scratchBytesMax)
+    let at = 0
+    for (const piece of pieces) {
+      this.#bytes.set(piece, at)
+      at += piece.length
+    }
+    return this.#bytes.subarray(0, bytes)
+  }
+}
+
+/** No packet is longer; what is longer gets memory of its own. */
+const scratchBytesMax: number = packetBytesMax + tagBytes
 
 interface KeyObjects {
   readonly publicKey: KeyObject

@@ -58,9 +58,13 @@ export function issueRelayCertificate(crypto: CryptoProvider, issuerPrivateKey: 
 /**
  * What a user certificate says, once its mesh, signature and time are right.
  * @throws SennitError `certificate_foreign`, `certificate_forged`, `certificate_expired`, `certificate_not_yet_valid`
- * @throws ProtocolError `malformed`
+ * @throws ProtocolError `certificate_malformed`
  */
 export function verifyUserCertificate(trust: MeshTrust, bytes: Uint8Array, nowMs: number, crypto: CryptoProvider): UserCertificate {
+  return readable(() => userCertificate(trust, bytes, nowMs, crypto))
+}
+
+function userCertificate(trust: MeshTrust, bytes: Uint8Array, nowMs: number, crypto: CryptoProvider): UserCertificate {
   checkSize(bytes)
   const opened = open('a user certificate', UserCertificateSchema, bytes)
   const { meshId, user, identityKey, hopKey, endKey, applications, epoch, serial } = opened.body
@@ -87,9 +91,13 @@ export function verifyUserCertificate(trust: MeshTrust, bytes: Uint8Array, nowMs
 /**
  * What a relay certificate says, once its mesh, signature and time are right.
  * @throws SennitError `certificate_foreign`, `certificate_forged`, `certificate_expired`, `certificate_not_yet_valid`
- * @throws ProtocolError `malformed`
+ * @throws ProtocolError `certificate_malformed`
  */
 export function verifyRelayCertificate(trust: MeshTrust, bytes: Uint8Array, nowMs: number, crypto: CryptoProvider): RelayCertificate {
+  return readable(() => relayCertificate(trust, bytes, nowMs, crypto))
+}
+
+function relayCertificate(trust: MeshTrust, bytes: Uint8Array, nowMs: number, crypto: CryptoProvider): RelayCertificate {
   checkSize(bytes)
   const opened = open('a relay certificate', RelayCertificateSchema, bytes)
   const { meshId, relayId, staticKey } = opened.body
@@ -109,6 +117,16 @@ export function verifyRelayCertificate(trust: MeshTrust, bytes: Uint8Array, nowM
   checkKeys([staticKey])
   checkTime(certificate, nowMs, `the certificate of relay ${show(relayId)}`)
   return certificate
+}
+
+/** Bytes that are no certificate get a code of their own: whoever shows them is refused for good, unlike one whose words were damaged on the way. */
+function readable<Certificate>(verify: () => Certificate): Certificate {
+  try {
+    return verify()
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError) || cause.code !== 'malformed') throw cause
+    throw new ProtocolError('certificate_malformed', cause.message, cause.facts, cause)
+  }
 }
 
 /** Whether a certificate lets its user take part in `application`. An empty list allows all. */

@@ -25,8 +25,6 @@ export interface Request {
   state:
     | { readonly type: 'held' }
     | { readonly type: 'offered'; readonly to: Attachment; readonly offerId: number; readonly crossing: boolean }
-  /** The other caller could not take a crossing request; it is not offered so again. */
-  crossingRefused: boolean
 }
 
 type ConnectMessage = Extract<HopControl, { type: 'connect' }>
@@ -141,7 +139,7 @@ export class Matching {
       return
     }
     const target = nameOf(user, label, application)
-    const request: Request = { attachment, ask, target, state: { type: 'held' }, crossingRefused: false }
+    const request: Request = { attachment, ask, target, state: { type: 'held' } }
     const listeners = this.names.get(target)?.listeners
     if (listeners !== undefined) {
       const listener = listenerFor(listeners, who.user)
@@ -152,6 +150,8 @@ export class Matching {
       if (listener.attachment.offers.size < limits.offersPerAttachment) {
         attachment.requests.set(ask.requestId, request)
         this.offer(request, listener.attachment, listener.listenId, false)
+        // An elder that listens and calls lets nobody go first: its own held request must reach the younger, or both wait for ever.
+        this.crossing(request)
         return
       }
     }
@@ -194,7 +194,6 @@ export class Matching {
     const request = attachment.offers.get(offerId)
     if (request === undefined || request.state.type !== 'offered') return
     if (request.state.crossing) {
-      request.crossingRefused = true
       this.takeBack(request)
       this.hold(request)
     } else {
@@ -365,7 +364,7 @@ export class Matching {
       if (them.user !== request.ask.user || them.label !== request.ask.label) continue
       const elderIsOther = compareBytes(utf8(`${them.user}/${them.label}`), utf8(`${who.user}/${who.label}`)) < 0
       const [elder, younger] = elderIsOther ? [other, request] : [request, other]
-      if (elder.crossingRefused || elder.state.type !== 'held') continue
+      if (elder.state.type !== 'held') continue
       this.takeBack(elder)
       this.offer(elder, younger.attachment, 0, true)
       return

@@ -160,11 +160,16 @@ export class RelayMachine {
     return this.attachments.get(key)?.who !== undefined
   }
 
-  bytes(nowMs: number, key: number, chunk: Uint8Array): void {
+  /** @returns as {@link HopLink.receive}: how many bytes of `chunk` packets still hold; Infinity when nobody can tell */
+  bytes(nowMs: number, key: number, chunk: Uint8Array): number {
     this.nowMs = nowMs
     const attachment = this.attachments.get(key)
-    if (attachment === undefined) return
-    this.guard(attachment, () => attachment.link.receive(nowMs, chunk))
+    let held = Number.POSITIVE_INFINITY
+    if (attachment === undefined) return held
+    this.guard(attachment, () => {
+      held = attachment.link.receive(nowMs, chunk)
+    })
+    return held
   }
 
   writable(nowMs: number, key: number, writable: boolean): void {

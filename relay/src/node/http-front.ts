@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { SennitError, unbase64url } from '@sennit/protocol'
 import { answerError, targetOf } from './http-answers.ts'
 import { HttpSessions } from './http-sessions.ts'
+import { ReadBlocks } from './read-blocks.ts'
 import type { RelayShell } from './relay-shell.ts'
 import type { SocketTicket } from './socket-ticket.ts'
 import { UpgradeCarrier } from './upgrade-carrier.ts'
@@ -23,6 +24,7 @@ export class HttpFront {
   private readonly server: Server
   private readonly sessions: HttpSessions
   private readonly tickets = new WeakMap<object, SocketTicket>()
+  private readonly blocks = new ReadBlocks()
 
   constructor(shell: RelayShell, randomBytes: (length: number) => Uint8Array) {
     this.shell = shell
@@ -84,7 +86,7 @@ export class HttpFront {
     socket.write(`HTTP/1.1 101 ${STATUS_CODES[101]}\r\nConnection: Upgrade\r\nUpgrade: sennit/1\r\n\r\n`)
     const bytes = head.length === 0 ? first : Buffer.concat([first, head])
     const counted = ticket?.take() ?? false
-    this.shell.attach(new UpgradeCarrier(socket, bytes, ticket?.address ?? socket.remoteAddress ?? ''), counted)
+    this.shell.attach(new UpgradeCarrier(socket, bytes, ticket?.address ?? socket.remoteAddress ?? '', this.blocks), counted)
   }
 
   private onRequest(request: IncomingMessage, response: ServerResponse): void {

@@ -85,11 +85,12 @@ export class RelayShell {
     this.carriers.clear()
   }
 
-  private bytes(key: number, chunk: Uint8Array): void {
-    this.machine.bytes(this.now(), key, chunk)
+  private bytes(key: number, chunk: Uint8Array): number {
+    const held = this.machine.bytes(this.now(), key, chunk)
     this.unreadBytes += chunk.length
     if (this.unreadBytes >= drainAfterBytes) this.drain()
     else this.schedule()
+    return held
   }
 
   private schedule(): void {

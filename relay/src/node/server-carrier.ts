@@ -2,8 +2,12 @@
 
 /** What a carrier reports. Set once, before the carrier delivers its first bytes. */
 export interface CarrierEvents {
-  /** Bytes from the client, in order. The chunk is the receiver's; it is never reused. */
-  bytes(chunk: Uint8Array): void
+  /**
+   * Bytes from the client, in order. The chunk is the receiver's.
+   * @returns how many of its bytes will come back as slices of it in a `write`, each once; Infinity when that cannot be told. A carrier that sees
+   *   all of them written may use the memory again; others need not care
+   */
+  bytes(chunk: Uint8Array): number
   /** After a `write` that returned false: there is room again. */
   drained(): void
   /** The carrier is gone; told once, and not after `close`. */

@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net'
 import { canReadLarge, withLargeReads } from './large-reads.ts'
+import type { ReadBlocks } from './read-blocks.ts'
 import { type CarrierEvents, carrierHighWaterBytes, closeGraceMs, type ServerCarrier } from './server-carrier.ts'
 
 /** Bytes that Node and libuv still hold for a socket. `writeQueueSize` moves with every partial write, `writableLength` only with whole ones. */
@@ -24,13 +25,15 @@ export class UpgradeCarrier implements ServerCarrier {
   readonly address: string
   private socket: Socket
   private readonly first: Uint8Array
+  private readonly blocks: ReadBlocks
   private closedByUs = false
   private told = false
 
-  /** `first`: bytes of the request's header, and what followed it at once. */
-  constructor(socket: Socket, first: Uint8Array, address: string) {
+  /** `first`: bytes of the request's header, and what followed it at once. `blocks`: one for all carriers of a relay. */
+  constructor(socket: Socket, first: Uint8Array, address: string, blocks: ReadBlocks) {
     this.socket = socket
     this.first = first
+    this.blocks = blocks
     this.address = address
   }
 
@@ -49,9 +52,20 @@ export class UpgradeCarrier implements ServerCarrier {
   }
 
   write(pieces: readonly Uint8Array[]): boolean {
-    const { socket } = this
+    const { socket, blocks } = this
+    let bytes = 0
+    for (const piece of pieces) bytes += piece.length
+    if (bytes <= joinedBytesMax) {
+      socket.write(Buffer.concat(pieces, bytes))
+      blocks.written(pieces)
+      return socket.writableLength < carrierHighWaterBytes
+    }
+    const last = pieces.length - 1
+    // Writes are done in their order, so the last one's end is the end of all.
+    const done = blocks.lieHere(pieces) ? (error?: Error | null): void => (error ? undefined : blocks.written(pieces)) : undefined
     socket.cork()
-    for (const piece of pieces) socket.write(piece)
+    for (let index = 0; index < last; index += 1) socket.write(pieces[index]!)
+    socket.write(pieces[last]!, done)
     socket.uncork()
     return socket.writableLength < carrierHighWaterBytes
   }
@@ -84,13 +98,14 @@ export class UpgradeCarrier implements ServerCarrier {
   /** A busy attachment is worth a block of its own; idle ones, by the thousand, are not. */
   private readLarge(events: CarrierEvents): void {
     if (this.closedByUs || this.told || !canReadLarge(this.socket)) return
-    this.socket = withLargeReads(this.socket, (chunk) => {
-      if (!this.closedByUs) events.bytes(chunk)
-    })
+    this.socket = withLargeReads(this.socket, this.blocks, (chunk) => (this.closedByUs ? Number.POSITIVE_INFINITY : events.bytes(chunk)))
     this.watch(this.socket, events)
     this.socket.resume()
   }
 }
+
+/** Records up to this are joined and written as one: that costs less than a vector of pieces. */
+const joinedBytesMax = 4096
 
 /** So much has to come before reads are made large. */
 const largeReadsAfterBytes: number = 1024 * 1024

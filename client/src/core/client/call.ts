@@ -13,7 +13,7 @@ import {
 } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import type { Attachments } from '../attach/attachments.ts'
-import { failureText, refusalRank } from './call-failure.ts'
+import { failureText, isPeerRefusal, refusalRank } from './call-failure.ts'
 import type { CircuitTable } from './circuits.ts'
 import type { ConnectionFacts } from './connection-facts.ts'
 import type { ManagedConnection } from './managed-connection.ts'
@@ -124,18 +124,20 @@ export class Call {
 
   /** Asks whoever is due, and ends the call when time or hope is over. */
   step(nowMs: number): void {
-    if (this.#over || nowMs < this.#pausedUntilMs) return
+    if (this.#over) return
+    // Before the pause: a call whose time ends while it lets the elder go first has ended all the same.
     if (nowMs >= this.facts.deadlineMs) {
       this.#timedOut(nowMs)
       return
     }
+    if (nowMs < this.#pausedUntilMs) return
     if (nowMs >= this.facts.startedAtMs + waitsAfterMs) this.#waiting()
     if (this.#attempt === undefined && !this.#begin(nowMs)) return
     this.#checkTentative(nowMs)
     if (this.#attempt === undefined) return
     // Also while a verdict is awaited: the relay that brought the answer may have frozen since.
     this.#askDue(nowMs)
-    if (this.#attempt.connection === undefined) this.#giveUpWhenHopeless(nowMs)
+    if (this.#attempt.connection === undefined || [...this.#attempt.connection.circuits()].length === 0) this.#giveUpWhenHopeless(nowMs)
   }
 
   result(nowMs: number, attachment: Attachment, result: CallResult): void {
@@ -183,6 +185,16 @@ export class Call {
       this.#answers.set(attachment.relayId, `${error.code}: ${error.message}`)
       this.step(nowMs)
     }
+  }
+
+  /** The peer left a circuit without a verdict. Only a word about our certificate is an answer; anything else heals over the next circuit. */
+  refusedByPeer(nowMs: number, relayId: string, reason: string): void {
+    const attempt = this.#attempt
+    if (attempt === undefined || !isPeerRefusal(reason)) return
+    const message = `${this.peerName} refuses this caller: ${reason}`
+    attempt.asks.set(relayId, { type: 'final', code: reason, message })
+    this.#answers.set(relayId, message)
+    this.step(nowMs)
   }
 
   /** An attachment came or went. */

@@ -95,6 +95,8 @@ export class ClientMachine {
         needsSync,
         dirty: (connection) => void this.#dirtyConnections.add(connection),
         verdict: (nowMs: number, connection: ManagedConnection, verdict: Verdict) => this.#meeting.verdict(nowMs, connection, verdict),
+        unconfirmed: (nowMs: number, connection: ManagedConnection, relayId: string, reason: string) =>
+          this.#meeting.unconfirmed(nowMs, connection, relayId, reason),
         ended: (nowMs: number, connection: ManagedConnection, effect: Extract<ConnectionEffect, { type: 'closed' }>) =>
           this.#meeting.ended(nowMs, connection, effect),
       },
@@ -103,6 +105,8 @@ export class ClientMachine {
       ...shared,
       accepts: (offer) => this.#meeting.accepts(offer),
       holds: (id) => this.#connections.holds(id),
+      callerRefused: ({ user, label, application }, relayId, code, message) =>
+        emit({ type: 'event', event: { type: 'caller_refused', relayId, peer: fullName(user, label), application, code, message } }),
       decide: (nowMs, incoming, result: EndHandshakeResult) => this.#meeting.decide(nowMs, incoming, result),
     })
     this.#listeners = {

@@ -29,6 +29,8 @@ export interface ConnectionHost {
   needsSync(): void
   /** The peer's verdict on a connection that waits for it. */
   verdict(nowMs: number, connection: ManagedConnection, verdict: Verdict): void
+  /** A circuit of a connection that waits for its verdict was closed. */
+  unconfirmed(nowMs: number, connection: ManagedConnection, relayId: string, reason: string): void
   /** The machine said its end. */
   ended(nowMs: number, connection: ManagedConnection, effect: Extract<ConnectionEffect, { type: 'closed' }>): void
 }

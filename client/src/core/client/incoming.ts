@@ -38,6 +38,8 @@ export interface IncomingHost {
   accepts(offer: Offer): Acceptance
   /** A live connection of this id. */
   holds(id: string): ManagedConnection | undefined
+  /** A caller's certificate or words were refused. */
+  callerRefused(offer: Offer, relayId: string, code: string, message: string): void
   /** Key confirmation: decide, and make the connection, or undefined to drop it. */
   decide(nowMs: number, incoming: Incoming, result: EndHandshakeResult): ManagedConnection | undefined
 }
@@ -90,7 +92,8 @@ export class Incoming implements CircuitOwner {
   opened(nowMs: number, attachment: Attachment, number: number, creditBytes: number): void {
     const circuit = this.#host.circuits.add(attachment, number, this, creditBytes)
     if (this.#connection !== undefined && this.#connection.stage !== 'over') this.#connection.addCircuit(nowMs, circuit)
-    else if (this.#refused) this.#host.circuits.close(circuit, 'refused')
+    // Confirmed once and over: a repeated third message would make another connection under the same keys and numbers.
+    else if (this.#refused || this.#connection !== undefined) this.#host.circuits.close(circuit, 'refused')
     else this.#circuits.add(circuit)
   }
 
@@ -104,6 +107,7 @@ export class Incoming implements CircuitOwner {
       if (!(error instanceof SennitError)) throw error
       this.#circuits.delete(circuit)
       this.#host.circuits.close(circuit, error.code)
+      this.#host.callerRefused(this.offer, circuit.relayId, error.code, error.message)
       return
     }
     this.#connection = this.#host.decide(nowMs, this, result)

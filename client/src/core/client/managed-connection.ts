@@ -160,6 +160,7 @@ export class ManagedConnection implements CircuitOwner {
     this.machine.pathClosed(nowMs, circuit.pathId, reason)
     this.#pathGone(nowMs, circuit.pathId)
     this.#host.dirty(this)
+    if (this.#stage === 'confirming') this.#host.unconfirmed(nowMs, this, circuit.relayId, reason)
   }
 
   /** The verdict was yes (said by us, or heard): the connection is on. */

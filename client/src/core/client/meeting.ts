@@ -136,7 +136,7 @@ export class Meeting {
       ? named
       : [...listens.values()].find((other) => other.takes(offer.user, offer.application))
     if (listen !== undefined) return { listenHandle: listen.handle }
-    if (this.#callTo(peerName, offer.user, offer.application) !== undefined) return {}
+    if (this.#callTo(peerName, offer.application) !== undefined) return {}
     // We look for that very peer ourselves: its call tells that it was started anew.
     if (this.#recoveries.seeks(peerName, offer.application)) return {}
     return { reject: offer.listenId === 0 ? 'not_calling' : 'not_listening' }
@@ -145,9 +145,9 @@ export class Meeting {
   /** Key confirmation of an attempt of another: the one place where a connection of others begins. */
   decide(nowMs: number, incoming: Incoming, result: EndHandshakeResult): ManagedConnection | undefined {
     const { connections, ownName } = this.#context
-    const { application, user } = incoming.offer
+    const { application } = incoming.offer
     const peerName = fullName(result.peer.user, result.peerLabel)
-    const own = this.#callTo(peerName, user, application)
+    const own = this.#callTo(peerName, application)
     const existing = connections.byName(peerName, application)
     const attempt = { attempt: incoming.request.attempt, instance: hex(result.peerInstance) }
     const decision = decideMeeting(attempt, {
@@ -200,6 +200,11 @@ export class Meeting {
     call.succeeded()
     connection.open(nowMs)
     this.#announce(connection, undefined, call.facts.handle)
+  }
+
+  /** The peer closed a circuit instead of giving its verdict. */
+  unconfirmed(nowMs: number, connection: ManagedConnection, relayId: string, reason: string): void {
+    for (const call of this.#calls.values()) if (call.connection === connection) call.refusedByPeer(nowMs, relayId, reason)
   }
 
   /** A connection said its end. */
@@ -290,12 +295,9 @@ export class Meeting {
     return undefined
   }
 
-  /** Our own call to that peer; one without a label takes any of its clients. */
-  #callTo(peerName: string, user: string, application: string): Call | undefined {
-    for (const call of this.#calls.values()) {
-      const { facts } = call
-      if (facts.application === application && (call.peerName === peerName || (facts.label === '' && facts.user === user))) return call
-    }
+  /** Our own call to that very peer. The label is part of a name: `bob/laptop` never answers a call to `bob`, nor does a relay offer it so. */
+  #callTo(peerName: string, application: string): Call | undefined {
+    for (const call of this.#calls.values()) if (call.facts.application === application && call.peerName === peerName) return call
     return undefined
   }
 
@@ -308,8 +310,8 @@ export class Meeting {
 
   /** Says yes to an attempt of another; a call of ours for the same peer is answered by it too. */
   #confirm(nowMs: number, connection: ManagedConnection): void {
-    const { peerName, peer, application } = connection.facts
-    const own = this.#callTo(peerName, peer.user, application)
+    const { peerName, application } = connection.facts
+    const own = this.#callTo(peerName, application)
     const listenHandle = this.#listenOf.get(connection)
     if (own === undefined && listenHandle === undefined) {
       // It only showed that the old connection was over. Nobody here asked for a new one yet; who does calls, or is called again.

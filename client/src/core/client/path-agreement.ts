@@ -93,6 +93,11 @@ export class PathAgreement {
 
   /** An attachment came, went or drains. */
   attachmentChanged(nowMs: number, attachment: Attachment): void {
+    // A relay that took us in anew lives; what its path did before it went says nothing about it now.
+    if (attachment.usable && !this.#context.openRelays().has(attachment.relayId)) {
+      this.#bad.delete(attachment.relayId)
+      this.planner.recovered(attachment.relayId)
+    }
     if (this.#openedAtMs === undefined) return
     const soonMs = nowMs + this.#context.host.tuning.reportDebounceMs
     this.#reportAtMs = Math.min(this.#reportAtMs, soonMs)

@@ -78,6 +78,15 @@ export type ClientEvent =
       readonly code: string
       readonly message: string
     }
+  /** Somebody called and could not prove who they are, or may not: the certificate of `peer` is wrong, or not theirs. */
+  | {
+      readonly type: 'caller_refused'
+      readonly relayId: string
+      readonly peer: string
+      readonly application: string
+      readonly code: string
+      readonly message: string
+    }
   | { readonly type: 'connect_answer'; readonly relayId: string; readonly connectHandle: number; readonly answer: string }
   | {
       readonly type: 'planned'

@@ -138,6 +138,7 @@ export class ConnectionMachine {
     this.#at(nowMs)
     const path = this.#table.all.get(pathId)
     if (path === undefined) return
+    if (limit > path.creditBytes) path.starvedSinceMs = undefined
     path.creditBytes = Math.max(path.creditBytes, limit)
     if (!wait) {
       if (path.waiting !== undefined) path.provedAtMs = nowMs

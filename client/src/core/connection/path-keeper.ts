@@ -83,10 +83,10 @@ export class PathKeeper {
 
   /** The path failed, by our own verdict. */
   judged(nowMs: number, path: Path, why: MoveReason): void {
-    const { table, builder, acks } = this.#needs
+    const { table, builder, acks, sender } = this.#needs
     if (why === 'relay_wait') {
-      // The relay is slow, not dead: what it holds will arrive.
-      this.#apply(nowMs, table.flee(path, why), 0)
+      // The relay is slow, perhaps for ever: what it holds may arrive late, so it goes the other way as well.
+      this.#apply(nowMs, table.flee(path, why), sender.losePath(path))
       return
     }
     builder.queue({ type: 'pathBad', relayId: path.relayId })
@@ -220,8 +220,9 @@ export class PathKeeper {
 
   #mayRetire(path: Path): boolean {
     const { table } = this.#needs
-    if (path === table.active || !table.active?.open || table.active.retiring || path.oldestFlight() !== undefined) return false
-    for (const other of table.all.values()) if (other !== table.active && other.open && !other.retiring) return true
+    const { active } = table
+    if (path === active || !active?.open || active.retiring || active.waiting !== undefined || path.oldestFlight() !== undefined) return false
+    for (const other of table.all.values()) if (other !== active && other.open && !other.retiring) return true
     return false
   }
 

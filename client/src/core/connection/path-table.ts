@@ -25,7 +25,7 @@ export class PathTable {
     return [...this.all.values()].filter((path) => path.open)
   }
 
-  /** The best open path but `not`, by plan; those under suspicion last. */
+  /** The best open path but `not`, by plan; those whose relay says "please wait" after the others, those under suspicion last. */
   best(not?: Path): Path | undefined {
     let found: Path | undefined
     for (const path of this.all.values()) {
@@ -98,7 +98,7 @@ export class PathTable {
   }
 
   #rank(path: Path): number {
-    const doubt = path.suspicion === undefined ? 0 : 2 * unranked
+    const doubt = (path.suspicion === undefined ? 0 : 4 * unranked) + (path.waiting === undefined ? 0 : 2 * unranked)
     const { plan } = this
     if (plan === undefined) return doubt + unranked
     if (!this.#overridden && path.relayId === plan.activeSend) return doubt - 2

@@ -121,7 +121,7 @@ export class PathWatch {
 
   /** @param kept the active path or the standby, which are kept known to be alive */
   wakeAtMs(path: Path, kept: boolean): number {
-    const at = Math.min(this.#probeAtMs(path), this.#judgeAtMs(path), waitTryAtMs(path))
+    const at = Math.min(this.#probeAtMs(path), this.#judgeAtMs(path), this.#waitTryAtMs(path))
     return kept ? Math.min(at, this.#idlePingAtMs(path)) : at
   }
 
@@ -134,7 +134,7 @@ export class PathWatch {
       path.idlePingAtMs = nowMs
       this.ping(nowMs, path)
     }
-    if (waitTryAtMs(path) <= nowMs) this.#tryElsewhere(nowMs, path)
+    if (this.#waitTryAtMs(path) <= nowMs) this.#tryElsewhere(nowMs, path)
   }
 
   /** When something on this path should have been answered. Stands still while the relay says "please wait". */
@@ -175,14 +175,15 @@ export class PathWatch {
     const { table, sender } = this.#needs
     if (suspicion.judgeAtMs !== undefined) return
     const asked = suspicion.challenge?.path
-    if (asked?.open && asked.suspicion === undefined) return
+    if (asked?.open && asked.suspicion === undefined && asked.waiting === undefined) return
     const other = table.best(path)
-    // Nobody to compare with, or only somebody as silent.
-    if (other === undefined || other.suspicion !== undefined) this.#needs.wanted(nowMs)
+    // Nobody to compare with, or only somebody as silent or held up.
+    if (other === undefined || other.suspicion !== undefined || other.waiting !== undefined) this.#needs.wanted(nowMs)
     if (other === undefined || other === asked) return
     const packet = path.oldestFlight()?.packet
-    if (packet === undefined) suspicion.challenge = { path: other, packet, pingId: this.ping(nowMs, other) }
-    else if (sender.copy(nowMs, packet, other)) suspicion.challenge = { path: other, packet, pingId: undefined }
+    if (packet !== undefined && sender.copy(nowMs, packet, other)) suspicion.challenge = { path: other, packet, pingId: undefined }
+    // Nothing to copy, or no credit for it there: a ping asks the same of the other path.
+    else suspicion.challenge = { path: other, packet: undefined, pingId: this.ping(nowMs, other) }
   }
 
   #challengeAnswered(nowMs: number, path: Path): void {
@@ -223,30 +224,32 @@ export class PathWatch {
     const { waiting } = path
     if (waiting === undefined || nowMs < waiting.saidAtMs + this.#needs.tuning.waitStaleMs) return
     path.waiting = undefined
+    path.starvedSinceMs = undefined
     path.provedAtMs = nowMs
     if (path.pings.size === 0) this.ping(nowMs, path)
   }
 
-  /** Too long in "please wait": one packet goes another way; its ack moves us there. */
+  /** When to try elsewhere. A relay that gives no credit counts like one that says "please wait". */
+  #waitTryAtMs(path: Path): number {
+    const { waiting, starvedSinceMs } = path
+    if (waiting !== undefined) return waiting.nextTryAtMs
+    return starvedSinceMs === undefined ? Number.POSITIVE_INFINITY : starvedSinceMs + this.#needs.tuning.waitElsewhereMs
+  }
+
+  /** Too long in "please wait": one packet goes another way; its ack moves us, and all that is held up, there. */
   #tryElsewhere(nowMs: number, path: Path): void {
     const { table, sender, tuning } = this.#needs
-    const waiting = path.waiting!
+    const waiting = (path.waiting ??= { sinceMs: nowMs, saidAtMs: nowMs, nextTryAtMs: nowMs, tried: undefined })
     waiting.nextTryAtMs = nowMs + tuning.waitElsewhereMs
-    if (path !== table.active) return
+    if (path !== table.active && path.oldestFlight() === undefined) return
     const other = table.best(path)
-    if (other === undefined) {
-      this.#needs.wanted(nowMs)
-      return
-    }
+    if (other === undefined || other.waiting !== undefined) this.#needs.wanted(nowMs)
+    if (other === undefined) return
     const oldest = path.oldestFlight()?.packet
     if (oldest !== undefined) {
       if (sender.copy(nowMs, oldest, other)) waiting.tried = oldest
-    } else if (sender.sendData(nowMs, other)) {
-      waiting.tried = sender.buffer.get(sender.buffer.next - 1)
+    } else if (sender.step(nowMs, other)) {
+      waiting.tried = sender.lastSent
     }
   }
-}
-
-function waitTryAtMs(path: Path): number {
-  return path.waiting?.nextTryAtMs ?? Number.POSITIVE_INFINITY
 }

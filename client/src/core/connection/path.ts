@@ -58,6 +58,8 @@ export class Path {
   creditBytes: number
   sentBytes: number
   waiting: Waiting | undefined
+  /** Since when something waits for credit that the relay does not give. */
+  starvedSinceMs: number | undefined
 
   // Life and doubt.
   heardAtMs: number

@@ -2,6 +2,8 @@
 
 /** Event loops, pipes and TCP buffers add this to an idle round trip as soon as there is load; without it the cap would throttle itself. */
 const loadedRttFloorMs = 25
+/** For that reason never more than this: 6 MiB wait for their acks at 1 GB/s; more of them only get old, and old memory costs a collector most. */
+const loadedBytesMax: number = 6 * 1024 * 1024
 /** Never fewer bytes in flight than this. */
 const inFlightFloorBytes = 65_536
 /** A packet is what the path carries in this time, so that it holds up nothing for longer. */
@@ -32,7 +34,8 @@ export class RateEstimator {
   /** Most bytes that may be in flight. */
   capBytes(minRttMs: number | undefined): number {
     if (this.rate === undefined) return inFlightFloorBytes
-    return Math.max(inFlightFloorBytes, 2 * this.rate * Math.max(minRttMs ?? 0, loadedRttFloorMs))
+    const loaded = Math.min(2 * this.rate * loadedRttFloorMs, loadedBytesMax)
+    return Math.max(inFlightFloorBytes, loaded, 2 * this.rate * (minRttMs ?? 0))
   }
 
   /** Plaintext bytes of a new packet. */

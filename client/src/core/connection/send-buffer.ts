@@ -54,6 +54,11 @@ export class SendBuffer {
   unackedBytes = 0
   unackedPackets = 0
 
+  /** From the oldest number not acked to the next one: what the receiver's window must hold. */
+  get span(): number {
+    return this.next - this.base
+  }
+
   add(packet: KeptPacket): void {
     if (this.next - this.base === this.#ring.length) this.#grow()
     this.#ring[this.next % this.#ring.length] = packet

@@ -51,6 +51,8 @@ export class Sender {
   resentPackets = 0
   /** Numbers acked by the peer, counted. */
   ackedPackets = 0
+  /** The packet sent last, first time or again. */
+  lastSent: KeptPacket | undefined
   readonly #needs: SenderNeeds
   readonly #resends: Deque<KeptPacket> = new Deque()
   /** Number of the last packet put there. */
@@ -70,14 +72,14 @@ export class Sender {
   step(nowMs: number, path: Path): boolean {
     const { builder } = this.#needs
     this.blockedBy = undefined
-    if (builder.hasControl() && this.#controlMayGo(path)) {
+    if (builder.hasControl() && this.#controlMayGo(nowMs, path)) {
       this.#rekey(nowMs)
       const packet = builder.control(this.buffer.next)
       if (packet !== undefined) return this.#sendNew(nowMs, packet, path)
     }
     const resend = this.#nextResend()
     if (resend !== undefined) {
-      if (!this.#mayGo(path, resend.bytes)) return false
+      if (!this.#mayGo(nowMs, path, resend.bytes)) return false
       this.#resends.shift()
       resend.waitsToBeResent = false
       this.resentPackets += 1
@@ -94,11 +96,12 @@ export class Sender {
   /** Sends one new packet of data on `path` if it may. */
   sendData(nowMs: number, path: Path): boolean {
     const { builder, tuning } = this.#needs
-    if (this.buffer.unackedBytes >= tuning.unackedBytesMax || this.buffer.unackedPackets >= tuning.unackedPacketsMax) {
+    if (this.buffer.unackedBytes >= tuning.unackedBytesMax || this.buffer.span >= tuning.unackedPacketsMax) {
       this.blockedBy = 'memory'
       return false
     }
-    if (!this.#mayGo(path, creditWorthBytes)) return false
+    if (path.creditLeft() < creditWorthBytes) return this.#starves(nowMs, path)
+    if (path.inFlightBytes >= path.capBytes()) return false
     this.#rekey(nowMs)
     const packet = builder.data(this.buffer.next, Math.min(path.rate.packetBytes(), path.creditLeft() - packetMarginBytes))
     return packet === undefined ? false : this.#sendNew(nowMs, packet, path)
@@ -121,6 +124,7 @@ export class Sender {
     path.packetsSent += 1
     path.flights.push(flight)
     packet.timesSent += 1
+    this.lastSent = packet
     if (packet.flight === undefined || !isFlying(packet)) {
       packet.flight = flight
       packet.more = undefined
@@ -131,7 +135,7 @@ export class Sender {
 
   /** A copy of `packet` on another path, if its credit allows. */
   copy(nowMs: number, packet: KeptPacket, path: Path): boolean {
-    if (path.creditLeft() < packet.bytes) return false
+    if (!creditCovers(path, packet.bytes)) return false
     this.transmit(nowMs, packet, path)
     return true
   }
@@ -211,21 +215,24 @@ export class Sender {
     if (epochs.advance(nowMs, this.buffer)) outbox.event({ type: 'rekeyed', epoch: epochs.sendEpoch })
   }
 
-  #controlMayGo(path: Path): boolean {
+  #controlMayGo(nowMs: number, path: Path): boolean {
     const { tuning } = this.#needs
-    return (
-      this.buffer.unackedBytes < tuning.unackedBytesMax + controlReserveBytes &&
-      path.inFlightBytes < path.capBytes() + controlReserveBytes &&
-      path.creditLeft() > 0
-    )
+    if (this.buffer.unackedBytes >= tuning.unackedBytesMax + controlReserveBytes) return false
+    if (this.buffer.span >= 2 * tuning.unackedPacketsMax) return false
+    if (path.creditLeft() <= 0) return this.#starves(nowMs, path)
+    return path.inFlightBytes < path.capBytes() + controlReserveBytes
   }
 
-  #mayGo(path: Path, bytes: number): boolean {
-    if (path.creditLeft() < bytes) {
-      this.blockedBy = 'relay_wait'
-      return false
-    }
+  #mayGo(nowMs: number, path: Path, bytes: number): boolean {
+    if (!creditCovers(path, bytes)) return this.#starves(nowMs, path)
     return path.inFlightBytes < path.capBytes()
+  }
+
+  /** Something waits for the relay's credit. */
+  #starves(nowMs: number, path: Path): false {
+    this.blockedBy = 'relay_wait'
+    path.starvedSinceMs ??= nowMs
+    return false
   }
 
   #nextResend(): KeptPacket | undefined {
@@ -307,6 +314,15 @@ export class Sender {
     if (!this.#needs.tuning.plantEarlyFree) return ack
     return { cumulative: Math.min(ack.cumulative + 1, this.buffer.next), ranges: [] }
   }
+}
+
+/**
+ * Whether a packet of its given size may go. On a path with nothing in flight it also goes when only some credit is left, since a relay that
+ * has shrunk its window to one packet grants no more before it got something; the excess is less than the one packet relays allow for.
+ */
+function creditCovers(path: Path, bytes: number): boolean {
+  const left = path.creditLeft()
+  return left >= bytes || (left > 0 && path.oldestFlight() === undefined)
 }
 
 function isFlying(packet: KeptPacket): boolean {

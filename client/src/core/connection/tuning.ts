@@ -42,7 +42,7 @@ export interface ConnectionTuning {
   readonly wantPathsEveryMs: number
   /** Memory of unacked packets (bytes + 256 each) before new data waits. Control may use 64 KiB more. @default 96 MiB */
   readonly unackedBytesMax: number
-  /** Packets not yet acked, both ends know it: the receiver drops what is further ahead. @default 32 768 */
+  /** Packets from the oldest not yet acked to the newest; the receiver drops what is further ahead than twice this. @default 32 768 */
   readonly unackedPacketsMax: number
   /** Forged payloads on one path within ten seconds that make it bad. @default 16 */
   readonly forgedMax: number

@@ -25,6 +25,11 @@ const minimumWindowMs = 300_000
  * relay measured once dearer than any that is measured often.
  */
 const firstVariationShare = 1 / 16
+/**
+ * The first pings of a process run cold: the handshakes with all relays and the compiler are in them, a third of a second on a busy machine
+ * where 5 ms were planted. Until so many are taken, the least one speaks for the relay.
+ */
+const coldSamples = 4
 
 /** Estimates one leg from round-trip samples. */
 export class LegEstimator {
@@ -53,10 +58,11 @@ export class LegEstimator {
       this.#windowEndsMs = nowMs + minimumWindowMs
     }
     this.#minMs = Math.min(this.#minMs, rttMs)
-    if (this.#samples === 0) {
-      this.#rttMs = rttMs
-      this.#smoothMs = rttMs
-      this.#varMs = rttMs * firstVariationShare
+    if (this.#samples < coldSamples) {
+      const leastMs = this.#samples === 0 ? rttMs : Math.min(this.#rttMs, rttMs)
+      this.#rttMs = leastMs
+      this.#smoothMs = leastMs
+      this.#varMs = leastMs * firstVariationShare
     } else {
       this.#varMs += (Math.abs(rttMs - this.#smoothMs) - this.#varMs) / 4
       this.#smoothMs += (rttMs - this.#smoothMs) / 8

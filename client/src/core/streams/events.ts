@@ -6,7 +6,7 @@ export type StreamEvent =
   /** The peer opened a stream. Always the first event of its streams. */
   | { readonly type: 'streamOpened'; readonly streamId: number; readonly header: Uint8Array }
   | { readonly type: 'readable'; readonly streamId: number }
-  /** Credit came after `write` took less than it was given, or `writableBytes` was 0. */
+  /** Credit came after `write` took less than it was given, or `writableBytes` was 0; or `crowded` was true (also of stream 0) and is not any more. */
   | { readonly type: 'writable'; readonly streamId: number }
   /** The peer finished its half and the application has read all of it. */
   | { readonly type: 'finished'; readonly streamId: number }

@@ -30,6 +30,12 @@ export const partsMax = 65_536
 /** Refusals (of messages, of streams) that may wait to be sent or acked: a peer that causes more of them is not honest. */
 export const refusalsMax = 1024
 
+/**
+ * Bytes taken from the application and not cut into packets yet, above which a writer is asked to wait although there is credit: what several
+ * bursts of packets take. More would only grow old in memory before it leaves.
+ */
+export const unsentBytesMax: number = 1024 * 1024
+
 /** Our own writes below this are gathered into one buffer: copying 2 KiB costs less than carrying one more frame. */
 export const gatherBytes = 2048
 

@@ -33,6 +33,8 @@ export class SendHalf {
   resetAcked = false
   /** The application was told to wait. */
   wantsWritable = false
+  /** The application was told that too much has not left. */
+  wantsRoom = false
   /** In the ring of halves with something to send. */
   queued = false
   /** Bytes sent in this turn of the ring. */

@@ -1,7 +1,7 @@
 /** Cuts what is to be sent into `stream` frames, turn by turn, so that no stream waits for another. */
 import type { StreamFrame } from '@sennit/protocol'
 import { Deque } from './deque.ts'
-import { streamFrameOverheadBytes, turnBytes } from './limits.ts'
+import { streamFrameOverheadBytes, turnBytes, unsentBytesMax } from './limits.ts'
 import type { SendHalf } from './send-half.ts'
 
 interface Place {
@@ -25,8 +25,8 @@ export class SendRing {
     this.places.push({ streamId, half })
   }
 
-  /** Frames of at most `maxBytes` encoded; `sent` is called for each half whose last byte left. */
-  pull(maxBytes: number, sent: (streamId: number) => void): StreamFrame[] {
+  /** Frames of at most `maxBytes` encoded; `sent` is called for each half whose last byte left, `room` for each that may take more again. */
+  pull(maxBytes: number, sent: (streamId: number) => void, room: (streamId: number) => void): StreamFrame[] {
     const frames: StreamFrame[] = []
     let left = maxBytes
     while (left > streamFrameOverheadBytes) {
@@ -39,6 +39,10 @@ export class SendRing {
       half.sent += data.length
       half.turn += data.length
       left -= data.length + streamFrameOverheadBytes
+      if (half.wantsRoom && half.buffer.bytes <= unsentBytesMax / 2) {
+        half.wantsRoom = false
+        room(streamId)
+      }
       if (half.sendable <= 0) {
         this.leave(half)
         if (half.sent === half.appended) sent(streamId)

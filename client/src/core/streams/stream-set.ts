@@ -17,6 +17,7 @@ import {
   receiveBudgetBytesDefault,
   streamRefusedCode,
   streamsMaxDefault,
+  unsentBytesMax,
   windowBytesDefault,
   windowBytesMax,
 } from './limits.ts'
@@ -45,6 +46,7 @@ export class StreamSet {
   private messageCreditDue = false
   private unacked = 0
   private readonly left = (streamId: number): void => this.life.allLeft(streamId)
+  private readonly room = (streamId: number): void => this.events.push({ type: 'writable', streamId })
 
   constructor(o: StreamSetOptions) {
     this.maxMessageBytes = o.maxMessageBytes ?? messageBytesMaxDefault
@@ -89,7 +91,7 @@ export class StreamSet {
     return stream.id
   }
 
-  /** How much {@link write} takes now; of messages, when `streamId` is 0, how much is accepted at once. When 0, `writable` is told as soon as there is more. */
+  /** How much {@link write} takes now; of messages, when `streamId` is 0, how much is accepted at once. When 0, `writable` of a stream follows. */
   writableBytes(streamId: number): number {
     if (streamId === 0) return this.outbox.half.writable
     const half = this.table.ours(streamId)?.send
@@ -118,6 +120,14 @@ export class StreamSet {
     half.accepted += count
     this.ring.add(streamId, half)
     return count
+  }
+
+  /** So much has not left that more of it had better wait; `writable` is told when it had better not. Of messages, when `streamId` is 0. */
+  crowded(streamId: number): boolean {
+    const half = streamId === 0 ? this.outbox.half : this.table.live(streamId)?.send
+    if (half === undefined || half.buffer.bytes < unsentBytesMax) return false
+    half.wantsRoom = true
+    return true
   }
 
   /** No more bytes come from us. Does nothing when the stream ended already. */
@@ -242,7 +252,7 @@ export class StreamSet {
 
   /** `stream` frames, fair over streams, at most `maxBytes` encoded. The data are views. */
   pullData(maxBytes: number): Frame[] {
-    const frames = this.ring.pull(maxBytes, this.left)
+    const frames = this.ring.pull(maxBytes, this.left, this.room)
     for (const frame of frames) this.unacked += frame.data.length
     return frames
   }

@@ -1,0 +1,177 @@
+// `sennit send` and `sennit receive`: whole, checked, never over another file, and a clear word when an end is lost.
+import { createHash, randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { Client } from '@sennit/client'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Mesh } from './mesh.ts'
+import type { Program } from './program.ts'
+
+let mesh: Mesh
+let inboxes = 0
+
+beforeAll(async () => {
+  mesh = await Mesh.start(2)
+}, 60_000)
+afterAll(async () => {
+  await mesh?.close()
+}, 30_000)
+
+interface Receiver {
+  readonly program: Program
+  readonly inbox: string
+  readonly target: string
+}
+
+/** A receiver of its own label, with an empty inbox. */
+async function receiver(...more: string[]): Promise<Receiver> {
+  inboxes += 1
+  const label = `inbox${inboxes}`
+  mkdirSync(mesh.shop.path(label))
+  const program = mesh.shop.sennit('receive', '--dir', label, ...mesh.as('bob', '--label', label), ...more)
+  await program.ready()
+  return { program, inbox: mesh.shop.path(label), target: `bob/${label}/files` }
+}
+
+function file(name: string, bytes: Buffer): string {
+  writeFileSync(mesh.shop.path(name), bytes)
+  return name
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+describe('send and receive', { timeout: 60_000 }, () => {
+  it('takes files of any size, the empty one too, tells both ends the hash, and ends after the first sender with --once', async () => {
+    const { program, inbox, target } = await receiver('--once')
+    const sizes = [0, 1, 65_536, 262_144, 262_145, 48 * 1024 * 1024 + 7]
+    const contents = sizes.map((size) => randomBytes(size))
+    const names = contents.map((bytes, index) => file(`f${index}.bin`, bytes))
+    const sent = await mesh.shop.run('send', target, ...names, ...mesh.as('alice'))
+    expect(sent.code).toBe(0)
+    expect(sent.json).toEqual(contents.map((bytes, index) => ({ sent: names[index], bytes: bytes.length, sha256: sha256(bytes) })))
+    expect(await program.end()).toEqual({ code: 0, signal: null })
+    expect(program.json.slice(1).map((line) => line.sha256)).toEqual(contents.map(sha256))
+    expect(readdirSync(inbox).sort()).toEqual([...names].sort())
+    for (const [index, name] of names.entries()) expect(sha256(readFileSync(`${inbox}/${name}`))).toBe(sha256(contents[index]!))
+  })
+
+  it('never replaces a file', async () => {
+    const { program, inbox, target } = await receiver()
+    writeFileSync(`${inbox}/note.txt`, 'mine')
+    const note = file('note.txt', Buffer.from('theirs'))
+    const sent = await mesh.shop.run('send', target, note, note, ...mesh.as('alice'))
+    expect(sent.code).toBe(0)
+    expect(readdirSync(inbox).sort()).toEqual(['note (1).txt', 'note (2).txt', 'note.txt'])
+    expect(readFileSync(`${inbox}/note.txt`, 'utf8')).toBe('mine')
+    expect(readFileSync(`${inbox}/note (2).txt`, 'utf8')).toBe('theirs')
+    expect(await program.stop()).toEqual({ code: 0, signal: null })
+  })
+
+  it.each([
+    ['../../escape.txt', 'escape.txt', 'the folder is ours to choose'],
+    ['/etc/passwd', 'passwd', 'an absolute path, too'],
+    ['..\\..\\escape2.txt', 'escape2.txt', 'and one of another system'],
+    ['..', '_', 'a folder is no name'],
+    ['.bashrc', '_bashrc', 'a hidden file could become somebody’s settings'],
+    ['a\u001b[2Jb\n.txt', 'a_[2Jb_.txt', 'a terminal would obey'],
+    ['txt.\u202egpj.exe', 'txt._gpj.exe', 'a reader would see another ending'],
+    [`${'ä'.repeat(120)}.txt`, `${'ä'.repeat(98)}.txt`, 'file systems take 255 bytes, not letters'],
+  ])('stores a file that claims the name %j as %j: %s', async (claimed, stored) => {
+    const { program, inbox, target } = await receiver()
+    const answer = await sendRaw(target, { name: claimed, size: 2 }, [Buffer.from('ok'), Buffer.from(sha256(Buffer.from('ok')), 'hex')])
+    expect(answer).toMatchObject({ ok: true })
+    expect(readdirSync(inbox)).toEqual([stored])
+    program.signal('SIGKILL')
+  })
+
+  it.each([
+    ['a header that is not one', { size: 2 }, 'ok', /expected a stream that opens with/],
+    ['a size below 0', { name: 'x', size: -1 }, '', /expected a stream that opens with/],
+    ['a wrong hash', { name: 'x', size: 2 }, `ok${'h'.repeat(32)}`, /do not have the sender's hash/],
+    ['too few bytes', { name: 'x', size: 100 }, 'ok', /expected 100 bytes and a hash; found 2/],
+    ['too many bytes', { name: 'x', size: 2 }, 'x'.repeat(200), /found more/],
+  ])('refuses %s with its reason, and keeps nothing of it', async (_, header, text, reason) => {
+    const { program, inbox, target } = await receiver()
+    const answer = (await sendRaw(target, header, [Buffer.from(text)])) as { ok: boolean; reason: string }
+    expect(answer.ok).toBe(false)
+    expect(answer.reason).toMatch(reason)
+    expect(readdirSync(inbox)).toEqual([])
+    program.signal('SIGKILL')
+  })
+
+  it('gives the sender 3 and the reason when the receiver cannot store, or is told to stop, and keeps no part', async () => {
+    const { program, inbox, target } = await receiver()
+    const big = file('sparse.bin', Buffer.alloc(0))
+    truncateSync(mesh.shop.path(big), 1024 ** 3)
+    const sending = mesh.shop.sennit('send', target, big, ...mesh.as('alice'))
+    await mesh.statusUntil((clients) => (clients.find((client) => client.pid === program.pid)?.connections.length ?? 0) > 0)
+    while (readdirSync(inbox).length === 0) await new Promise((done) => setImmediate(done))
+    expect(await program.stop()).toEqual({ code: 0, signal: null })
+    const { code } = await sending.end()
+    expect([3, 4]).toContain(code)
+    expect(sending.stderr).toMatch(/sparse\.bin/)
+    expect(readdirSync(inbox)).toEqual([])
+  })
+
+  it('gives 130 when interrupted, and the receiver keeps no part and goes on', async () => {
+    const { program, inbox, target } = await receiver()
+    const big = file('sparse2.bin', Buffer.alloc(0))
+    truncateSync(mesh.shop.path(big), 1024 ** 3)
+    const sending = mesh.shop.sennit('send', target, big, ...mesh.as('alice'))
+    while (readdirSync(inbox).length === 0) await new Promise((done) => setImmediate(done))
+    expect(await sending.stop()).toEqual({ code: 130, signal: null })
+    await program.says(/was not received/)
+    expect(readdirSync(inbox)).toEqual([])
+    const small = file('after.txt', Buffer.from('after'))
+    expect((await mesh.shop.run('send', target, small, ...mesh.as('alice'))).code).toBe(0)
+    expect(await program.stop('SIGTERM')).toEqual({ code: 0, signal: null })
+  })
+
+  it('tells the sender when its receiver was killed and another runs in its place', async () => {
+    const { program, inbox, target } = await receiver()
+    const big = file('sparse3.bin', Buffer.alloc(0))
+    truncateSync(mesh.shop.path(big), 1024 ** 3)
+    const sending = mesh.shop.sennit('send', target, big, ...mesh.as('alice'))
+    while (readdirSync(inbox).length === 0) await new Promise((done) => setImmediate(done))
+    program.signal('SIGKILL')
+    await program.end()
+    await sending.says(/no way to bob at the moment/)
+    expect(await sending.stop()).toEqual({ code: 130, signal: null })
+    expect(existsSync(`${inbox}/sparse3.bin`)).toBe(false)
+  })
+
+  it('gives 2 for a file or a folder that is not there', async () => {
+    expect(await mesh.shop.run('send', 'bob', 'nothing.bin', ...mesh.as('alice'))).toMatchObject({ code: 2, stdout: '' })
+    const noFolder = await mesh.shop.run('receive', '--dir', 'nowhere', ...mesh.as('bob'))
+    expect(noFolder.code).toBe(2)
+    expect(noFolder.stderr).toMatch(/--dir: expected a directory; found none at nowhere/)
+  })
+})
+
+/** A sender that need not keep our manners: one stream with this header and these bytes. Resolves with the receiver's answer. */
+async function sendRaw(target: string, header: object, chunks: readonly Buffer[]): Promise<unknown> {
+  const [user = '', label = '', application = ''] = target.split('/')
+  const client = await Client.open({
+    credential: mesh.shop.path('mesh/users/alice.cred'),
+    relays: mesh.shop.path('mesh/relays.list'),
+    label: `raw${randomBytes(4).toString('hex')}`,
+  })
+  try {
+    const connection = await client.connect({ user: `${user}/${label}`, application })
+    const stream = await connection.openStream({ header: Buffer.from(JSON.stringify(header)) })
+    const answer = new Promise<unknown>((done, fail) => {
+      let text = ''
+      stream.onData((bytes) => {
+        text += Buffer.from(bytes).toString()
+      })
+      stream.onEnd(() => done(JSON.parse(text)))
+      stream.onReset((code) => fail(new Error(`reset ${code}`)))
+    })
+    for (const chunk of chunks) if (chunk.length > 0) stream.write(chunk)
+    stream.end()
+    return await answer
+  } finally {
+    await client.close()
+  }
+}

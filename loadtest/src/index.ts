@@ -1,0 +1,15 @@
+// The test set: a workbook becomes a plan, a run of it becomes a result, a result becomes reports.
+export { type LiveOptions, runLive } from './live/run-live.ts'
+export { type Plan, planHash } from './plan.ts'
+export {
+  type Environment,
+  exitCodes,
+  type RecorderOptions,
+  RunRecorder,
+  type RunResult,
+  type RunStatus,
+  type Summary,
+  type Verdict,
+} from './verdict/index.ts'
+export { type ReportOptions, type WrittenReports, writeReports } from './verdict/write-reports.ts'
+export { type CheckOptions, type CheckResult, checkWorkbook, type Problem } from './workbook/index.ts'

@@ -1,0 +1,295 @@
+// The plan: everything a run needs, worked out from a workbook before any socket opens. It is plain data (JSON in, JSON out), frozen,
+// and holds no randomness of its own: what was random in the workbook has been drawn from the seed. All times are milliseconds after
+// the start of the run, all sizes bytes, all rates per second. The live runner and the virtual world read the same plan.
+import { createHash } from 'node:crypto'
+
+/** Everything a run needs. */
+export interface Plan {
+  /** Rises when the meaning of a field changes. */
+  readonly version: 1
+  readonly name: string
+  readonly seed: number
+  readonly run: RunSettings
+  readonly zones: readonly PlanZone[]
+  readonly links: readonly PlanLink[]
+  readonly relays: readonly PlanRelay[]
+  readonly clients: readonly PlanClient[]
+  readonly flows: readonly Flow[]
+  /** In order of time. */
+  readonly acts: readonly FaultAct[]
+  readonly limits: readonly Limit[]
+}
+
+export interface RunSettings {
+  /** The load runs in [0, durationMs); then senders stop and at most `drainMs` is waited for what is under way. */
+  readonly durationMs: number
+  /** The first part of the run, outside every limit. */
+  readonly warmupMs: number
+  readonly drainMs: number
+  readonly percentiles: readonly number[]
+  readonly clockErrorMaxMs: number
+  readonly loopDelayP99MaxMs: number
+  readonly reports: readonly ReportKind[]
+}
+
+export type ReportKind = 'html' | 'xlsx' | 'json'
+
+export interface PlanZone {
+  readonly zone: string
+  readonly label: string
+}
+
+/** What lies between clients of zone `from` and relays of zone `to` (one entry per ordered pair; absent = nothing is added). */
+export interface PlanLink {
+  readonly from: string
+  readonly to: string
+  readonly rttMs: number
+  readonly jitterMs: number
+}
+
+export interface PlanRelay {
+  readonly relay: string
+  readonly zone: string
+  /** '' = the test set chooses a loopback port. */
+  readonly url: string
+  /** Started, stopped and killed by the test set. */
+  readonly managed: boolean
+  readonly weight: number
+  readonly failureDomain: string
+}
+
+export interface PlanClient {
+  readonly client: string
+  /** Row of the sheet it came from (1-based, as the spreadsheet shows it). */
+  readonly row: number
+  readonly tags: readonly string[]
+  readonly zone: string
+  readonly user: string
+  /** '' = none; else its name is `user/label`. */
+  readonly label: string
+  readonly application: string
+  readonly profile: string
+  /** Relay ids, in the order in which they are given to the client. */
+  readonly relays: readonly string[]
+  readonly carrier: 'auto' | 'upgrade' | 'http' | 'grpc'
+  /** '' = none. */
+  readonly proxy: string
+  /** Spread by `ramp_limit` already. */
+  readonly attachAtMs: number
+  /** null = stays to the end. */
+  readonly detachAtMs: number | null
+  /** Only listens: nobody is called by it. */
+  readonly passive: boolean
+  readonly note: string
+}
+
+/** One connection of two clients. */
+export interface Flow {
+  readonly flow: number
+  /** Indexes of `plan.clients`. */
+  readonly caller: number
+  readonly listener: number
+  readonly application: string
+  /** When the caller may connect: both ends have begun to attach. */
+  readonly openAtMs: number
+  /** When it is closed in good order; null = at the end of the run, after the drain. */
+  readonly closeAtMs: number | null
+  readonly directions: readonly FlowDirection[]
+}
+
+/** One sending end of a flow. */
+export interface FlowDirection {
+  /** Unique in the plan: 2 × flow, + 1 from listener to caller. It is the keystream's flow number and indexes the recorder's tables. */
+  readonly direction: number
+  readonly flow: number
+  /** Indexes of `plan.clients`. */
+  readonly from: number
+  readonly to: number
+  /** Bursts a second × burst = messages a second. */
+  readonly bursts: number
+  readonly burst: number
+  readonly messagesPerSecond: number
+  readonly size: Distribution
+  /** null = none. Whole messages up to it are sent. */
+  readonly dataLimitBytes: number | null
+  /** Bytes a second the receiver takes; null = as they come. */
+  readonly readBytesPerSecond: number | null
+  readonly check: 'full' | 'counter' | 'none'
+}
+
+/** Message sizes in bytes (or any other positive quantity). */
+export type Distribution =
+  | { readonly kind: 'const'; readonly value: number }
+  | { readonly kind: 'uniform'; readonly from: number; readonly to: number }
+  | { readonly kind: 'normal'; readonly mean: number; readonly deviation: number }
+  | { readonly kind: 'lognormal'; readonly median: number; readonly sigma: number }
+  | { readonly kind: 'exp'; readonly mean: number }
+  | { readonly kind: 'mix'; readonly parts: readonly { readonly value: number; readonly share: number }[] }
+
+export type FaultAction =
+  | 'kill'
+  | 'term'
+  | 'pause'
+  | 'restart'
+  | 'rolling_restart'
+  | 'blackhole'
+  | 'one_way'
+  | 'reset_peer'
+  | 'latency'
+  | 'corrupt'
+
+/** One concrete act. A row of `Faults` with a schedule or several targets gives several; a rolling restart one per relay. */
+export interface FaultAct {
+  /** Index in `plan.acts`. */
+  readonly act: number
+  /** Name of the row. */
+  readonly fault: string
+  readonly action: FaultAction
+  readonly target: ActTarget
+  readonly atMs: number
+  /** After it the runner heals: starts a killed relay again, continues a paused one, takes the network rule away. 0 for `reset_peer`. */
+  readonly durationMs: number
+  /** `never`: it is not healed while the run lasts, and nothing else revives that target. (Processes are cleaned up after the run.) */
+  readonly heal: 'auto' | 'never'
+  /** Latency that is added, one way. */
+  readonly latencyMs: number
+  readonly jitterMs: number
+  /** `one_way`: which direction is cut. `up` is client to relay. */
+  readonly direction: 'up' | 'down' | 'both'
+  /** `corrupt`: one byte in so many is changed; 0 otherwise. */
+  readonly corruptOneIn: number
+  readonly expect: 'survive' | 'degrade' | 'outage'
+}
+
+export type ActTarget =
+  | { readonly kind: 'relay'; readonly relay: string }
+  /** The relay that carries the most active paths when the act begins, of those that run and are not held by another act (`RunRecorder.busiestRelay`). */
+  | { readonly kind: 'busiest'; readonly among: readonly string[] }
+  /** Network actions: between all clients of the zone and every relay. */
+  | { readonly kind: 'zone'; readonly zone: string }
+  /** Network actions: between clients of one zone and relays of another. */
+  | { readonly kind: 'link'; readonly from: string; readonly to: string }
+
+export type LimitOperator = '<' | '<=' | '=' | '!=' | '>=' | '>'
+
+export type LimitStat =
+  | { readonly kind: 'p'; readonly percentile: number }
+  | { readonly kind: 'max' | 'avg' | 'count' | 'rate' | 'value' | 'min' }
+
+export type LimitWindow =
+  | { readonly kind: 'run' }
+  | { readonly kind: 'steady' }
+  | { readonly kind: 'during'; readonly fault: string }
+  /** From `delayMs` after the fault was healed, until the next act begins or the load ends. */
+  | { readonly kind: 'after'; readonly fault: string; readonly delayMs: number }
+
+export interface Limit {
+  readonly limit: string
+  readonly metric: Metric
+  /** Which acts count, for metrics of acts; both empty = all. */
+  readonly actions: readonly FaultAction[]
+  readonly faults: readonly string[]
+  /** Which connections count, for metrics of acts: those of a client that carries one of these tags; empty = all. */
+  readonly tags: readonly string[]
+  readonly stat: LimitStat
+  /** The cell as it was, such as `p(99)`. */
+  readonly statText: string
+  readonly op: LimitOperator
+  /** In ms, bytes, messages, per second or as a ratio, whatever the metric is in. */
+  readonly value: number
+  readonly valueText: string
+  readonly window: LimitWindow
+  readonly windowText: string
+  /** `sometimes`: must have held at least once (in some second), else the run is inconclusive. */
+  readonly severity: 'fail' | 'warn' | 'sometimes'
+  readonly note: string
+}
+
+export type MetricKind = 'histogram' | 'rate' | 'counter' | 'act' | 'ratio' | 'gauge'
+
+export type Metric =
+  | 'connect_time'
+  | 'response_time'
+  | 'service_time'
+  | 'e2e_latency'
+  | 'send_delay'
+  | 'throughput'
+  | 'goodput'
+  | 'lost'
+  | 'duplicated'
+  | 'reordered'
+  | 'corrupted'
+  | 'unexpected'
+  | 'unknown'
+  | 'stall'
+  | 'detect_time'
+  | 'failover_time'
+  | 'recover_to_rate_time'
+  | 'failover_connections'
+  | 'never_recovered'
+  | 'dropped_starts'
+  | 'connections_opened'
+  | 'connections_failed'
+  | 'connections_reset'
+  | 'bystander_p99_ratio'
+  | 'relay_rss'
+  | 'relay_cpu'
+  | 'generator_loop_delay'
+
+/** What a limit can be set on, and what it is measured in. `kind` says where the number comes from. */
+export const metrics: Readonly<Record<Metric, { readonly kind: MetricKind; readonly unit: string }>> = {
+  connect_time: { kind: 'histogram', unit: 'ms' },
+  response_time: { kind: 'histogram', unit: 'ms' },
+  service_time: { kind: 'histogram', unit: 'ms' },
+  e2e_latency: { kind: 'histogram', unit: 'ms' },
+  send_delay: { kind: 'histogram', unit: 'ms' },
+  throughput: { kind: 'rate', unit: 'messages/s' },
+  goodput: { kind: 'rate', unit: 'B/s' },
+  lost: { kind: 'counter', unit: 'B' },
+  duplicated: { kind: 'counter', unit: 'B' },
+  reordered: { kind: 'counter', unit: 'B' },
+  corrupted: { kind: 'counter', unit: 'B' },
+  unexpected: { kind: 'counter', unit: 'B' },
+  unknown: { kind: 'counter', unit: 'B' },
+  stall: { kind: 'act', unit: 'ms' },
+  detect_time: { kind: 'act', unit: 'ms' },
+  failover_time: { kind: 'act', unit: 'ms' },
+  recover_to_rate_time: { kind: 'act', unit: 'ms' },
+  failover_connections: { kind: 'act', unit: 'connections' },
+  never_recovered: { kind: 'counter', unit: 'connections' },
+  dropped_starts: { kind: 'counter', unit: 'clients' },
+  connections_opened: { kind: 'counter', unit: 'connections' },
+  connections_failed: { kind: 'counter', unit: 'connections' },
+  connections_reset: { kind: 'counter', unit: 'connections' },
+  bystander_p99_ratio: { kind: 'ratio', unit: '' },
+  relay_rss: { kind: 'gauge', unit: 'B' },
+  relay_cpu: { kind: 'gauge', unit: 'cores' },
+  generator_loop_delay: { kind: 'histogram', unit: 'ms' },
+}
+
+/** SHA-256 (hex) of the plan's canonical JSON: the same workbook, seed and scale give the same hash on every machine. */
+export function planHash(plan: Plan): string {
+  return createHash('sha256').update(canonicalJson(plan)).digest('hex')
+}
+
+/** JSON with keys in code point order and no spaces. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (value !== null && typeof value === 'object') {
+    const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`).join(',')}}`
+  }
+  return JSON.stringify(value)
+}
+
+/** Freezes a plan through and through, so that no run can change what its hash says. */
+export function freezePlan(plan: Plan): Plan {
+  freeze(plan)
+  return plan
+}
+
+function freeze(value: unknown): void {
+  if (value === null || typeof value !== 'object' || Object.isFrozen(value)) return
+  Object.freeze(value)
+  for (const item of Object.values(value)) freeze(item)
+}

@@ -1,0 +1,179 @@
+// The checker of one direction of one flow: every message that arrives goes through `received`, and what was lost, duplicated, reordered,
+// corrupted or invented is counted in bytes. It keeps the next expected position and the gaps before it, never a message.
+import { type Damage, type DamageKind, describeDamage } from './damage.ts'
+import { findMismatch, keystreamBlockBytes, keystreamKey } from './keystream.ts'
+import { encodeMessage, type MessageHeader, messageHeaderBytes, readHeader } from './message.ts'
+
+/** One thing that went wrong. `offset` counts from the first byte of the direction. */
+export interface Incident {
+  readonly direction: number
+  readonly kind: DamageKind
+  /** Index of the message, -1 when it belongs to none. */
+  readonly index: number
+  readonly offset: number
+  readonly bytes: number
+}
+
+/** Bytes, each counted once and under one name. */
+export type DamageCounts = Record<DamageKind, number>
+
+export interface CheckerOptions {
+  readonly seed: number
+  readonly direction: number
+  /** `full` checks every byte, `counter` headers and order, `none` only reads the header. @default 'full' */
+  readonly check?: 'full' | 'counter' | 'none'
+  /** Is told of everything that goes wrong, as it is found. */
+  readonly onIncident?: (incident: Incident) => void
+}
+
+/** What one message turned out to be. */
+export interface Received {
+  /** undefined: the bytes belong to no message of this direction. */
+  readonly header: MessageHeader | undefined
+  /** The first time this message arrived. */
+  readonly fresh: boolean
+}
+
+interface Gap {
+  fromIndex: number
+  toIndex: number
+  fromOffset: number
+  toOffset: number
+}
+
+/** Gaps remembered per direction. More than this many holes at once is no reordering any more: the oldest is counted as lost. */
+const gapsMax = 1024
+
+const scratch = new Uint8Array(keystreamBlockBytes)
+
+/** Checks one direction. */
+export class FlowChecker {
+  readonly direction: number
+  readonly key: number
+  readonly counts: DamageCounts = { lost: 0, duplicated: 0, reordered: 0, corrupted: 0, unexpected: 0 }
+  readonly #check: 'full' | 'counter' | 'none'
+  readonly #onIncident: ((incident: Incident) => void) | undefined
+  #gaps: Gap[] = []
+  #nextIndex = 0
+  #nextOffset = 0
+  #receivedBytes = 0
+  #receivedMessages = 0
+
+  constructor(options: CheckerOptions) {
+    this.direction = options.direction
+    this.key = keystreamKey(options.seed, options.direction)
+    this.#check = options.check ?? 'full'
+    this.#onIncident = options.onIncident
+  }
+
+  /** Bytes of messages that arrived for the first time. */
+  get receivedBytes(): number {
+    return this.#receivedBytes
+  }
+
+  get receivedMessages(): number {
+    return this.#receivedMessages
+  }
+
+  /** Bytes that are missing so far, of `sentBytes` sent in this direction. */
+  missingBytes(sentBytes: number): number {
+    let missing = Math.max(0, sentBytes - this.#nextOffset)
+    for (const gap of this.#gaps) missing += gap.toOffset - gap.fromOffset
+    return missing
+  }
+
+  /** Takes one message as the application got it. The bytes are only read, and only during the call. */
+  received(bytes: Uint8Array): Received {
+    const header = this.#headerOf(bytes)
+    if (header === undefined) {
+      this.#incident('unexpected', -1, this.#nextOffset, bytes.length)
+      return { header: undefined, fresh: false }
+    }
+    if (this.#check === 'none') {
+      this.#count(header)
+      this.#nextIndex = Math.max(this.#nextIndex, header.index + 1)
+      this.#nextOffset = Math.max(this.#nextOffset, header.offset + header.length)
+      return { header, fresh: true }
+    }
+    const fresh = this.#place(header)
+    const damage = this.#damageOf(header, bytes)
+    if (damage !== undefined) this.#incident(damage.kind, header.index, header.offset + damage.at, damage.bytes)
+    return { header, fresh }
+  }
+
+  /**
+   * Ends the direction, of which `sentBytes` were sent. What is missing is lost; `pathless` says that the connection ended without a path,
+   * so that nobody can know, and the caller counts the returned bytes as unknown instead.
+   */
+  finish(sentBytes: number, pathless: boolean): { unknown: number } {
+    if (this.#check === 'none') return { unknown: 0 }
+    if (this.#nextOffset > sentBytes) this.#incident('unexpected', -1, sentBytes, this.#nextOffset - sentBytes)
+    if (pathless) return { unknown: this.missingBytes(sentBytes) }
+    for (const gap of this.#gaps) this.#incident('lost', gap.fromIndex, gap.fromOffset, gap.toOffset - gap.fromOffset)
+    this.#gaps = []
+    if (sentBytes > this.#nextOffset) this.#incident('lost', this.#nextIndex, this.#nextOffset, sentBytes - this.#nextOffset)
+    return { unknown: 0 }
+  }
+
+  /** The header at the front, or else the one at the end: one of them survives any single damage. */
+  #headerOf(bytes: Uint8Array): MessageHeader | undefined {
+    const header = readHeader(this.key, bytes, 0) ?? readHeader(this.key, bytes, bytes.length - messageHeaderBytes)
+    return header?.direction === this.direction ? header : undefined
+  }
+
+  /** Puts the message into the order. Returns whether it is new. */
+  #place(header: MessageHeader): boolean {
+    const { index, offset, length } = header
+    if (index >= this.#nextIndex) {
+      if (index > this.#nextIndex)
+        this.#addGap({ fromIndex: this.#nextIndex, toIndex: index, fromOffset: this.#nextOffset, toOffset: offset })
+      this.#nextIndex = index + 1
+      this.#nextOffset = offset + length
+      this.#count(header)
+      return true
+    }
+    const at = this.#gaps.findIndex((gap) => index >= gap.fromIndex && index < gap.toIndex)
+    if (at === -1) {
+      this.#incident('duplicated', index, offset, length)
+      return false
+    }
+    const gap = this.#gaps[at]!
+    const rest: Gap[] = []
+    if (gap.fromIndex < index) rest.push({ ...gap, toIndex: index, toOffset: offset })
+    if (index + 1 < gap.toIndex) rest.push({ ...gap, fromIndex: index + 1, fromOffset: offset + length })
+    this.#gaps.splice(at, 1, ...rest)
+    this.#incident('reordered', index, offset, length)
+    this.#count(header)
+    return true
+  }
+
+  #addGap(gap: Gap): void {
+    this.#gaps.push(gap)
+    if (this.#gaps.length <= gapsMax) return
+    const oldest = this.#gaps.shift()!
+    this.#incident('lost', oldest.fromIndex, oldest.fromOffset, oldest.toOffset - oldest.fromOffset)
+  }
+
+  #count(header: MessageHeader): void {
+    this.#receivedMessages += 1
+    this.#receivedBytes += header.length
+  }
+
+  #damageOf(header: MessageHeader, bytes: Uint8Array): Damage | undefined {
+    if (bytes.length === header.length && this.#intact(header, bytes)) return undefined
+    return describeDamage(encodeMessage(this.key, header), bytes)
+  }
+
+  #intact(header: MessageHeader, bytes: Uint8Array): boolean {
+    const end = bytes.length - messageHeaderBytes
+    if (readHeader(this.key, bytes, 0) === undefined) return false
+    for (let i = 0; i < messageHeaderBytes; i++) if (bytes[i] !== bytes[end + i]) return false
+    if (this.#check !== 'full') return true
+    return findMismatch(this.key, header.offset + messageHeaderBytes, bytes.subarray(messageHeaderBytes, end), scratch) === -1
+  }
+
+  #incident(kind: DamageKind, index: number, offset: number, bytes: number): void {
+    this.counts[kind] += bytes
+    this.#onIncident?.({ direction: this.direction, kind, index, offset, bytes })
+  }
+}

@@ -1,0 +1,82 @@
+// What the recorder keeps about one direction of one flow: counts, the checker, and enough of the recent past to say what was normal before a
+// fault. All of it is of fixed size.
+import type { FlowDirection } from '../plan.ts'
+import { FlowChecker, type Incident } from './checker.ts'
+import { percentileOf } from './histogram.ts'
+
+/** Response times remembered for the median before a fault: a second's worth at the 100 messages/s which a stall needs. */
+const recentLatencies = 128
+/** Whole seconds of due messages remembered, to say what the rate before a fault was. */
+const rateSeconds = 8
+/** Send times remembered, by index. A message that overtakes so many gives no service time. */
+const sentTimesMin = 64
+const sentTimesMax = 4096
+
+export class DirectionRecord {
+  readonly plan: FlowDirection
+  readonly checker: FlowChecker
+  sentMessages = 0
+  sentBytes = 0
+  receivedMessages = 0
+  damagedBytes = 0
+  unknownBytes = 0
+  worstStallMs: number | null = null
+  readonly #latencies = new Float64Array(recentLatencies)
+  #latencyCount = 0
+  readonly #sentTimes: Float64Array
+  readonly #dueCounts = new Uint32Array(rateSeconds)
+  #dueSecond = -1
+  #firstDueMs = Number.POSITIVE_INFINITY
+
+  constructor(seed: number, plan: FlowDirection, onIncident: (incident: Incident) => void) {
+    this.plan = plan
+    this.checker = new FlowChecker({ seed, direction: plan.direction, check: plan.check, onIncident })
+    const twoSeconds = 2 ** Math.ceil(Math.log2(Math.max(1, plan.messagesPerSecond * 2)))
+    this.#sentTimes = new Float64Array(Math.min(sentTimesMax, Math.max(sentTimesMin, twoSeconds)))
+  }
+
+  sent(nowMs: number, bytes: number, dueMs: number): void {
+    this.#sentTimes[this.sentMessages % this.#sentTimes.length] = nowMs
+    this.sentMessages += 1
+    this.sentBytes += bytes
+    if (dueMs < this.#firstDueMs) this.#firstDueMs = dueMs
+    this.#countDue(Math.floor(dueMs / 1000))
+  }
+
+  /** When the message was handed to the connection, or undefined when that is forgotten. */
+  sentAtMs(index: number): number | undefined {
+    if (index >= this.sentMessages || index < this.sentMessages - this.#sentTimes.length) return undefined
+    return this.#sentTimes[index % this.#sentTimes.length]
+  }
+
+  latency(ms: number): void {
+    this.#latencies[this.#latencyCount % recentLatencies] = ms
+    this.#latencyCount += 1
+  }
+
+  /** Median response time of the last messages; null before the first. */
+  medianLatencyMs(): number | null {
+    return percentileOf([...this.#latencies.subarray(0, Math.min(recentLatencies, this.#latencyCount))], 50)
+  }
+
+  /** Messages a second that were due in the whole seconds before `atMs` (at most 5); 0 when none is whole. */
+  rateBefore(atMs: number): number {
+    const until = Math.floor(atMs / 1000)
+    let seconds = 0
+    let messages = 0
+    for (let second = until - 1; second >= Math.max(0, until - 5); second--) {
+      if (second * 1000 < this.#firstDueMs || second <= this.#dueSecond - rateSeconds) break
+      seconds += 1
+      messages += second > this.#dueSecond ? 0 : this.#dueCounts[second % rateSeconds]!
+    }
+    return seconds === 0 ? 0 : messages / seconds
+  }
+
+  #countDue(second: number): void {
+    if (second > this.#dueSecond) {
+      for (let at = Math.max(this.#dueSecond + 1, second - rateSeconds + 1); at <= second; at++) this.#dueCounts[at % rateSeconds] = 0
+      this.#dueSecond = second
+    }
+    if (second > this.#dueSecond - rateSeconds) this.#dueCounts[second % rateSeconds]! += 1
+  }
+}

@@ -1,0 +1,82 @@
+// Histograms of durations: HdrHistogram in microseconds, three digits, up to an hour. Kept instead of samples, so that memory does not grow
+// with the run, and added instead of averaged, since percentiles cannot be averaged.
+import { build, type Histogram } from 'hdr-histogram-js'
+
+/** An hour: no message of a test is later, and anything above is recorded as this. */
+const highestUs = 3_600_000_000
+
+export interface Percentiles {
+  readonly p50: number | null
+  readonly p90: number | null
+  readonly p99: number | null
+  readonly p999: number | null
+  readonly max: number | null
+}
+
+/** Counts durations in milliseconds. */
+export class DurationHistogram {
+  readonly #histogram: Histogram
+  #sumMs = 0
+  #maxMs = 0
+  #minMs = Number.POSITIVE_INFINITY
+
+  constructor(digits: 1 | 2 | 3 = 3) {
+    this.#histogram = build({
+      bitBucketSize: 32,
+      autoResize: false,
+      lowestDiscernibleValue: 1,
+      highestTrackableValue: highestUs,
+      numberOfSignificantValueDigits: digits,
+      useWebAssembly: false,
+    })
+  }
+
+  get count(): number {
+    return this.#histogram.totalCount
+  }
+
+  record(ms: number): void {
+    const clean = Math.max(0, ms)
+    this.#sumMs += clean
+    if (clean > this.#maxMs) this.#maxMs = clean
+    if (clean < this.#minMs) this.#minMs = clean
+    this.#histogram.recordValue(Math.min(highestUs, Math.round(clean * 1000)))
+  }
+
+  /** The value at a percentile (0–100) in ms, null when nothing was recorded. */
+  at(percentile: number): number | null {
+    if (this.count === 0) return null
+    if (percentile >= 100) return this.#maxMs
+    return Math.min(this.#maxMs, this.#histogram.getValueAtPercentile(percentile) / 1000)
+  }
+
+  get max(): number | null {
+    return this.count === 0 ? null : this.#maxMs
+  }
+
+  get min(): number | null {
+    return this.count === 0 ? null : this.#minMs
+  }
+
+  get mean(): number | null {
+    return this.count === 0 ? null : this.#sumMs / this.count
+  }
+
+  percentiles(): Percentiles {
+    return { p50: this.at(50), p90: this.at(90), p99: this.at(99), p999: this.at(99.9), max: this.max }
+  }
+
+  reset(): void {
+    this.#histogram.reset()
+    this.#sumMs = 0
+    this.#maxMs = 0
+    this.#minMs = Number.POSITIVE_INFINITY
+  }
+}
+
+/** Percentile of a few exact numbers (nearest rank), for one value per connection; null when there are none. */
+export function percentileOf(values: readonly number[], percentile: number): number | null {
+  if (values.length === 0) return null
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil((percentile / 100) * sorted.length) - 1)]!
+}

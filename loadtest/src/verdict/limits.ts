@@ -1,0 +1,194 @@
+// Measures each limit of the plan and says whether it held. A limit that could not be measured has `held: null` and makes the run
+// inconclusive: a pass that could not have failed is not a pass.
+import { type Limit, type LimitOperator, type LimitStat, type Metric, metrics, type Plan } from '../plan.ts'
+import type { ActRecord } from './act-record.ts'
+import { percentileOf } from './histogram.ts'
+import type { RunRecorder } from './run-recorder.ts'
+import type { LimitResult } from './run-result.ts'
+import { windowSeconds } from './windows.ts'
+
+/** Above this the generator's own pauses would be taken for stalls of the connection. */
+export const stallLoopDelayMaxMs = 20
+
+interface Measured {
+  readonly value: number | null
+  readonly remark: string
+}
+
+/** Measures all limits of the plan, in its order. */
+export function measureLimits(recorder: RunRecorder, endedAtMs: number): LimitResult[] {
+  return recorder.plan.limits.map((limit) => {
+    const { value, remark } = measure(limit, recorder, endedAtMs)
+    return {
+      limit: limit.limit,
+      metric: limit.metric,
+      stat: limit.statText,
+      op: limit.op,
+      value: limit.value,
+      measured: value,
+      held: value === null ? null : compare(value, limit.op, limit.value),
+      severity: limit.severity,
+      unit: metrics[limit.metric].unit,
+      window: limit.windowText,
+      remark,
+    }
+  })
+}
+
+export function compare(measured: number, op: LimitOperator, value: number): boolean {
+  switch (op) {
+    case '<':
+      return measured < value
+    case '<=':
+      return measured <= value
+    case '=':
+      return measured === value
+    case '!=':
+      return measured !== value
+    case '>=':
+      return measured >= value
+    case '>':
+      return measured > value
+  }
+}
+
+function measure(limit: Limit, recorder: RunRecorder, endedAtMs: number): Measured {
+  switch (metrics[limit.metric].kind) {
+    case 'histogram':
+      return ofHistogram(limit, recorder, endedAtMs)
+    case 'rate':
+      return ofRate(limit, recorder, endedAtMs)
+    case 'act':
+      return ofActs(limit, recorder)
+    case 'gauge':
+      return ofRelays(limit, recorder)
+    case 'counter':
+      return { value: counter(limit.metric, recorder), remark: '' }
+    case 'ratio':
+      return { value: null, remark: 'not measured yet' }
+  }
+}
+
+function ofHistogram(limit: Limit, recorder: RunRecorder, endedAtMs: number): Measured {
+  const histogram = recorder.windowed.histogram(limit.metric, limit.window)
+  if (histogram === undefined || histogram.count === 0)
+    return { value: null, remark: `nothing was measured in the window ${limit.windowText}` }
+  const stat = limit.stat
+  if (stat.kind === 'p') return { value: histogram.at(stat.percentile), remark: '' }
+  if (stat.kind === 'max') return { value: histogram.max, remark: '' }
+  if (stat.kind === 'min') return { value: histogram.min, remark: '' }
+  if (stat.kind === 'count') return { value: histogram.count, remark: '' }
+  if (stat.kind === 'rate') {
+    return { value: histogram.count / Math.max(0.1, windowSeconds(limit.window, recorder.plan, recorder.acts, endedAtMs)), remark: '' }
+  }
+  return { value: histogram.mean, remark: '' }
+}
+
+function ofRate(limit: Limit, recorder: RunRecorder, endedAtMs: number): Measured {
+  const counts = recorder.windowed.counts(limit.window)
+  const seconds = windowSeconds(limit.window, recorder.plan, recorder.acts, endedAtMs)
+  if (counts === undefined || seconds === 0) return { value: null, remark: `the window ${limit.windowText} was empty` }
+  const amount = limit.metric === 'goodput' ? counts.bytes : counts.messages
+  return { value: limit.stat.kind === 'count' ? amount : amount / seconds, remark: '' }
+}
+
+function ofRelays(limit: Limit, recorder: RunRecorder): Measured {
+  const values = [...recorder.relaySamples.values()]
+    .map((kept) => (limit.metric === 'relay_rss' ? kept.rssMaxBytes : kept.cpuMax))
+    .filter((value) => value !== null)
+  return values.length === 0 ? { value: null, remark: 'no relay was sampled' } : { value: Math.max(...values), remark: '' }
+}
+
+function counter(metric: Metric, recorder: RunRecorder): number {
+  switch (metric) {
+    case 'lost':
+    case 'duplicated':
+    case 'reordered':
+    case 'corrupted':
+    case 'unexpected':
+    case 'unknown':
+      return recorder.damage[metric]
+    case 'never_recovered':
+      return recorder.flows.filter((flow) => flow.neverRecovered).length
+    case 'dropped_starts':
+      return recorder.droppedStarts
+    case 'connections_opened':
+      return recorder.flows.filter((flow) => flow.state !== 'planned' && flow.state !== 'failed').length
+    case 'connections_failed':
+      return recorder.flows.filter((flow) => flow.state === 'failed').length
+    default:
+      return recorder.resets
+  }
+}
+
+function ofActs(limit: Limit, recorder: RunRecorder): Measured {
+  const acts = recorder.acts.filter((record) => counts(limit, record))
+  const begun = acts.filter((record) => record.startMs !== null)
+  if (begun.length === 0) return { value: null, remark: 'no such fault happened' }
+  if (limit.metric === 'failover_connections') {
+    return {
+      value: overValues(
+        begun.map((record) => record.connections),
+        limit.stat,
+      ),
+      remark: '',
+    }
+  }
+  const impacts = begun.flatMap((record) => record.impacts()).filter(({ flow }) => isTagged(recorder.plan, flow, limit.tags))
+  const values = impacts.map((impact) => impactValue(limit.metric, impact)).filter((value) => value !== null)
+  if (values.length === 0) {
+    const why =
+      impacts.length === 0 ? 'the fault hit no connection' : 'no connection could be measured (a stall needs 100 messages/s each way)'
+    return { value: null, remark: why }
+  }
+  if (limit.metric === 'stall') {
+    if (values.length < impacts.length) {
+      return {
+        value: null,
+        remark: `${impacts.length - values.length} of ${impacts.length} connections could not be measured (a stall needs 100 messages/s each way)`,
+      }
+    }
+    const slow = begun.find((record) => (record.loopDelayP99Ms ?? 0) > stallLoopDelayMaxMs)
+    if (slow !== undefined) {
+      const delay = slow.loopDelayP99Ms!.toFixed(1)
+      return {
+        value: null,
+        remark: `the generator's event loop was late by ${delay} ms at p99 during ${slow.act.fault}: over ${stallLoopDelayMaxMs} ms a stall may be its own`,
+      }
+    }
+  }
+  return { value: overValues(values, limit.stat), remark: '' }
+}
+
+function isTagged({ flows, clients }: Plan, flow: number, tags: readonly string[]): boolean {
+  if (tags.length === 0) return true
+  const ends = [flows[flow]?.caller, flows[flow]?.listener].map((client) => (client === undefined ? [] : (clients[client]?.tags ?? [])))
+  return ends.flat().some((tag) => tags.includes(tag))
+}
+
+function counts(limit: Limit, { act }: ActRecord): boolean {
+  if (limit.window.kind === 'during' && act.fault !== limit.window.fault) return false
+  if (limit.actions.length === 0 && limit.faults.length === 0) return true
+  return limit.actions.includes(act.action) || limit.faults.includes(act.fault)
+}
+
+function impactValue(metric: Metric, impact: ReturnType<ActRecord['impacts']>[number]): number | null {
+  switch (metric) {
+    case 'stall':
+      return impact.stallMs
+    case 'detect_time':
+      return impact.detectMs
+    case 'failover_time':
+      return impact.failoverMs
+    default:
+      return impact.recoverToRateMs
+  }
+}
+
+function overValues(values: readonly number[], stat: LimitStat): number | null {
+  if (stat.kind === 'p') return percentileOf(values, stat.percentile)
+  if (stat.kind === 'min') return Math.min(...values)
+  if (stat.kind === 'count') return values.length
+  if (stat.kind === 'avg') return values.reduce((sum, value) => sum + value, 0) / values.length
+  return Math.max(...values)
+}

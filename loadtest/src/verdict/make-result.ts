@@ -1,0 +1,272 @@
+// From everything recorded to the result: limits measured, verdict decided, tables cut.
+import { planHash } from '../plan.ts'
+import type { ActRecord } from './act-record.ts'
+import { type Percentiles, percentileOf } from './histogram.ts'
+import { measureLimits } from './limits.ts'
+import { type RunRecorder, survivalMs } from './run-recorder.ts'
+import type { ClientResult, FailoverRecord, LimitResult, RunResult, SpectrumRow, Summary } from './run-result.ts'
+import { decide } from './verdict.ts'
+
+/** Points of the percentile spectrum. */
+const spectrumPoints = [0, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 100]
+
+export function makeResult(recorder: RunRecorder, endedAtMs: number, interrupted: boolean): RunResult {
+  const limits = [...measureLimits(recorder, endedAtMs), ...survivalLimits(recorder)]
+  const { verdict, exitCode, reasons } = decide({
+    interrupted,
+    integrity: integrityReasons(recorder),
+    neverRecovered: neverRecoveredReasons(recorder),
+    limits: [...connectionReasons(recorder), ...limitReasons(limits, recorder)],
+    inconclusive: inconclusiveReasons(recorder, limits, interrupted),
+  })
+  return {
+    plan: recorder.plan,
+    summary: summaryOf(recorder, endedAtMs, { verdict, exitCode, limits }),
+    reasons,
+    startedAt: recorder.options.startedAt,
+    timeline: recorder.timeline.rows,
+    spectrum: spectrumOf(recorder),
+    faultLog: recorder.acts.map((record) => ({
+      act: record.act,
+      target: record.target === '' ? targetText(record) : record.target,
+      actualAtMs: rounded(record.startMs),
+      healedAtMs: rounded(record.endMs),
+      receipt: record.receipt,
+      healReceipt: record.healReceipt,
+    })),
+    clients: clientResults(recorder),
+    incidents: recorder.incidents,
+    incidentsLeftOut: recorder.incidentsLeftOut,
+    relays: recorder.plan.relays.map(({ relay, zone }) => ({
+      relay,
+      zone,
+      rssMaxBytes: recorder.relaySamples.get(relay)?.rssMaxBytes ?? null,
+      cpuMax: rounded(recorder.relaySamples.get(relay)?.cpuMax ?? null),
+      pathShare: rounded(recorder.timeline.pathShare(relay)),
+    })),
+  }
+}
+
+function summaryOf(recorder: RunRecorder, endedAtMs: number, decided: Pick<Summary, 'verdict' | 'exitCode' | 'limits'>): Summary {
+  const { plan, options, damage } = recorder
+  const loadSeconds = Math.max(0.001, Math.min(endedAtMs, plan.run.durationMs) / 1000)
+  const opened = recorder.flows.filter((flow) => flow.state !== 'planned' && flow.state !== 'failed').length
+  return {
+    verdict: decided.verdict,
+    exitCode: decided.exitCode,
+    name: plan.name,
+    seed: plan.seed,
+    planHash: planHash(plan),
+    engine: options.engine,
+    durationMs: Math.round(endedAtMs),
+    environment: options.environment,
+    clients: {
+      planned: plan.clients.length,
+      attached: recorder.clients.filter((client) => client.attachMs !== null).length,
+      rejected: recorder.clients.filter((client) => client.state === 'rejected').length,
+    },
+    connections: {
+      planned: plan.flows.length,
+      opened,
+      failed: recorder.flows.filter((flow) => flow.state === 'failed').length,
+      neverRecovered: recorder.flows.filter((flow) => flow.neverRecovered).length,
+      reset: recorder.resets,
+    },
+    integrity: { sentBytes: recorder.sentBytes, deliveredBytes: recorder.bytes, messages: recorder.messages, ...damage },
+    failovers: recorder.acts.map(failoverRecord),
+    latencyMs: { response: roundedAll(recorder.response.percentiles()), service: roundedAll(recorder.service.percentiles()) },
+    throughput: {
+      messagesPerSecond: Math.round((recorder.messages / loadSeconds) * 10) / 10,
+      bytesPerSecond: Math.round(recorder.bytes / loadSeconds),
+    },
+    limits: decided.limits,
+    errors: [...recorder.errors].map(([code, { count, message }]) => ({ code, count, message })),
+    generator: { loopDelayP99Ms: rounded(recorder.loopDelays.at(99)), cpu: rounded(recorder.cpuMax) },
+  }
+}
+
+function failoverRecord(record: ActRecord): FailoverRecord {
+  const impacts = record.impacts()
+  const values = (of: 'stallMs' | 'detectMs' | 'failoverMs' | 'recoverToRateMs'): number[] =>
+    impacts.map((impact) => impact[of]).filter((value) => value !== null)
+  const short = (numbers: number[]): { p50: number | null; p99: number | null; max: number | null } => ({
+    p50: rounded(percentileOf(numbers, 50)),
+    p99: rounded(percentileOf(numbers, 99)),
+    max: rounded(percentileOf(numbers, 100)),
+  })
+  const stalls = values('stallMs')
+  return {
+    fault: record.act.fault,
+    action: record.act.action,
+    target: record.target === '' ? targetText(record) : record.target,
+    plannedAtMs: record.act.atMs,
+    actualAtMs: rounded(record.startMs),
+    healedAtMs: rounded(record.endMs),
+    connections: record.connections,
+    detectMs: short(values('detectMs')),
+    stallMs: { ...short(stalls), p90: rounded(percentileOf(stalls, 90)) },
+    failoverMs: short(values('failoverMs')),
+    recoverToRateMs: short(values('recoverToRateMs')),
+    neverRecovered: record.neverRecoveredCount(),
+    unmeasured: impacts.length - stalls.length,
+    loopDelayP99Ms: rounded(record.loopDelayP99Ms),
+  }
+}
+
+function integrityReasons({ damage }: RunRecorder): string[] {
+  const kinds = ['lost', 'duplicated', 'reordered', 'corrupted', 'unexpected'] as const
+  return kinds.filter((kind) => damage[kind] > 0).map((kind) => `${damage[kind]} bytes were ${kind}`)
+}
+
+function neverRecoveredReasons(recorder: RunRecorder): string[] {
+  const count = recorder.flows.filter((flow) => flow.neverRecovered).length
+  return count === 0 ? [] : [`${count} connections never recovered; ${recorder.damage.unknown} bytes of them are unknown`]
+}
+
+function connectionReasons(recorder: RunRecorder): string[] {
+  const unopened = recorder.flows.filter((flow) => flow.state === 'failed' || flow.state === 'planned').length
+  return unopened === 0 ? [] : [`${unopened} of ${recorder.flows.length} connections were never opened`]
+}
+
+function limitReasons(limits: readonly LimitResult[], recorder: RunRecorder): string[] {
+  // What integrity and recovery say already is not said twice.
+  const said = ['lost', 'duplicated', 'reordered', 'corrupted', 'unexpected', 'never_recovered']
+  const broken = limits.filter(
+    (limit) => limit.held === false && limit.severity === 'fail' && !(said.includes(limit.metric) && (limit.measured ?? 0) > 0),
+  )
+  return [
+    ...broken.map((one) =>
+      `limit ${one.limit}: ${one.metric} ${one.stat} is ${shown(one.measured)}, must be ${one.op} ${shown(one.value)} ${one.unit}`.trimEnd(),
+    ),
+    ...(recorder.droppedStarts > 0 ? [`${recorder.droppedStarts} starts that were due could not be tried`] : []),
+  ]
+}
+
+function inconclusiveReasons(recorder: RunRecorder, limits: readonly LimitResult[], interrupted: boolean): string[] {
+  const reasons: string[] = []
+  for (const one of limits) {
+    if (one.held === null && one.severity === 'fail') reasons.push(`limit ${one.limit} could not be measured: ${one.remark}`)
+    if (one.held !== true && one.severity === 'sometimes')
+      reasons.push(`limit ${one.limit} (sometimes) never held: what it asks for did not happen`)
+  }
+  const delay = recorder.loopDelays.at(99)
+  const delayMax = recorder.plan.run.loopDelayP99MaxMs
+  if (delay !== null && delay > delayMax)
+    reasons.push(`the generator's event loop was late by ${delay.toFixed(1)} ms at p99 (at most ${delayMax} ms)`)
+  const unheld = interrupted ? [] : recorder.acts.filter((record) => record.startMs === null)
+  for (const record of unheld) {
+    reasons.push(`fault ${record.act.fault} (${record.act.action}) did not happen${record.receipt === '' ? '' : `: ${record.receipt}`}`)
+  }
+  if (recorder.messages === 0) reasons.push('not one message was delivered')
+  return reasons
+}
+
+/** One line per fault that was expected to be survived and hit something: the longest time a connection was without a path. */
+function survivalLimits(recorder: RunRecorder): LimitResult[] {
+  const byFault = new Map<string, number>()
+  for (const record of recorder.acts) {
+    if (record.act.expect !== 'survive' || record.connections === 0) continue
+    const gap = recorder.pathGaps.get(record.act.act) ?? 0
+    byFault.set(record.act.fault, Math.max(byFault.get(record.act.fault) ?? 0, gap))
+  }
+  return [...byFault].map(([fault, gapMs]) => ({
+    limit: `${fault} survived`,
+    metric: 'time_without_path',
+    stat: 'max',
+    op: '<=',
+    value: survivalMs,
+    measured: rounded(gapMs),
+    held: gapMs <= survivalMs,
+    severity: 'fail',
+    unit: 'ms',
+    window: `during:${fault}`,
+    remark: 'expect = survive',
+  }))
+}
+
+function spectrumOf(recorder: RunRecorder): SpectrumRow[] {
+  const points = [...new Set([...spectrumPoints, ...recorder.plan.run.percentiles])].sort((a, b) => a - b)
+  return points.map((percentile) => ({
+    percentile,
+    responseMs: rounded(percentile === 0 ? recorder.response.min : recorder.response.at(percentile)),
+    serviceMs: rounded(percentile === 0 ? recorder.service.min : recorder.service.at(percentile)),
+  }))
+}
+
+function clientResults(recorder: RunRecorder): ClientResult[] {
+  const { plan } = recorder
+  const results = plan.clients.map((client, index) => {
+    const record = recorder.clients[index]!
+    const error: string = record.error
+    return {
+      client: client.client,
+      user: client.label === '' ? client.user : `${client.user}/${client.label}`,
+      zone: client.zone,
+      profile: client.profile,
+      state:
+        record.state === 'rejected'
+          ? ('rejected' as const)
+          : record.attachMs === null
+            ? ('never attached' as const)
+            : ('attached' as const),
+      attachMs: rounded(record.attachMs),
+      peers: [] as string[],
+      sentMessages: 0,
+      sentBytes: 0,
+      receivedMessages: 0,
+      receivedBytes: 0,
+      damagedBytes: 0,
+      failovers: 0,
+      worstStallMs: null as number | null,
+      error,
+    }
+  })
+  for (const flow of plan.flows) {
+    const caller = results[flow.caller]!
+    const listener = results[flow.listener]!
+    const record = recorder.flows[flow.flow]!
+    caller.peers.push(listener.client)
+    listener.peers.push(caller.client)
+    for (const one of [caller, listener]) {
+      one.failovers += record.failovers
+      if (one.error === '') one.error = record.code
+    }
+    for (const { direction, from, to } of flow.directions) {
+      const kept = recorder.directions[direction]!
+      const [sender, receiver] = [results[from]!, results[to]!]
+      sender.sentMessages += kept.sentMessages
+      sender.sentBytes += kept.sentBytes
+      receiver.receivedMessages += kept.receivedMessages
+      receiver.receivedBytes += kept.checker.receivedBytes
+      receiver.damagedBytes += kept.damagedBytes
+      if (kept.worstStallMs !== null) receiver.worstStallMs = Math.max(receiver.worstStallMs ?? 0, kept.worstStallMs)
+    }
+  }
+  return results.map((result) => ({ ...result, peers: result.peers.join(', '), worstStallMs: rounded(result.worstStallMs) }))
+}
+
+function targetText({ act }: ActRecord): string {
+  switch (act.target.kind) {
+    case 'relay':
+      return act.target.relay
+    case 'busiest':
+      return `busiest(${act.target.among.join(',')})`
+    case 'zone':
+      return `zone:${act.target.zone}`
+    case 'link':
+      return `link:${act.target.from}>${act.target.to}`
+  }
+}
+
+function roundedAll({ p50, p90, p99, p999, max }: Percentiles): Percentiles {
+  return { p50: rounded(p50), p90: rounded(p90), p99: rounded(p99), p999: rounded(p999), max: rounded(max) }
+}
+
+/** To the microsecond: more digits say nothing. */
+function rounded(value: number | null): number | null {
+  return value === null ? null : Math.round(value * 1000) / 1000
+}
+
+function shown(value: number | null): string {
+  return value === null ? 'not measured' : String(rounded(value))
+}

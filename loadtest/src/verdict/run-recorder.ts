@@ -1,0 +1,439 @@
+// The recorder: the runner (live or virtual) tells it everything that happens, in order of time; at the end it gives the result, from which
+// the verdict and every report are made. Memory is bounded by the plan: histograms, one row a second, one record a flow and act.
+//
+// All times are milliseconds after the start of the run, from one monotonic clock, fractions welcome.
+import type { Plan } from '../plan.ts'
+import { ActRecord } from './act-record.ts'
+import type { Incident } from './checker.ts'
+import type { DamageKind } from './damage.ts'
+import { DirectionRecord } from './direction-record.ts'
+import { DurationHistogram } from './histogram.ts'
+import { makeResult } from './make-result.ts'
+import type { MessageHeader } from './message.ts'
+import type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, RunStatus, Side } from './recorded.ts'
+import type { IncidentRow, RunResult } from './run-result.ts'
+import { type SecondFacts, Timeline } from './timeline.ts'
+import { WindowedMetrics } from './windowed-metrics.ts'
+
+export type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, RunStatus, Side } from './recorded.ts'
+
+/** Incidents kept for the Integrity sheet; more are only counted. */
+const incidentsMax = 1000
+/** Distinct error codes kept. */
+const errorCodesMax = 200
+/** A message that was due in the ten seconds after a fault is taken into account up to the life of a connection without a path (120 s) later. */
+const actMemoryMs = 140_000
+/** `expect survive` is broken by a connection that is longer than this without a path. */
+export const survivalMs = 10_000
+
+export class RunRecorder {
+  readonly plan: Plan
+  readonly options: RecorderOptions
+  readonly clients: ClientRecord[]
+  readonly flows: FlowRecord[]
+  /** By direction number; undefined where nothing is sent. */
+  readonly directions: (DirectionRecord | undefined)[] = []
+  readonly acts: ActRecord[]
+  readonly windowed: WindowedMetrics
+  readonly timeline: Timeline = new Timeline()
+  readonly response: DurationHistogram = new DurationHistogram()
+  readonly service: DurationHistogram = new DurationHistogram()
+  readonly loopDelays: DurationHistogram = new DurationHistogram()
+  readonly damage: Record<DamageKind | 'unknown', number> = {
+    lost: 0,
+    duplicated: 0,
+    reordered: 0,
+    corrupted: 0,
+    unexpected: 0,
+    unknown: 0,
+  }
+  readonly incidents: IncidentRow[] = []
+  incidentsLeftOut = 0
+  readonly errors: Map<string, { count: number; message: string }> = new Map()
+  readonly relaySamples: Map<string, { rssMaxBytes: number | null; cpuMax: number | null }> = new Map()
+  /** Longest time without a path per act of a fault that was expected to be survived. */
+  readonly pathGaps: Map<number, number> = new Map()
+  messages = 0
+  bytes = 0
+  sentMessages = 0
+  sentBytes = 0
+  droppedStarts = 0
+  resets = 0
+  failovers = 0
+  cpuMax: number | null = null
+  #nowMs = 0
+  /** Acts whose messages may still arrive. */
+  #recentActs: ActRecord[] = []
+
+  constructor(plan: Plan, options: RecorderOptions) {
+    this.plan = plan
+    this.options = options
+    this.clients = plan.clients.map(() => ({ state: 'planned', attachMs: null, error: '' }))
+    this.flows = plan.flows.map(() => ({
+      state: 'planned',
+      code: '',
+      activeRelay: { caller: null, listener: null },
+      withoutPathSinceMs: null,
+      failovers: 0,
+      neverRecovered: false,
+    }))
+    for (const flow of plan.flows) {
+      for (const direction of flow.directions) {
+        this.directions[direction.direction] = new DirectionRecord(plan.seed, direction, (incident) => this.#incident(incident))
+      }
+    }
+    this.acts = plan.acts.map((act) => new ActRecord(act))
+    this.windowed = new WindowedMetrics(plan, this.acts)
+  }
+
+  // Clients
+
+  clientAttached(nowMs: number, client: number): void {
+    this.#at(nowMs)
+    const record = this.clients[client]!
+    if (record.attachMs === null) record.attachMs = nowMs
+    record.state = 'attached'
+  }
+
+  /** Refused for good, or given up. */
+  clientRejected(nowMs: number, client: number, code: string, message: string): void {
+    this.#at(nowMs)
+    this.clients[client]!.state = 'rejected'
+    this.clients[client]!.error = code
+    this.error(nowMs, code, message)
+  }
+
+  /** It ended as planned, or with a code when it did not. */
+  clientDetached(nowMs: number, client: number, code = ''): void {
+    this.#at(nowMs)
+    this.clients[client]!.state = 'detached'
+    if (code !== '') this.clients[client]!.error = code
+  }
+
+  /** A start that was due could not even be tried. */
+  startDropped(nowMs: number, why: string): void {
+    this.#at(nowMs)
+    this.droppedStarts += 1
+    this.error(nowMs, 'start_dropped', why)
+  }
+
+  // Connections
+
+  /** `connectMs` is from the call of `connect` to the connection. */
+  connectionOpened(nowMs: number, flow: number, connectMs: number): void {
+    this.#at(nowMs)
+    this.flows[flow]!.state = 'open'
+    this.windowed.record('connect_time', nowMs, connectMs)
+  }
+
+  /** It never came to be. */
+  connectionFailed(nowMs: number, flow: number, code: string, message: string): void {
+    this.#at(nowMs)
+    this.flows[flow]!.state = 'failed'
+    this.flows[flow]!.code = code
+    this.error(nowMs, code, message)
+  }
+
+  /** Over which relay an end sends now; null when it has no path. Say it at the first path and at every change. */
+  activePath(nowMs: number, flow: number, side: Side, relay: string | null): void {
+    this.#at(nowMs)
+    const record = this.flows[flow]!
+    const before = record.activeRelay[side]
+    if (before !== null && before !== relay) for (const act of this.acts) act.moved(nowMs, flow, side, before)
+    record.activeRelay[side] = relay
+    if (relay === null) {
+      record.withoutPathSinceMs ??= nowMs
+    } else if (record.activeRelay.caller !== null && record.activeRelay.listener !== null) {
+      this.#pathGap(nowMs, flow)
+      record.withoutPathSinceMs = null
+    }
+  }
+
+  /** An end gave a path up for another one. `fromRelay` may be one it had already lost. */
+  failover(nowMs: number, flow: number, side: Side, fromRelay: string, toRelay: string): void {
+    this.#at(nowMs)
+    this.failovers += 1
+    this.flows[flow]!.failovers += 1
+    this.timeline.failover()
+    for (const act of this.acts) act.moved(nowMs, flow, side, fromRelay)
+    this.activePath(nowMs, flow, side, toRelay)
+  }
+
+  /** It was closed by the plan, all in order. */
+  connectionClosed(nowMs: number, flow: number): void {
+    this.#at(nowMs)
+    if (this.flows[flow]!.state === 'open') this.flows[flow]!.state = 'closed'
+  }
+
+  /** The application saw it end otherwise (reset, timeout, superseded …): its missing bytes are unknown, and it counts as never recovered. */
+  connectionBroken(nowMs: number, flow: number, code: string, message: string): void {
+    this.#at(nowMs)
+    const record = this.flows[flow]!
+    if (record.state !== 'open') return
+    record.state = 'broken'
+    record.code = code
+    this.resets += 1
+    this.error(nowMs, code, message)
+  }
+
+  // Messages
+
+  /** A message was handed to the connection. Messages of a direction are told in order of their index. */
+  messageSent(nowMs: number, direction: number, bytes: number, dueMs: number): void {
+    this.#at(nowMs)
+    this.sentMessages += 1
+    this.sentBytes += bytes
+    this.timeline.sent()
+    this.directions[direction]!.sent(nowMs, bytes, dueMs)
+    this.windowed.record('send_delay', dueMs, nowMs - dueMs)
+  }
+
+  /** A message came out at the receiving application. The bytes are checked during the call and not kept. Returns its header, if it has one. */
+  messageReceived(nowMs: number, direction: number, bytes: Uint8Array): MessageHeader | undefined {
+    this.#at(nowMs)
+    const record = this.directions[direction]!
+    const { header, fresh } = record.checker.received(bytes)
+    if (header === undefined || !fresh) return header
+    const responseMs = Math.max(0, nowMs - header.dueMs)
+    this.messages += 1
+    this.bytes += header.length
+    record.receivedMessages += 1
+    record.latency(responseMs)
+    this.timeline.received(header.length, responseMs)
+    for (const act of this.#recentActs) act.message(nowMs, record.plan.flow, direction, header.dueMs, responseMs)
+    if (header.dueMs >= this.plan.run.warmupMs) {
+      const sentAtMs = record.sentAtMs(header.index)
+      this.response.record(responseMs)
+      if (sentAtMs !== undefined) this.service.record(nowMs - sentAtMs)
+      this.windowed.message(header.dueMs, header.length, responseMs, sentAtMs === undefined ? undefined : nowMs - sentAtMs)
+    }
+    return header
+  }
+
+  // Faults
+
+  /**
+   * The relay among these that carries the most active paths and is not held by another act: what `busiest(…)` means. undefined when none is left.
+   */
+  busiestRelay(among: readonly string[]): string | undefined {
+    const held = new Set(this.acts.filter((act) => act.startMs !== null && act.endMs === null).map((act) => act.target))
+    let best: string | undefined
+    let most = -1
+    for (const relay of among) {
+      if (held.has(relay)) continue
+      const paths = this.pathsOf(relay)
+      if (paths > most) {
+        best = relay
+        most = paths
+      }
+    }
+    return best
+  }
+
+  /** Sending ends that use the relay now. */
+  pathsOf(relay: string): number {
+    let paths = 0
+    for (const { state, activeRelay } of this.flows) {
+      if (state !== 'open') continue
+      if (activeRelay.caller === relay) paths++
+      if (activeRelay.listener === relay) paths++
+    }
+    return paths
+  }
+
+  /**
+   * An act begins, *before* it is carried out. `target` is the relay, or `zone:eu`, `link:eu>us`; for those `carried` says which flows go through it
+   * (left out: the flows whose active path is the relay).
+   */
+  faultStarted(nowMs: number, act: number, target: string, receipt: string, carried?: (flow: number) => boolean): void {
+    this.#at(nowMs)
+    const record = this.acts[act]!
+    record.begin(nowMs, target, receipt)
+    this.#recentActs = [...this.#recentActs.filter((one) => nowMs - (one.startMs ?? 0) < actMemoryMs), record]
+    this.timeline.fault(`${record.act.fault} ${record.act.action} ${target}`)
+    this.flows.forEach((flow, index) => {
+      if (flow.state !== 'open') return
+      const hit = carried?.(index) ?? (flow.activeRelay.caller === target || flow.activeRelay.listener === target)
+      if (!hit) return
+      const directions = this.plan.flows[index]!.directions.map(({ direction }) => {
+        const one = this.directions[direction]!
+        return { direction, medianMs: one.medianLatencyMs(), rate: one.rateBefore(nowMs) }
+      })
+      record.affect(index, directions)
+    })
+  }
+
+  /** Adds to what is told about an act that has begun, such as how long the process took to go. */
+  faultReceipt(act: number, receipt: string): void {
+    this.acts[act]!.receipt = [this.acts[act]!.receipt, receipt].filter((text) => text !== '').join('; ')
+  }
+
+  /** The target works again (a restarted relay answers; the rule is gone). Not called for `heal = never`. */
+  faultHealed(nowMs: number, act: number, receipt: string): void {
+    this.#at(nowMs)
+    this.acts[act]!.endMs = nowMs
+    this.acts[act]!.healReceipt = receipt
+  }
+
+  /** The act could not be carried out: nothing was tested by it. */
+  faultFailed(nowMs: number, act: number, why: string): void {
+    this.#at(nowMs)
+    this.acts[act]!.receipt = why
+    this.error(nowMs, 'fault_failed', `${this.acts[act]!.act.fault}: ${why}`)
+  }
+
+  // The generator and its surroundings
+
+  /** One measured delay of the generator's event loop. */
+  loopDelay(nowMs: number, delayMs: number): void {
+    this.#at(nowMs)
+    this.loopDelays.record(delayMs)
+    this.timeline.loopDelay(delayMs)
+    this.windowed.record('generator_loop_delay', nowMs, delayMs)
+    for (const act of this.#recentActs) if (act.watches(nowMs)) act.loopDelay(delayMs)
+  }
+
+  /** Cores the generator used since the last sample, and what the relays used. Once a second. */
+  sample(nowMs: number, cpu: number | undefined, relays: readonly RelaySample[]): void {
+    this.#at(nowMs)
+    if (cpu !== undefined) this.cpuMax = Math.max(this.cpuMax ?? 0, cpu)
+    for (const { relay, rssBytes, cpu: relayCpu } of relays) {
+      const kept = this.relaySamples.get(relay) ?? { rssMaxBytes: null, cpuMax: null }
+      if (rssBytes !== undefined) kept.rssMaxBytes = Math.max(kept.rssMaxBytes ?? 0, rssBytes)
+      if (relayCpu !== undefined) kept.cpuMax = Math.max(kept.cpuMax ?? 0, relayCpu)
+      this.relaySamples.set(relay, kept)
+    }
+  }
+
+  error(_nowMs: number, code: string, message: string): void {
+    const known = this.errors.get(code)
+    if (known !== undefined) known.count += 1
+    else if (this.errors.size < errorCodesMax) this.errors.set(code, { count: 1, message })
+  }
+
+  /** What is happening now. */
+  status(nowMs: number): RunStatus {
+    this.#at(nowMs)
+    const last = this.timeline.rows.at(-1)
+    const { unknown: _unknown, ...damage } = this.damage
+    return {
+      nowMs,
+      ...this.#counts(),
+      rejected: this.clients.filter((client) => client.state === 'rejected').length,
+      sentMessages: this.sentMessages,
+      messages: this.messages,
+      bytes: this.bytes,
+      messagesPerSecond: last?.messages ?? 0,
+      bytesPerSecond: last?.bytes ?? 0,
+      p99Ms: last?.p99Ms ?? null,
+      damage,
+      failovers: this.failovers,
+      faults: this.#faultsNow(),
+    }
+  }
+
+  /** Ends the run. Call it after the drain (or when interrupted), when every connection was closed or given up. */
+  finish(nowMs: number, how: { interrupted: boolean }): RunResult {
+    this.#at(nowMs)
+    this.timeline.end(nowMs, this.#facts)
+    for (const flow of this.plan.flows) this.#finishFlow(nowMs, flow.flow, flow.directions, how.interrupted)
+    for (const act of this.acts) {
+      act.settle()
+      for (const { flow, stallMs } of act.impacts()) {
+        if (stallMs === null) continue
+        for (const { direction } of this.plan.flows[flow]!.directions) {
+          const record = this.directions[direction]!
+          record.worstStallMs = Math.max(record.worstStallMs ?? 0, stallMs)
+        }
+      }
+    }
+    return makeResult(this, nowMs, how.interrupted)
+  }
+
+  /** What is missing is lost, unless nobody can say: a connection without a path, or a run that was broken off under way. */
+  #finishFlow(nowMs: number, index: number, directions: readonly { direction: number }[], interrupted: boolean): void {
+    const flow = this.flows[index]!
+    const began = flow.state !== 'planned' && flow.state !== 'failed'
+    const pathless = began && flow.state !== 'closed' && (flow.state === 'broken' || flow.withoutPathSinceMs !== null)
+    if (pathless) {
+      flow.neverRecovered = true
+      this.#pathGap(nowMs, index)
+      this.#lastActOf(index)?.neverRecovered(index)
+    }
+    for (const { direction } of directions) {
+      const record = this.directions[direction]!
+      const { unknown } = record.checker.finish(record.sentBytes, pathless || interrupted)
+      record.unknownBytes = unknown
+      this.damage.unknown += unknown
+      if (unknown > 0) this.#row({ direction, kind: 'unknown', index: -1, offset: record.sentBytes - unknown, bytes: unknown })
+    }
+  }
+
+  /** The newest act that hit the flow. */
+  #lastActOf(flow: number): ActRecord | undefined {
+    return this.acts.filter((act) => act.affects(flow)).sort((a, b) => (b.startMs ?? 0) - (a.startMs ?? 0))[0]
+  }
+
+  #pathGap(nowMs: number, flow: number): void {
+    const since = this.flows[flow]!.withoutPathSinceMs
+    const act = since === null ? undefined : this.#lastActOf(flow)
+    if (since === null || act === undefined) return
+    this.pathGaps.set(act.act.act, Math.max(this.pathGaps.get(act.act.act) ?? 0, nowMs - since))
+  }
+
+  #incident(incident: Incident): void {
+    this.damage[incident.kind] += incident.bytes
+    this.directions[incident.direction]!.damagedBytes += incident.bytes
+    this.timeline.damaged(incident.bytes)
+    this.#row(incident)
+  }
+
+  #row(incident: Omit<Incident, 'kind'> & { kind: DamageKind | 'unknown' }): void {
+    if (this.incidents.length >= incidentsMax) {
+      this.incidentsLeftOut += 1
+      return
+    }
+    const direction = this.directions[incident.direction]!.plan
+    const flow = this.flows[direction.flow]!
+    this.incidents.push({
+      atMs: Math.round(this.#nowMs),
+      kind: incident.kind,
+      flow: direction.flow,
+      from: this.plan.clients[direction.from]!.client,
+      to: this.plan.clients[direction.to]!.client,
+      message: incident.index,
+      offset: incident.offset,
+      bytes: incident.bytes,
+      relay: flow.activeRelay[incident.direction % 2 === 0 ? 'caller' : 'listener'] ?? '',
+      faults: this.#faultsNow().join('; '),
+    })
+  }
+
+  #faultsNow(): string[] {
+    return this.acts
+      .filter((act) => act.startMs !== null && (act.endMs === null || act.watches(this.#nowMs)))
+      .map(({ act, target }) => `${act.fault} ${act.action} ${target}`)
+  }
+
+  #counts(): { attached: number; connected: number; withoutPath: number } {
+    return {
+      attached: this.clients.filter((client) => client.state === 'attached').length,
+      connected: this.flows.filter((flow) => flow.state === 'open').length,
+      withoutPath: this.flows.filter((flow) => flow.state === 'open' && flow.withoutPathSinceMs !== null).length,
+    }
+  }
+
+  readonly #facts = (): SecondFacts => ({
+    ...this.#counts(),
+    faults: this.acts
+      .filter((act) => act.startMs !== null && act.endMs === null)
+      .map(({ act, target }) => `${act.fault} ${act.action} ${target}`),
+    relays: new Map(this.plan.relays.map(({ relay }) => [relay, this.pathsOf(relay)])),
+  })
+
+  /** Time goes on: ends the seconds that are over. */
+  #at(nowMs: number): void {
+    if (nowMs > this.#nowMs) this.#nowMs = nowMs
+    this.timeline.advance(this.#nowMs, this.#facts)
+  }
+}

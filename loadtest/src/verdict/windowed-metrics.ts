@@ -1,0 +1,62 @@
+// Histograms and counts of the windows that limits ask for, and only those: one per different (metric, window) of the plan.
+import { type LimitWindow, type Metric, metrics, type Plan } from '../plan.ts'
+import { DurationHistogram } from './histogram.ts'
+import { type ActTimes, inWindow } from './windows.ts'
+
+interface Kept {
+  readonly window: LimitWindow
+  readonly histograms: Map<Metric, DurationHistogram>
+  messages: number
+  bytes: number
+}
+
+export class WindowedMetrics {
+  readonly #plan: Plan
+  readonly #acts: readonly ActTimes[]
+  readonly #kept = new Map<string, Kept>()
+
+  constructor(plan: Plan, acts: readonly ActTimes[]) {
+    this.#plan = plan
+    this.#acts = acts
+    for (const { metric, window } of plan.limits) {
+      const kind = metrics[metric].kind
+      if (kind !== 'histogram' && kind !== 'rate') continue
+      const key = windowKey(window)
+      const kept = this.#kept.get(key) ?? { window, histograms: new Map(), messages: 0, bytes: 0 }
+      this.#kept.set(key, kept)
+      if (kind === 'histogram') kept.histograms.set(metric, new DurationHistogram())
+    }
+  }
+
+  /** A duration that belongs to the moment `atMs`. */
+  record(metric: Metric, atMs: number, ms: number): void {
+    for (const { window, histograms } of this.#kept.values()) {
+      const histogram = histograms.get(metric)
+      if (histogram !== undefined && inWindow(window, atMs, this.#plan, this.#acts)) histogram.record(ms)
+    }
+  }
+
+  /** A message that arrived; it belongs to the moment it was due. */
+  message(dueMs: number, bytes: number, responseMs: number, serviceMs: number | undefined): void {
+    for (const kept of this.#kept.values()) {
+      if (!inWindow(kept.window, dueMs, this.#plan, this.#acts)) continue
+      kept.messages += 1
+      kept.bytes += bytes
+      kept.histograms.get('response_time')?.record(responseMs)
+      kept.histograms.get('e2e_latency')?.record(responseMs)
+      if (serviceMs !== undefined) kept.histograms.get('service_time')?.record(serviceMs)
+    }
+  }
+
+  histogram(metric: Metric, window: LimitWindow): DurationHistogram | undefined {
+    return this.#kept.get(windowKey(window))?.histograms.get(metric)
+  }
+
+  counts(window: LimitWindow): { messages: number; bytes: number } | undefined {
+    return this.#kept.get(windowKey(window))
+  }
+}
+
+function windowKey(window: LimitWindow): string {
+  return `${window.kind}:${'fault' in window ? window.fault : ''}:${'delayMs' in window ? window.delayMs : ''}`
+}

@@ -1,0 +1,142 @@
+// A simulated process: it takes input in turns as an event loop does, has its own clock, can be paused, can end and start again.
+import { type World, worldEpochMs } from './world.ts'
+
+/** Two clocks never agree: where a host's clock stands and how it drifts. */
+export interface HostClock {
+  readonly offsetMs: number
+  /** Milliseconds of the host a millisecond of the world. */
+  readonly rate: number
+}
+
+export interface HostOptions {
+  readonly clock?: HostClock
+  /** How long a turn of its event loop waits for more input before effects are drained. @default 0 */
+  readonly turnMs?: number
+}
+
+export abstract class Host {
+  readonly world: World
+  readonly name: string
+  /** `paused`: the process is stopped (SIGSTOP, a sleeping laptop). `down`: there is none. */
+  state: 'running' | 'paused' | 'down' = 'running'
+  readonly #rate: number
+  readonly #turnMs: number
+  #offsetMs: number
+  #lastNowMs = 0
+  #turnDue = false
+  #wakeScheduledMs = Number.POSITIVE_INFINITY
+  #life = 0
+  #waiting: (() => void)[] = []
+
+  constructor(world: World, name: string, options: HostOptions) {
+    this.world = world
+    this.name = name
+    this.#offsetMs = options.clock?.offsetMs ?? 0
+    this.#rate = options.clock?.rate ?? 1
+    this.#turnMs = options.turnMs ?? 0
+  }
+
+  /** What this host takes for the time; never goes back. */
+  now(): number {
+    this.#lastNowMs = Math.max(this.#lastNowMs, worldEpochMs + this.#offsetMs + this.world.nowMs * this.#rate)
+    return this.#lastNowMs
+  }
+
+  /** Its clock goes forward at once. */
+  jumpClock(ms: number): void {
+    this.#offsetMs += ms
+  }
+
+  get running(): boolean {
+    return this.state === 'running'
+  }
+
+  /** Something came in: effects are drained in this turn. */
+  touch(): void {
+    if (this.#turnDue || this.state !== 'running') return
+    this.#turnDue = true
+    const life = this.#life
+    const turn = (): void => {
+      if (life === this.#life) this.#turn()
+    }
+    if (this.#turnMs === 0) this.world.atOnce(turn)
+    else this.world.after(this.#turnMs, turn)
+  }
+
+  /** Runs now, or as soon as the process goes on; never, when it ends before. */
+  whenRunning(run: () => void): void {
+    if (this.state === 'running') run()
+    else if (this.state === 'paused') this.#waiting.push(run)
+  }
+
+  protected stopped(): void {
+    this.state = 'down'
+    this.#forget()
+  }
+
+  protected started(): void {
+    this.#forget()
+    this.state = 'running'
+    this.touch()
+  }
+
+  protected paused(): void {
+    this.state = 'paused'
+    this.#turnDue = false
+    this.#wakeScheduledMs = Number.POSITIVE_INFINITY
+    this.#life += 1
+  }
+
+  protected resumed(): void {
+    this.state = 'running'
+    for (const run of this.#waiting.splice(0)) run()
+    this.touch()
+  }
+
+  protected abstract wakeMachine(nowMs: number): void
+  protected abstract wakeAtMs(): number | undefined
+  protected abstract drain(): void
+
+  #forget(): void {
+    this.#life += 1
+    this.#turnDue = false
+    this.#wakeScheduledMs = Number.POSITIVE_INFINITY
+    this.#waiting = []
+  }
+
+  #turn(): void {
+    this.#turnDue = false
+    if (this.state !== 'running') return
+    const dueAtMs = this.wakeAtMs()
+    if (dueAtMs !== undefined && dueAtMs <= this.now()) this.wakeMachine(this.now())
+    this.drain()
+    this.#arm()
+  }
+
+  #arm(): void {
+    if (this.state !== 'running') return
+    const atMs = this.wakeAtMs()
+    if (atMs === undefined) return
+    const worldMs = Math.max(this.world.nowMs, (atMs - worldEpochMs - this.#offsetMs) / this.#rate)
+    // A timer that fires early is armed again then; that is cheaper than moving it with every packet.
+    if (worldMs >= this.#wakeScheduledMs) return
+    this.#wakeScheduledMs = worldMs
+    const life = this.#life
+    this.world.at(worldMs, () => {
+      if (life !== this.#life || this.#wakeScheduledMs !== worldMs) return
+      this.#wakeScheduledMs = Number.POSITIVE_INFINITY
+      const dueAtMs = this.wakeAtMs()
+      if (dueAtMs === undefined) return
+      const nowMs = this.now()
+      // The two clocks round differently; a due time within a microsecond has come.
+      if (dueAtMs > nowMs + 0.001) {
+        this.#arm()
+        return
+      }
+      this.#lastNowMs = Math.max(nowMs, dueAtMs)
+      this.wakeMachine(this.#lastNowMs)
+      this.world.happened('wake', this.name)
+      this.touch()
+    })
+  }
+}

@@ -1,0 +1,144 @@
+// What lies between one client and one relay: its delays, the faults in force on it, and the pipes that go through it.
+import { Line, type LineEnds, type LineRule } from './line.ts'
+import type { World } from './world.ts'
+
+export type Direction = 'up' | 'down'
+
+/** What a fault changes. Latencies and jitters add up, any hold holds, the least bandwidth and the most corruption count. */
+export interface LinkFault {
+  /** @default both */
+  readonly directions?: readonly Direction[]
+  readonly latencyMs?: number
+  readonly jitterMs?: number
+  readonly bytesPerMs?: number
+  readonly held?: boolean
+  readonly corruptOneIn?: number
+  /** New connections are refused. */
+  readonly refuse?: boolean
+  /** A dial takes so much longer. */
+  readonly slowDialMs?: number
+}
+
+/** What a link is like without any fault. */
+export interface LinkNature {
+  /** One way. */
+  readonly latencyMs: number
+  readonly jitterMs: number
+  readonly bytesPerMs: number
+  /** Bytes a pipe holds in one direction before its writer has to wait. */
+  readonly capacityBytes: number
+  readonly cutShare: number
+  /** Share of dials that fail for no reason. */
+  readonly dialFailShare: number
+}
+
+/** One carrier connection. Each side is open until it closed it or was told; a host that vanished tells nobody. */
+export interface Pipe {
+  readonly number: number
+  readonly link: Link
+  readonly up: Line
+  readonly down: Line
+  /** The client machine's key. */
+  readonly clientKey: number
+  readonly carrier: string
+  clientOpen: boolean
+  /** The relay machine's key, once it was accepted. */
+  relayKey: number | undefined
+  relayOpen: boolean
+}
+
+export class Link {
+  readonly client: string
+  readonly relay: string
+  readonly pipes: Set<Pipe> = new Set()
+  readonly nature: LinkNature
+  rules: Record<Direction, LineRule>
+  refuses = false
+  slowDialMs = 0
+  readonly #world: World
+  readonly #faults = new Map<string, LinkFault>()
+  #pipes = 0
+
+  constructor(world: World, client: string, relay: string, nature: LinkNature) {
+    this.#world = world
+    this.client = client
+    this.relay = relay
+    this.nature = nature
+    this.rules = { up: this.#rule('up'), down: this.#rule('down') }
+  }
+
+  get name(): string {
+    return `${this.client}~${this.relay}`
+  }
+
+  get faulty(): boolean {
+    return this.#faults.size > 0
+  }
+
+  /** Puts a fault in force, on pipes that live and those to come. */
+  apply(name: string, fault: LinkFault): void {
+    this.#faults.set(name, fault)
+    this.#refresh()
+  }
+
+  /** Takes it away; what it held goes on at once. */
+  heal(name: string): boolean {
+    const had = this.#faults.delete(name)
+    this.#refresh()
+    return had
+  }
+
+  healAll(): void {
+    this.#faults.clear()
+    this.#refresh()
+  }
+
+  open(clientKey: number, carrier: string, ends: (pipe: () => Pipe) => Record<Direction, LineEnds>): Pipe {
+    this.#pipes += 1
+    for (const pipe of this.pipes) if (!pipe.clientOpen && !pipe.relayOpen && pipe.up.empty && pipe.down.empty) this.pipes.delete(pipe)
+    const { capacityBytes, cutShare } = this.nature
+    const line = (direction: Direction): Line =>
+      new Line({ world: this.#world, rule: () => this.rules[direction], ends: bothEnds[direction], capacityBytes, cutShare })
+    const bothEnds = ends(() => pipe)
+    const pipe: Pipe = {
+      number: this.#pipes,
+      link: this,
+      up: line('up'),
+      down: line('down'),
+      clientKey,
+      carrier,
+      clientOpen: true,
+      relayKey: undefined,
+      relayOpen: false,
+    }
+    this.pipes.add(pipe)
+    return pipe
+  }
+
+  #refresh(): void {
+    this.rules = { up: this.#rule('up'), down: this.#rule('down') }
+    const faults = [...this.#faults.values()]
+    this.refuses = faults.some((fault) => fault.refuse === true)
+    this.slowDialMs = Math.max(0, ...faults.map((fault) => fault.slowDialMs ?? 0))
+    for (const pipe of [...this.pipes]) {
+      pipe.up.pump()
+      pipe.down.pump()
+    }
+  }
+
+  #rule(direction: Direction): LineRule {
+    let { latencyMs, jitterMs, bytesPerMs } = this.nature
+    let held = false
+    let corruptOneIn = 0
+    for (const fault of this.#faults.values()) {
+      if (fault.directions !== undefined && !fault.directions.includes(direction)) continue
+      latencyMs += fault.latencyMs ?? 0
+      jitterMs += fault.jitterMs ?? 0
+      bytesPerMs = Math.min(bytesPerMs, fault.bytesPerMs ?? Number.POSITIVE_INFINITY)
+      held ||= fault.held ?? false
+      const every = fault.corruptOneIn ?? 0
+      if (every > 0) corruptOneIn = corruptOneIn === 0 ? every : Math.min(corruptOneIn, every)
+    }
+    return { latencyMs, jitterMs, bytesPerMs, held, corruptOneIn }
+  }
+}

@@ -1,0 +1,97 @@
+// A relay that does not do its duty: it drops, doubles, delays, swaps and damages the sealed packets that it should only pass on. No relay is
+// trusted with a byte, so none of this may ever reach an application. It steps in where a relay's machine forwards a packet.
+import { PACKET_KIND, type PacketHeader } from '@sennit/protocol'
+import type { RelayMachine } from '@sennit/relay/core'
+import type { World } from './world.ts'
+
+/** Shares of packets, each 0 to 1. */
+export interface Meddling {
+  readonly drop: number
+  readonly duplicate: number
+  /** Sent on later than packets that came after it. */
+  readonly reorder: number
+  readonly flip: number
+}
+
+type Forward = (nowMs: number, source: unknown, circuit: number, header: PacketHeader, pieces: readonly Uint8Array[]) => void
+
+/** The longest a packet is kept back. */
+const reorderMsMax = 40
+
+export class Meddler {
+  meddling: Meddling | undefined
+  readonly #world: World
+  readonly #touch: () => void
+
+  constructor(world: World, touch: () => void) {
+    this.#world = world
+    this.#touch = touch
+  }
+
+  /** Steps in before a machine that has just started. */
+  watch(machine: RelayMachine): void {
+    // The one place where the world reaches into a machine: a relay's own misdeeds have no seam.
+    const { circuits } = machine as unknown as { circuits: { forward: Forward } }
+    const honest = circuits.forward.bind(circuits)
+    circuits.forward = (nowMs, source, circuit, header, pieces) => {
+      const { meddling } = this
+      if (meddling === undefined) return honest(nowMs, source, circuit, header, pieces)
+      this.#forward(meddling, honest, nowMs, source, circuit, header, pieces)
+    }
+  }
+
+  #forward(meddling: Meddling, honest: Forward, ...[nowMs, source, circuit, header, pieces]: Parameters<Forward>): void {
+    const { dice, coverage } = this.#world
+    const kept = header.kind < PACKET_KIND.loose ? 'kept' : 'loose'
+    if (dice.chance(meddling.drop)) {
+      coverage.hit(`relay drops ${kept} packet`)
+      return
+    }
+    let sent = pieces
+    if (dice.chance(meddling.flip)) {
+      coverage.hit(`relay flips a bit of a ${kept} packet`)
+      sent = [flipped(pieces, dice.next)]
+    }
+    if (dice.chance(meddling.duplicate)) {
+      coverage.hit(`relay doubles ${kept} packet`)
+      this.#later(honest, nowMs, source, circuit, header, sent)
+    }
+    if (dice.chance(meddling.reorder)) {
+      coverage.hit(`relay reorders ${kept} packet`)
+      this.#later(honest, nowMs, source, circuit, header, sent)
+    } else {
+      honest(nowMs, source, circuit, header, sent)
+    }
+  }
+
+  #later(honest: Forward, ...[nowMs, source, circuit, header, pieces]: Parameters<Forward>): void {
+    const delayMs = this.#world.dice.between(0, reorderMsMax)
+    this.#world.after(delayMs, () => {
+      honest(nowMs + delayMs, source, circuit, header, pieces)
+      this.#touch()
+    })
+  }
+}
+
+/** A copy with one bit changed: the pieces themselves belong to the sender. */
+function flipped(pieces: readonly Uint8Array[], random: () => number): Uint8Array {
+  const bytes = joined(pieces)
+  if (bytes.length > 0) {
+    const at = Math.floor(random() * bytes.length)
+    bytes[at] = bytes[at]! ^ (1 << Math.floor(random() * 8))
+  }
+  return bytes
+}
+
+/** One new array with all pieces: what a kernel does when it takes over what a process writes. */
+export function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  let length = 0
+  for (const piece of pieces) length += piece.length
+  const bytes = new Uint8Array(length)
+  let offset = 0
+  for (const piece of pieces) {
+    bytes.set(piece, offset)
+    offset += piece.length
+  }
+  return bytes
+}

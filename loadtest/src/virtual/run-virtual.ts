@@ -1,0 +1,172 @@
+// A workbook's plan in the simulated world: the real machines, the same recorder and checkers, a simulated clock, network and relays. One seed, one
+// result: the same plan gives the same numbers on every machine, in seconds for hours.
+import type { RelayEntry } from '@sennit/protocol'
+import type { Plan } from '../plan.ts'
+import type { RunStatus } from '../verdict/recorded.ts'
+import { RunRecorder } from '../verdict/run-recorder.ts'
+import type { Environment, RunResult } from '../verdict/run-result.ts'
+import { ClientHost } from './client-host.ts'
+import { Link, type LinkNature } from './link.ts'
+import { PlanActs } from './plan-acts.ts'
+import { PlanClientApplication } from './plan-client.ts'
+import { PlanFlow } from './plan-flow.ts'
+import { RelayHost } from './relay-host.ts'
+import { World } from './world.ts'
+
+export interface VirtualOptions {
+  readonly plan: Plan
+  readonly environment: Environment
+  /** Aborting it gives the partial result. */
+  readonly signal?: AbortSignal
+  /** Once every second of the world. */
+  readonly onStatus?: (status: RunStatus) => void
+}
+
+/** The result must repeat to the letter, so a simulated run begins at a time of its own. */
+const startedAt = '2026-01-01T00:00:00.000Z'
+/** Between two processes of one machine. */
+const loopbackMs = 0.05
+/** One turn of a busy event loop. */
+const turnMs = 0.1
+/** Connections that are asked to end have ended by then. */
+const closingMs = 35_000
+/** Real time between two looks at whether the run was interrupted. */
+const breathMs = 25
+/** How often the end of a drain is looked for. */
+const drainPollMs = 20
+
+/** Runs a plan in the simulated world and gives what happened. */
+export async function runVirtual(options: VirtualOptions): Promise<RunResult> {
+  return await new VirtualRun(options).run()
+}
+
+class VirtualRun {
+  readonly #options: VirtualOptions
+  readonly #plan: Plan
+  readonly #world: World
+  readonly #recorder: RunRecorder
+  readonly #relays = new Map<string, RelayHost>()
+  readonly #links: Link[] = []
+  readonly #zones = new Map<Link, string>()
+  readonly #flows: PlanFlow[]
+  readonly #clients: { readonly host: ClientHost; readonly application: PlanClientApplication }[] = []
+
+  constructor(options: VirtualOptions) {
+    const { plan, environment } = options
+    this.#options = options
+    this.#plan = plan
+    this.#world = new World({ seed: plan.seed })
+    this.#recorder = new RunRecorder(plan, { engine: 'virtual', environment, startedAt })
+    const users = this.#world.userList(plan.clients.map((client) => client.user))
+    for (const { relay } of plan.relays) this.#relays.set(relay, new RelayHost(this.#world, relay, { users: () => users, turnMs }))
+    this.#flows = plan.flows.map((flow) => new PlanFlow(this.#world, this.#recorder, flow))
+    plan.clients.forEach((_client, index) => {
+      this.#addClient(index)
+    })
+  }
+
+  async run(): Promise<RunResult> {
+    const world = this.#world
+    const { durationMs, drainMs } = this.#plan.run
+    const acts = new PlanActs({
+      world,
+      recorder: this.#recorder,
+      relays: this.#relays,
+      links: this.#links,
+      zoneOf: (link) => this.#zones.get(link) ?? '',
+    })
+    acts.arm()
+    this.#everySecond(1_000)
+    await this.#until(durationMs, () => false)
+    for (const flow of this.#flows) flow.stopSending()
+    acts.end()
+    if (!this.#interrupted) {
+      const deadlineMs = world.nowMs + drainMs
+      while (world.nowMs < deadlineMs && !this.#interrupted && !this.#flows.every((flow) => flow.done))
+        await this.#until(Math.min(deadlineMs, world.nowMs + drainPollMs), () => false)
+    }
+    for (const flow of this.#flows) flow.close()
+    await this.#until(world.nowMs + closingMs, () => this.#flows.every((flow) => flow.over))
+    for (const { host, application } of this.#clients) if (host.running) application.end(host)
+    return this.#recorder.finish(world.nowMs, { interrupted: this.#interrupted })
+  }
+
+  get #interrupted(): boolean {
+    return this.#options.signal?.aborted === true
+  }
+
+  #everySecond(atMs: number): void {
+    this.#world.at(atMs, () => {
+      // A simulated event loop is never late; saying so lets limits on it be judged.
+      this.#recorder.loopDelay(atMs, 0)
+      this.#options.onStatus?.(this.#recorder.status(atMs))
+      this.#everySecond(atMs + 1_000)
+    })
+  }
+
+  /** Lets the world go on until then, breathing now and again so that a signal can be heard. */
+  async #until(untilMs: number, done: () => boolean): Promise<void> {
+    const world = this.#world
+    let breathAtMs = performance.now() + breathMs
+    while (!this.#interrupted && !done()) {
+      for (let step = 0; step < 256; step++) if (!world.step(untilMs) || done()) return
+      if (performance.now() < breathAtMs) continue
+      await new Promise<void>((go) => setImmediate(go))
+      breathAtMs = performance.now() + breathMs
+    }
+  }
+
+  #addClient(index: number): void {
+    const world = this.#world
+    const planned = this.#plan.clients[index]!
+    const links = new Map<string, Link>()
+    for (const relay of planned.relays) {
+      const link = new Link(world, planned.client, relay, this.#nature(planned.zone, relay))
+      links.set(relay, link)
+      this.#links.push(link)
+      this.#zones.set(link, planned.zone)
+    }
+    const relays: RelayEntry[] = planned.relays.map((relayId) => {
+      const relay = this.#plan.relays.find((one) => one.relay === relayId)
+      const { failureDomain = '', zone = '' } = relay ?? {}
+      return {
+        relayId,
+        urls: [`http://${relayId}:80`],
+        ...(failureDomain === '' ? {} : { failureDomain }),
+        ...(zone === '' ? {} : { zone }),
+      }
+    })
+    const application = new PlanClientApplication(index, this.#recorder, this.#flows)
+    const host = new ClientHost(world, planned.client, {
+      user: planned.user,
+      label: planned.label,
+      relays,
+      machine: { carriers: planned.carrier === 'auto' ? ['upgrade', 'http', 'grpc'] : [planned.carrier] },
+      application,
+      link: (relayId) => links.get(relayId)!,
+      relay: (relayId) => this.#relays.get(relayId),
+      turnMs,
+    })
+    this.#clients.push({ host, application })
+    world.at(planned.attachAtMs, () => host.start())
+    if (planned.detachAtMs !== null) world.at(planned.detachAtMs, () => application.detach(host))
+  }
+
+  /** Half of the round trip of the rows each way, as the live runner's proxies have it. */
+  #nature(clientZone: string, relay: string): LinkNature {
+    const { links, relays } = this.#plan
+    const relayZone = relays.find((one) => one.relay === relay)?.zone
+    const out = links.find((link) => link.from === clientZone && link.to === relayZone)
+    const back = links.find((link) => link.from === relayZone && link.to === clientZone) ?? out
+    const one = out ?? back
+    const latencyMs = one === undefined ? 0 : ((out ?? one).rttMs + (back ?? one).rttMs) / 4
+    return {
+      latencyMs: latencyMs + loopbackMs,
+      jitterMs: one?.jitterMs ?? 0,
+      bytesPerMs: Number.POSITIVE_INFINITY,
+      capacityBytes: 1_048_576,
+      cutShare: 0,
+      dialFailShare: 0,
+    }
+  }
+}

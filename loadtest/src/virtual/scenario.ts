@@ -1,0 +1,159 @@
+// What a seed's world looks like: how many relays and clients, how they lie to each other, who calls whom, how much is said.
+import type { ConnectionTuning, StreamSetOptions } from '@sennit/client/core'
+import type { RelayLimits } from '@sennit/relay/core'
+import type { Distribution } from '../plan.ts'
+import type { ActorPlan, Call } from './actor.ts'
+import type { Dice } from './dice.ts'
+import type { LinkNature } from './link.ts'
+import type { Fury } from './nemesis.ts'
+
+export interface ScenarioClient {
+  readonly user: string
+  readonly label: string
+  /** Its list, best first. */
+  readonly relays: readonly string[]
+  readonly startAtMs: number
+  readonly turnMs: number
+  readonly clock: { readonly offsetMs: number; readonly rate: number }
+  readonly deadCarriers: readonly string[]
+  readonly plan: { listens: { application: string; from: string }[]; calls: Call[] } & ActorPlan
+}
+
+export interface Scenario {
+  readonly relays: readonly string[]
+  readonly clients: readonly ScenarioClient[]
+  readonly nature: () => LinkNature
+  readonly fury: Fury
+  /** No relay at all for so long that connections may die of it. */
+  readonly longOutage: { readonly atMs: number; readonly forMs: number } | undefined
+  readonly safetyMs: number
+  readonly messagesPerSecond: number
+  readonly streamsPerSecond: number
+  readonly size: () => Distribution
+  readonly limits: Partial<RelayLimits>
+  readonly connectionTuning: Partial<ConnectionTuning>
+  readonly streams: Omit<StreamSetOptions, 'role'>
+  readonly relayTurnMs: number
+}
+
+/** What a connection lives without a path is 120 s; a safety phase is much shorter, so that none may die of it. */
+const safetyFromMs = 52_000
+const safetyToMs = 70_000
+
+export function drawScenario(dice: Dice): Scenario {
+  const relays = Array.from({ length: dice.int(2, 6) }, (_, index) => `r${index + 1}`)
+  const longOutage = dice.chance(0.04) ? { atMs: dice.between(10_000, 30_000), forMs: dice.between(90_000, 140_000) } : undefined
+  const safetyMs = dice.between(safetyFromMs, safetyToMs) + (longOutage?.forMs ?? 0)
+  const clients = drawClients(dice, relays)
+  drawPairs(dice, clients)
+  const calm = dice.chance(0.1)
+  return {
+    relays,
+    clients,
+    nature: drawNature(dice),
+    fury: {
+      acts: calm ? dice.int(0, 1) : dice.int(3, 12),
+      fromMs: dice.between(1_000, 9_000),
+      toMs: safetyMs - 500,
+      longestMs: dice.pick([4_000, 12_000, 30_000]),
+    },
+    longOutage,
+    safetyMs,
+    messagesPerSecond: dice.pick([0.4, 0.7, 1.2, 2]),
+    streamsPerSecond: dice.pick([0, 0.03, 0.1]),
+    size: () =>
+      dice.pick<Distribution>([
+        { kind: 'const', value: 100 },
+        { kind: 'uniform', from: 64, to: 3_000 },
+        { kind: 'lognormal', median: 900, sigma: 1.2 },
+        {
+          kind: 'mix',
+          parts: [
+            { value: 200, share: 0.9 },
+            { value: 12_000, share: 0.09 },
+            { value: 150_000, share: 0.01 },
+          ],
+        },
+      ]),
+    limits: dice.chance(0.5) ? {} : { creditStartBytes: dice.pick([131_072, 196_608, 262_144]) },
+    connectionTuning: {
+      ...(dice.chance(0.5) ? {} : { epochMs: dice.between(3_000, 20_000) }),
+      ...(dice.chance(0.7) ? {} : { epochPackets: dice.int(20, 400) }),
+      ...(dice.chance(0.8) ? {} : { unackedBytesMax: dice.pick([65_536, 262_144]) }),
+      ...(dice.chance(0.8) ? {} : { unackedPacketsMax: dice.pick([64, 256]) }),
+    },
+    streams: dice.chance(0.6) ? {} : { receiveBudgetBytes: dice.pick([131_072, 524_288, 2_097_152]) },
+    relayTurnMs: dice.pick([0, 0, 0.5, 2]),
+  }
+}
+
+function drawClients(dice: Dice, relays: readonly string[]): ScenarioClient[] {
+  const clients: ScenarioClient[] = []
+  const count = dice.int(8, 15)
+  const wholeLists = dice.chance(0.7)
+  // Every list has this one, so that any two clients can meet.
+  const common = dice.pick(relays)
+  for (let index = 0; index < count; index++) {
+    const previous = clients.at(-1)
+    const labelled = previous !== undefined && previous.label === '' && dice.chance(0.12)
+    const list = dice.chance(0.5) ? dice.shuffled(relays) : [...relays]
+    const partial = list.filter((relay) => relay === common || dice.chance(0.6))
+    clients.push({
+      user: labelled ? previous.user : `u${String(index + 1).padStart(2, '0')}`,
+      label: labelled ? 'second' : '',
+      relays: wholeLists ? list : partial,
+      startAtMs: dice.chance(0.8) ? dice.between(0, 500) : dice.between(0, 15_000),
+      turnMs: dice.pick([0, 0, 0.3, 1.5]),
+      clock: { offsetMs: dice.between(-300_000, 300_000), rate: 1 + dice.between(-2e-4, 2e-4) },
+      deadCarriers: dice.chance(0.1) ? ['upgrade'] : [],
+      plan: { listens: [], calls: [] },
+    })
+  }
+  return clients
+}
+
+function drawPairs(dice: Dice, clients: readonly ScenarioClient[]): void {
+  const pairs = dice.int(Math.ceil(clients.length / 2), clients.length)
+  const taken = new Set<string>()
+  for (let count = 0; count < pairs; count++) {
+    const [caller, listener] = dice.shuffled(clients)
+    if (caller === undefined || listener === undefined) return
+    const application = dice.pick(['mail', 'files'])
+    const name = [nameOf(caller), nameOf(listener)].sort().join()
+    if (taken.has(`${name} ${application}`)) continue
+    taken.add(`${name} ${application}`)
+    const atMs = dice.chance(0.7) ? dice.between(200, 3_000) : dice.between(0, 25_000)
+    caller.plan.calls.push({ user: listener.user, label: listener.label, application, atMs })
+    // Some call each other at nearly the same time, listening or not.
+    const glare = dice.chance(0.2)
+    if (glare)
+      listener.plan.calls.push({ user: caller.user, label: caller.label, application, atMs: atMs + dice.pick([0, dice.between(0, 100)]) })
+    if (!glare || dice.chance(0.5)) listen(listener, application)
+  }
+  // Nobody is idle: who neither calls nor is called listens.
+  for (const client of clients) if (client.plan.calls.length === 0) listen(client, 'mail')
+}
+
+function listen(client: ScenarioClient, application: string): void {
+  if (!client.plan.listens.some((one) => one.application === application)) client.plan.listens.push({ application, from: '*' })
+}
+
+function nameOf(client: ScenarioClient): string {
+  return client.label === '' ? client.user : `${client.user}/${client.label}`
+}
+
+/** Links of one world are of one kind, each with its own distance. */
+function drawNature(dice: Dice): () => LinkNature {
+  const near = dice.pick([0.1, 1, 5])
+  const far = near + dice.pick([0.5, 10, 60])
+  const jitterShare = dice.pick([0, 0.1, 0.5])
+  const narrow = dice.chance(0.25)
+  const capacityBytes = dice.pick([16_384, 65_536, 262_144, 1_048_576])
+  const cutShare = dice.pick([0, 0.02, 0.2])
+  const dialFailShare = dice.pick([0, 0, 0.03, 0.15])
+  return () => {
+    const latencyMs = dice.between(near, far)
+    const bytesPerMs = narrow ? dice.between(20, 400) : dice.pick([1_000, 12_500, Number.POSITIVE_INFINITY])
+    return { latencyMs, jitterMs: latencyMs * jitterShare, bytesPerMs, capacityBytes, cutShare, dialFailShare }
+  }
+}

@@ -1,0 +1,160 @@
+// The world: one clock, one list of coming events, one source of chance, one mesh. Nothing in it runs in parallel and nothing sleeps; idle
+// time costs nothing.
+import {
+  type CryptoProvider,
+  issueMesh,
+  issueRelayCertificate,
+  issueUserCertificate,
+  type NewMesh,
+  type RelayIdentity,
+  simulatorCrypto,
+  type UserIdentity,
+  type UserList,
+} from '@sennit/protocol'
+import { Coverage } from './coverage.ts'
+import { Dice } from './dice.ts'
+import { Digest } from './digest.ts'
+import { EventHeap } from './event-heap.ts'
+import { Violation } from './violation.ts'
+
+/** The time of day when a world begins (2027); certificates are issued around it. */
+export const worldEpochMs = 1_800_000_000_000
+/** Certificates of a world are good for longer than any run, whatever its clocks do. */
+const certificateLifeMs = 400 * 24 * 3_600_000
+/** A host that wants a turn again and again at one instant would burn a processor in production. */
+const turnsPerInstantMax = 10_000
+/** Lines of a trace that are kept. */
+const traceLinesMax = 2_000
+
+export interface WorldOptions {
+  readonly seed: number
+  /** Keeps the last lines of what happened. @default false */
+  readonly trace?: boolean
+}
+
+export class World {
+  readonly dice: Dice
+  readonly crypto: CryptoProvider
+  readonly mesh: NewMesh
+  readonly coverage: Coverage = new Coverage()
+  readonly digest: Digest = new Digest()
+  /** What happened last, when the world is traced. */
+  readonly trace: string[] = []
+  readonly traced: boolean
+  /** Milliseconds since the world began. */
+  nowMs = 0
+  events = 0
+  readonly #heap = new EventHeap()
+  readonly #identities = new Map<string, UserIdentity>()
+  readonly #atOnce: (() => void)[] = []
+  #instantMs = -1
+  #instantEvents = 0
+  #last = ''
+
+  constructor(options: WorldOptions) {
+    this.dice = new Dice(options.seed)
+    this.traced = options.trace ?? false
+    this.crypto = simulatorCrypto(this.dice.fork().next)
+    this.mesh = issueMesh(this.crypto, worldEpochMs - certificateLifeMs)
+    this.digest.number(options.seed)
+  }
+
+  at(atMs: number, run: () => void): void {
+    this.#heap.add(Math.max(atMs, this.nowMs), run)
+  }
+
+  after(ms: number, run: () => void): void {
+    this.#heap.add(this.nowMs + ms, run)
+  }
+
+  /** Runs when the current event is over, before time goes on. */
+  atOnce(run: () => void): void {
+    this.#atOnce.push(run)
+  }
+
+  /** The next event. False when nothing will ever happen again, or not before `untilMs`; then it is `untilMs`. */
+  step(untilMs: number): boolean {
+    const atMs = this.#heap.nextAtMs()
+    if (atMs === undefined || atMs > untilMs) {
+      this.nowMs = Math.max(this.nowMs, untilMs)
+      return false
+    }
+    this.nowMs = atMs
+    if (atMs === this.#instantMs) {
+      this.#instantEvents += 1
+      if (this.#instantEvents > turnsPerInstantMax) throw new Violation('time goes on', `events never end, the last one: ${this.#last}`)
+    } else {
+      this.#instantMs = atMs
+      this.#instantEvents = 0
+    }
+    this.#heap.take()!()
+    for (let index = 0; index < this.#atOnce.length; index++) this.#atOnce[index]!()
+    this.#atOnce.length = 0
+    return true
+  }
+
+  /** Runs until `done` or until `forMs` are over; whether it was done. */
+  runUntil(done: () => boolean, forMs: number): boolean {
+    const untilMs = this.nowMs + forMs
+    while (!done()) if (!this.step(untilMs)) return done()
+    return true
+  }
+
+  /** Something happened: it counts, and it goes into the digest. */
+  happened(what: string, who: string, number = 0): void {
+    this.events += 1
+    this.#last = `${what} ${who}`
+    this.digest.number(this.nowMs)
+    this.digest.text(what)
+    this.digest.text(who)
+    this.digest.number(number)
+  }
+
+  /** A line of the trace; `line` is only called when somebody reads it. */
+  note(line: () => string): void {
+    if (!this.traced) return
+    if (this.trace.length >= traceLinesMax * 2) this.trace.splice(0, traceLinesMax)
+    this.trace.push(`${(this.nowMs / 1000).toFixed(4).padStart(9)}  ${line()}`)
+  }
+
+  /** The keys and certificate of a user, the same each time. */
+  identity(user: string): UserIdentity {
+    const known = this.#identities.get(user)
+    if (known !== undefined) return known
+    const { crypto, mesh } = this
+    const [identityKey, hopKey, endKey] = [crypto.generateEd25519(), crypto.generateX25519(), crypto.generateX25519()]
+    const certificate = issueUserCertificate(crypto, mesh.keys.userIssuer.privateKey, {
+      meshId: mesh.trust.meshId,
+      user,
+      identityKey: identityKey.publicKey,
+      hopKey: hopKey.publicKey,
+      endKey: endKey.publicKey,
+      notBeforeMs: worldEpochMs - certificateLifeMs,
+      notAfterMs: worldEpochMs + certificateLifeMs,
+    })
+    const identity: UserIdentity = { user, identityKey, hopKey, endKey, certificate }
+    this.#identities.set(user, identity)
+    return identity
+  }
+
+  relayIdentity(relayId: string): RelayIdentity {
+    const { crypto, mesh } = this
+    const staticKey = crypto.generateX25519()
+    const certificate = issueRelayCertificate(crypto, mesh.keys.relayIssuer.privateKey, {
+      meshId: mesh.trust.meshId,
+      relayId,
+      staticKey: staticKey.publicKey,
+      notBeforeMs: worldEpochMs - certificateLifeMs,
+      notAfterMs: worldEpochMs + certificateLifeMs,
+    })
+    return { relayId, staticKey, certificate }
+  }
+
+  userList(users: readonly string[]): UserList {
+    return {
+      version: 1,
+      expiresMs: worldEpochMs + certificateLifeMs,
+      users: [...new Set(users)].map((user) => ({ user, epoch: 0, revoked: false })),
+    }
+  }
+}

@@ -1,0 +1,34 @@
+// `NAME.checked.xlsx`: the bad workbook with a comment in every cell that is wrong.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { basename, dirname, extname, join } from 'node:path'
+import * as xlsx from 'xlsx'
+import type { Problem } from './problems.ts'
+
+/** Writes it beside the file. Returns its path, or undefined when it could not be written: the list of problems is what matters. */
+export function writeChecked(file: string, problems: readonly Problem[]): string | undefined {
+  const marked = problems.filter((problem) => problem.cell !== '')
+  if (marked.length === 0) return undefined
+  try {
+    const book = xlsx.read(readFileSync(file), { type: 'buffer', cellNF: true, cellFormula: true })
+    for (const { sheet: name, cell: address, text } of marked) {
+      const written = book.SheetNames.find((one) => one.toLowerCase() === name.toLowerCase())
+      const sheet = written === undefined ? undefined : book.Sheets[written]
+      if (sheet === undefined) continue
+      const at = xlsx.utils.decode_cell(address)
+      const range = xlsx.utils.decode_range(sheet['!ref'] ?? address)
+      range.e.r = Math.max(range.e.r, at.r)
+      range.e.c = Math.max(range.e.c, at.c)
+      sheet['!ref'] = xlsx.utils.encode_range(range)
+      sheet[address] ??= { t: 's', v: '' }
+      const cell: xlsx.CellObject = sheet[address]
+      cell.c ??= []
+      cell.c.push({ a: 'sennit', t: text })
+      cell.c.hidden = true
+    }
+    const target = join(dirname(file), `${basename(file, extname(file))}.checked.xlsx`)
+    writeFileSync(target, xlsx.write(book, { type: 'buffer', bookType: 'xlsx', compression: true }) as Uint8Array)
+    return target
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,70 @@
+// The workbook: an .xlsx file in, a plan or every problem out.
+import { basename, extname } from 'node:path'
+import type { Plan } from '../plan.ts'
+import { writeChecked } from './checked.ts'
+import { makePlan } from './make-plan.ts'
+import { type Problem, Problems } from './problems.ts'
+import type { RawWorkbook } from './raw-workbook.ts'
+import { parseWorkbook, readWorkbook } from './read-workbook.ts'
+
+export type { Problem } from './problems.ts'
+
+export interface CheckOptions {
+  /** Instead of the workbook's `seed`. */
+  readonly seed?: number
+  /** Share of the connections (below 1), or times to repeat them (above 1). @default 1 */
+  readonly scale?: number
+  /** Leave a `.checked.xlsx` beside a bad file. @default false */
+  readonly mark?: boolean
+}
+
+export type CheckResult =
+  | { readonly plan: Plan; readonly errors?: undefined }
+  /** The first 200, in order of sheets and rows; `leftOut` more were found. `checkedFile` is the marked copy, when asked for. */
+  | { readonly plan?: undefined; readonly errors: readonly Problem[]; readonly leftOut: number; readonly checkedFile?: string }
+
+/** Scales outside are typing errors. */
+const scaleMax = 1000
+
+/** Checks a workbook, all of it, before any socket opens. Never throws for what is in the file. */
+export async function checkWorkbook(file: string, options: CheckOptions = {}): Promise<CheckResult> {
+  const outcome = await readWorkbook(file)
+  if ('error' in outcome) return unreadable(outcome.error)
+  const result = checkRaw(outcome.workbook, nameOf(file), options)
+  if (result.plan !== undefined || options.mark !== true) return result
+  const checkedFile = writeChecked(file, result.errors)
+  return checkedFile === undefined ? result : { ...result, checkedFile }
+}
+
+/** The same for the bytes of a workbook. */
+export async function checkWorkbookBytes(bytes: Uint8Array, file: string, options: CheckOptions = {}): Promise<CheckResult> {
+  const outcome = await parseWorkbook(bytes, file)
+  return 'error' in outcome ? unreadable(outcome.error) : checkRaw(outcome.workbook, nameOf(file), options)
+}
+
+/** The same for cells that were read already. */
+export function checkRaw(workbook: RawWorkbook, fallbackName: string, options: CheckOptions = {}): CheckResult {
+  const { seed, scale } = options
+  if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0)) return unreadable(`expected a whole number as seed; found ${seed}`)
+  if (scale !== undefined && !(scale > 0 && scale <= scaleMax))
+    return unreadable(`expected a scale over 0 and up to ${scaleMax}; found ${scale}`)
+  const problems = new Problems()
+  const plan = makePlan(
+    workbook,
+    { fallbackName, ...(seed === undefined ? {} : { seed }), ...(scale === undefined ? {} : { scale }) },
+    problems,
+  )
+  return problems.count === 0 ? { plan } : { errors: problems.list(), leftOut: problems.leftOut }
+}
+
+function unreadable(sentence: string): CheckResult {
+  return { errors: [{ code: 'W100', sheet: '', cell: '', text: `${sentence} [W100]` }], leftOut: 0 }
+}
+
+function nameOf(file: string): string {
+  return (
+    basename(file, extname(file))
+      .replace(/[^\w. -]+/g, '-')
+      .slice(0, 80) || 'run'
+  )
+}

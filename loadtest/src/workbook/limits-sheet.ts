@@ -1,0 +1,264 @@
+// The sheet `Limits`: what must hold, and whether it can be measured at all with this workbook.
+import {
+  type FaultAction,
+  type FlowDirection,
+  type Limit,
+  type LimitOperator,
+  type LimitStat,
+  type LimitWindow,
+  type Metric,
+  metrics,
+} from '../plan.ts'
+import { stallRateMin } from '../verdict/act-record.ts'
+import { anyText, bandwidth, duration, type Kind, name, oneOf, quantity, rate, size, whole, yesNo } from './grammar.ts'
+import { listed, nearest } from './problems.ts'
+import type { Table, TableRow } from './table.ts'
+
+export interface LimitsContext {
+  readonly faults: readonly string[]
+  readonly actions: ReadonlySet<FaultAction>
+  readonly tags: readonly string[]
+  readonly directions: readonly FlowDirection[]
+}
+
+const metricNames = Object.keys(metrics) as Metric[]
+const later = ['handshake_time', 'bystander_p99_ratio', 'path_share', 'relay_bytes_seen', 'relay_fd']
+const built = metricNames.filter((metric) => !later.includes(metric))
+
+const metricKind: Kind<Metric> = {
+  code: 'W112',
+  expected: `one of ${built.join(', ')}`,
+  parse: (text) => built.find((metric) => metric === text.toLowerCase().replace(/ /g, '_')),
+  guess: (text) => nearest(text.replace(/ /g, '_'), built),
+}
+
+const statKind: Kind<LimitStat> = {
+  code: 'W133',
+  expected: 'p(99), max, min, avg, count, rate or value',
+  parse: (text) => {
+    const plain = text.toLowerCase().replace(/ /g, '')
+    const percentile = /^p\((\d{1,3}(?:\.\d{1,4})?)\)$/.exec(plain)
+    if (percentile !== null) return Number(percentile[1]) <= 100 ? { kind: 'p', percentile: Number(percentile[1]) } : undefined
+    const kind = (['max', 'avg', 'count', 'rate', 'value', 'min'] as const).find((one) => one === plain)
+    return kind === undefined ? undefined : { kind }
+  },
+  guess: (text) => {
+    const number = /^p?_?(\d{1,3}(?:\.\d+)?)$/i.exec(text)
+    return number === null ? undefined : `p(${number[1]})`
+  },
+}
+
+const operators: Readonly<Record<string, LimitOperator>> = {
+  '<': '<',
+  '<=': '<=',
+  '≤': '<=',
+  '=': '=',
+  '==': '=',
+  '!=': '!=',
+  '<>': '!=',
+  '≠': '!=',
+  '>=': '>=',
+  '≥': '>=',
+  '>': '>',
+}
+
+const operatorKind: Kind<LimitOperator> = { code: 'W112', expected: 'one of <, <=, =, !=, >=, >', parse: (text) => operators[text] }
+
+const windowKind: Kind<LimitWindow> = {
+  code: 'W132',
+  expected: 'a window such as run, steady, during:F1 or after:F1+10s',
+  parse: (text) => {
+    const plain = text.replace(/ /g, '')
+    if (plain.toLowerCase() === 'run' || plain.toLowerCase() === 'steady') return { kind: plain.toLowerCase() as 'run' }
+    const during = /^during:([\w.-]{1,63})$/i.exec(plain)
+    if (during !== null) return { kind: 'during', fault: during[1]! }
+    const after = /^after:([\w.-]{1,63})(?:\+(.{1,20}))?$/i.exec(plain)
+    if (after === null) return undefined
+    const delayMs = after[2] === undefined ? 0 : duration.parse(after[2])
+    return delayMs === undefined ? undefined : { kind: 'after', fault: after[1]!, delayMs }
+  },
+}
+
+/** Integrity counters need a checker that looks. */
+const checked: Partial<Record<Metric, readonly FlowDirection['check'][]>> = {
+  lost: ['full', 'counter'],
+  duplicated: ['full', 'counter'],
+  reordered: ['full', 'counter'],
+  corrupted: ['full'],
+  unexpected: ['full', 'counter'],
+  unknown: ['full', 'counter'],
+}
+
+export function readLimits(table: Table, context: LimitsContext): Limit[] {
+  const limits = new Map<string, Limit>()
+  for (const row of table.rows) {
+    const limit = readRow(row, context)
+    if (limit === undefined) continue
+    if (limits.has(limit.limit.toLowerCase()))
+      row.wrong('W113', 'limit', 'expected a name that is not used above', `"${limit.limit}" again`)
+    else limits.set(limit.limit.toLowerCase(), limit)
+  }
+  return [...limits.values()]
+}
+
+function readRow(row: TableRow, context: LimitsContext): Limit | undefined {
+  const limit = row.read('limit', name, `L${row.row - 1}`)
+  const severity = row.read('severity', oneOf(['fail', 'warn', 'sometimes']), 'fail')
+  if (row.read('abort', yesNo, false)) row.notYet('abort', [], 'expected no (the run goes to its end)')
+  row.notYet('abort_delay', [], 'expected nothing')
+  const note = row.read('note', anyText, '')
+  const op = row.need('op', operatorKind)
+  const window = readWindow(row, context)
+  if (later.includes(row.text('metric').toLowerCase().replace(/ /g, '_'))) {
+    row.notYet('metric', [], `expected one of ${built.join(', ')}`)
+    return undefined
+  }
+  const metric = row.need('metric', metricKind)
+  if (metric === undefined) {
+    row.read('stat', statKind, { kind: 'value' })
+    return undefined
+  }
+  const stat = readStat(row, metric)
+  const value = row.need('value', valueKind(metric))
+  const chosen = readFilter(row, metric, context)
+  checkMeasurable(row, metric, window, context)
+  if (op === undefined || value === undefined) return undefined
+  return {
+    limit,
+    metric,
+    ...chosen,
+    stat,
+    statText: statText(stat),
+    op,
+    value: value ?? 0,
+    valueText: row.text('value'),
+    window,
+    windowText: windowText(window),
+    severity,
+    note,
+  }
+}
+
+function readStat(row: TableRow, metric: Metric): LimitStat {
+  const { kind } = metrics[metric]
+  const fallback: LimitStat =
+    kind === 'histogram' || kind === 'act' ? { kind: 'p', percentile: 99 } : { kind: kind === 'gauge' ? 'max' : 'value' }
+  const stat = row.read('stat', statKind, fallback)
+  const allowed: Record<string, readonly string[]> = {
+    histogram: ['p', 'max', 'min', 'avg', 'count', 'rate'],
+    act: ['p', 'max', 'min', 'avg', 'count'],
+    rate: ['value', 'rate', 'avg', 'count'],
+    counter: ['value', 'count'],
+    gauge: ['max', 'value'],
+    ratio: ['value'],
+  }
+  if (row.has('stat') && !allowed[kind]!.includes(stat.kind)) {
+    const words = allowed[kind]!.map((one) => (one === 'p' ? 'p(99)' : one)).join(', ')
+    row.wrong('W133', 'stat', `expected one of ${words} for ${metric}`)
+    return fallback
+  }
+  return stat
+}
+
+/** What the value is written in follows from the metric. */
+function valueKind(metric: Metric): Kind<number | null> {
+  switch (metrics[metric].unit) {
+    case 'ms':
+      return duration
+    case 'B':
+      return size
+    case 'B/s':
+      return { ...bandwidth, parse: (text) => bandwidth.parse(text) ?? undefined }
+    case 'messages/s':
+      return { ...rate, parse: (text) => rate.parse(text) ?? quantity.parse(text) }
+    case 'connections':
+    case 'clients':
+      return whole(0, 1_000_000)
+    default:
+      return quantity
+  }
+}
+
+function readWindow(row: TableRow, { faults }: LimitsContext): LimitWindow {
+  if (row.text('window').toLowerCase().startsWith('phase:')) {
+    row.notYet('window', [], 'expected run, steady, during:F1 or after:F1+10s')
+    return { kind: 'run' }
+  }
+  const window = row.read('window', windowKind, { kind: 'run' })
+  if (!('fault' in window)) return window
+  const fault = faults.find((one) => one.toLowerCase() === window.fault.toLowerCase())
+  if (fault !== undefined) return { ...window, fault }
+  const near = nearest(window.fault, faults)
+  row.wrong(
+    'W111',
+    'window',
+    `expected the name of a fault (${listed(faults) || 'there is none'})`,
+    `"${window.fault}"`,
+    near === undefined ? '' : `Nearest: ${near}`,
+  )
+  return { kind: 'run' }
+}
+
+/** `action:kill,pause`, `fault:F1,F2` and `tag:measured`, joined by `;`, for metrics of faults. */
+function readFilter(row: TableRow, metric: Metric, context: LimitsContext): Pick<Limit, 'actions' | 'faults' | 'tags'> {
+  const chosen = { action: [] as string[], fault: [] as string[], tag: [] as string[] }
+  const known = { action: [...context.actions] as readonly string[], fault: context.faults, tag: context.tags }
+  const sheet = { action: 'Faults', fault: 'Faults', tag: 'Clients' }
+  for (const part of row.text('filter').replace(/ /g, '').split(';')) {
+    if (part === '') continue
+    const match = /^(action|fault|tag):([\w.,-]{1,200})$/i.exec(part)
+    if (match === null || metrics[metric].kind !== 'act') {
+      if (/^(tag|profile|zone|client|relay):/i.test(part))
+        row.notYet('filter', [], 'expected action:…, fault:… or tag:… for metrics of faults')
+      else row.wrong('W107', 'filter', 'expected action:kill,pause, fault:F1,F2 or tag:x, joined by ;, for metrics of faults such as stall')
+      continue
+    }
+    const kind = match[1]!.toLowerCase() as keyof typeof chosen
+    for (const one of match[2]!.split(',')) {
+      const fit = known[kind].find((candidate) => candidate.toLowerCase() === one.toLowerCase())
+      if (fit !== undefined) chosen[kind].push(fit)
+      else if (one !== '')
+        row.wrong('W111', 'filter', `expected what the sheet ${sheet[kind]} has (${listed(known[kind]) || 'nothing'})`, `"${one}"`)
+    }
+  }
+  return { actions: chosen.action as FaultAction[], faults: chosen.fault, tags: chosen.tag }
+}
+
+/** A limit that nothing can break is worse than none. */
+function checkMeasurable(row: TableRow, metric: Metric, window: LimitWindow, { directions, actions }: LimitsContext): void {
+  const needed = checked[metric]
+  if (needed !== undefined && directions.length > 0 && !directions.some((one) => needed.includes(one.check))) {
+    row.wrong('W131', 'metric', `no enabled client has flow_check = ${needed.join(' or ')}, so "${metric}" cannot be measured`, metric)
+  }
+  const { kind } = metrics[metric]
+  if ((kind === 'counter' || kind === 'gauge') && window.kind !== 'run') {
+    row.wrong('W132', 'window', `expected run (${metric} is counted over the whole run)`, windowText(window))
+  }
+  if (kind !== 'act') return
+  if (window.kind === 'steady' || window.kind === 'after')
+    row.wrong('W132', 'window', `expected run or during:F1 (${metric} belongs to a fault)`, windowText(window))
+  if (actions.size === 0) row.wrong('W131', 'metric', `the sheet Faults has no act, so "${metric}" cannot be measured`, metric)
+  else if (metric === 'stall' && directions.length > 0 && !hasMeasurableFlow(directions)) {
+    row.wrong(
+      'W134',
+      'metric',
+      `no connection carries ${stallRateMin} messages/s each way, so "stall" cannot be measured`,
+      metric,
+      'Raise the rate',
+    )
+  }
+}
+
+function hasMeasurableFlow(directions: readonly FlowDirection[]): boolean {
+  const fast = directions.filter((one) => one.messagesPerSecond >= stallRateMin).map((one) => one.flow)
+  return new Set(fast).size < fast.length
+}
+
+function statText(stat: LimitStat): string {
+  return stat.kind === 'p' ? `p(${stat.percentile})` : stat.kind
+}
+
+function windowText(window: LimitWindow): string {
+  if (window.kind === 'during') return `during:${window.fault}`
+  return window.kind === 'after' ? `after:${window.fault}+${window.delayMs / 1000}s` : window.kind
+}

@@ -1,0 +1,93 @@
+// The sheets `Zones`, `Links` and `Relays`: what the mesh and the network look like.
+import type { PlanLink, PlanRelay, PlanZone } from '../plan.ts'
+import { anyText, bandwidth, duration, type Kind, percent, quantity, yesNo } from './grammar.ts'
+import { Names, rowName } from './names.ts'
+import type { Table } from './table.ts'
+
+/** Without a sheet `Relays` the test set starts this many. */
+const defaultRelays = 3
+/** One machine does not run more relay processes than this. */
+const relaysMax = 64
+
+export function readZones(table: Table): Names<PlanZone> {
+  const zones = new Names<PlanZone>(table, 'zone')
+  for (const row of table.rows) {
+    const zone = rowName(row, 'zone')
+    row.notYet('agents_min', ['0', '1'], 'expected 1 (one agent runs all zones)')
+    row.notYet('clock_offset', ['0', '0ms', '0s'], 'expected 0ms (all clients share one clock)')
+    row.notYet('clock_drift', ['0', '0%'], 'expected 0% (all clients share one clock)')
+    const label = row.read('label', anyText, '')
+    if (zone !== undefined) zones.add(row, zone, { zone, label })
+  }
+  return zones
+}
+
+export function readLinks(table: Table, zones: Names<PlanZone>): PlanLink[] {
+  const links = new Map<string, PlanLink>()
+  const mirrored = new Map<string, PlanLink>()
+  const none: PlanZone = { zone: '', label: '' }
+  for (const row of table.rows) {
+    const ends = (['from', 'to'] as const).map((column) => {
+      if (row.has(column)) return zones.find(row, column, none).zone
+      row.wrong('W114', column, `expected one of the names in ${zones.range()}`)
+      return ''
+    })
+    const rttMs = row.need('rtt', duration) ?? 0
+    const jitterMs = row.read('jitter', duration, 0)
+    row.notYet('loss', ['0', '0%'], 'expected 0% (loss over a byte stream is delay: use rtt and jitter)')
+    row.notYet('loss_burst', ['0', '1'], 'expected nothing')
+    row.notYet('bandwidth', ['unlimited'], 'expected unlimited')
+    row.read('loss', percent, 0)
+    row.read('bandwidth', bandwidth, null)
+    const symmetric = row.read('symmetric', yesNo, true)
+    const [from, to] = ends as [string, string]
+    if (from === '' || to === '') continue
+    const key = `${from}>${to}`
+    if (links.has(key)) row.wrong('W113', 'to', 'expected each pair of zones once', `${key} again`)
+    links.set(key, { from, to, rttMs, jitterMs })
+    if (symmetric && from !== to) mirrored.set(`${to}>${from}`, { from: to, to: from, rttMs, jitterMs })
+  }
+  for (const [key, link] of mirrored) if (!links.has(key)) links.set(key, link)
+  return [...links.values()]
+}
+
+const relayUrl: Kind<string> = {
+  code: 'W107',
+  expected: 'a URL such as http://127.0.0.1:8443',
+  parse: (text) => {
+    if (!/^https?:\/\/[^\s/?#]+\/?$/i.test(text)) return undefined
+    try {
+      return new URL(text).origin
+    } catch {
+      return undefined
+    }
+  },
+  guess: (text) => (/^[\w.-]+:\d{1,5}$/.test(text) ? `http://${text}` : undefined),
+}
+
+export function readRelays(table: Table, zones: Names<PlanZone>): Names<PlanRelay> {
+  const relays = new Names<PlanRelay>(table, 'relay')
+  const nowhere: PlanZone = { zone: '', label: '' }
+  for (const row of table.rows) {
+    const relay = rowName(row, 'relay')
+    const zone = zones.find(row, 'zone', nowhere).zone
+    const url = row.read('url', relayUrl, '')
+    const managed = row.read('managed', yesNo, true)
+    const weight = row.read('weight', quantity, 1)
+    const failureDomain = row.read('failure_domain', anyText, '')
+    row.notYet('config', [], 'expected nothing (managed relays get a configuration of their own)')
+    const enabled = row.read('enabled', yesNo, true)
+    if (managed && url !== '') row.wrong('W123', 'url', 'expected nothing for a managed relay (the test set chooses a loopback port)')
+    if (!managed && url === '' && !row.has('url')) row.wrong('W114', 'url', 'expected the URL of a relay that is not managed')
+    if (relay !== undefined && enabled)
+      relays.add(row, relay.toLowerCase(), { relay: relay.toLowerCase(), zone, url, managed, weight, failureDomain })
+  }
+  if (table.rows.length === 0) {
+    for (let i = 1; i <= defaultRelays; i++) {
+      relays.addDefault(`r${i}`, { relay: `r${i}`, zone: '', url: '', managed: true, weight: 1, failureDomain: '' })
+    }
+  } else if (relays.all().length === 0) table.rows[0]!.wrong('W114', 'enabled', 'expected at least one relay that is enabled', 'none')
+  else if (relays.all().length > relaysMax)
+    table.rows[relaysMax]!.wrong('W118', 'relay', `expected at most ${relaysMax} relays`, String(relays.all().length))
+  return relays
+}

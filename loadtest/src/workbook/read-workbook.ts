@@ -1,0 +1,145 @@
+// Reads an .xlsx file into plain data, in a worker thread with limits of memory and time: a workbook comes from outside, and a few kilobytes
+// of it may claim gigabytes.
+import { readFileSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { Worker } from 'node:worker_threads'
+import type { RawCell, RawWorkbook } from './raw-workbook.ts'
+
+/** A scenario of 50 000 rows has about 3 MB; a larger file is something else. */
+export const fileBytesMax: number = 5 * 1024 * 1024
+export const rowsMax = 50_000
+/** No sheet has more than 30 columns; the rest is room for `x_` columns. */
+const columnsMax = 256
+/** A legal 5 MiB workbook takes about 2 s and 200 MB on a slow machine. */
+const timeMaxMs = 20_000
+const memoryMaxMb = 512
+
+type Outcome = { workbook: RawWorkbook } | { error: string }
+type Transferred = { name: string; rows: { row: number; cells: [number, RawCell][] }[] }[]
+
+/** Reads the file. Whatever is wrong with it comes back as one sentence. */
+export async function readWorkbook(file: string): Promise<Outcome> {
+  let bytes: Uint8Array
+  try {
+    const stat = statSync(file)
+    if (!stat.isFile()) return { error: `${file} is not a file` }
+    if (stat.size > fileBytesMax) return { error: `${file} has ${stat.size} bytes; a workbook has at most ${fileBytesMax}` }
+    bytes = readFileSync(file)
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    return { error: code === 'ENOENT' ? `${file} does not exist` : `${file} cannot be read (${code ?? String(error)})` }
+  }
+  return parseWorkbook(bytes, file)
+}
+
+/** The same for bytes that are already here; `file` is for the messages. */
+export async function parseWorkbook(bytes: Uint8Array, file: string): Promise<Outcome> {
+  if (bytes.length > fileBytesMax) return { error: `${file} has ${bytes.length} bytes; a workbook has at most ${fileBytesMax}` }
+  // An .xlsx file is a zip archive. Anything else would be guessed at: the library reads even plain text as a sheet.
+  if (!(bytes[0] === 0x50 && bytes[1] === 0x4b))
+    return { error: `${file} is not an .xlsx workbook (it does not begin as a zip archive does)` }
+  const outcome = await inWorker(bytes)
+  if ('error' in outcome) return { error: `${file} cannot be read as a workbook: ${outcome.error}` }
+  return {
+    workbook: {
+      sheets: outcome.sheets.map(({ name, rows }) => ({ name, rows: rows.map(({ row, cells }) => ({ row, cells: new Map(cells) })) })),
+    },
+  }
+}
+
+function inWorker(bytes: Uint8Array): Promise<{ sheets: Transferred } | { error: string }> {
+  const library = createRequire(import.meta.url).resolve('xlsx')
+  return new Promise((resolve) => {
+    const worker = new Worker(`(${workerMain.toString()})(require, require('node:worker_threads'))`, {
+      eval: true,
+      env: {},
+      workerData: { library, bytes, rowsMax, columnsMax },
+      resourceLimits: { maxOldGenerationSizeMb: memoryMaxMb },
+      stdout: true,
+      stderr: true,
+    })
+    let ended = false
+    const end = (outcome: { sheets: Transferred } | { error: string }): void => {
+      if (ended) return
+      ended = true
+      clearTimeout(timer)
+      resolve(outcome)
+      void worker.terminate()
+    }
+    const timer = setTimeout(() => end({ error: `reading it took more than ${timeMaxMs / 1000} s` }), timeMaxMs)
+    worker.once('message', end)
+    worker.once('error', (error) => {
+      const memory = (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY'
+      end({ error: memory ? `it needs more than ${memoryMaxMb} MB of memory` : oneLine(error) })
+    })
+    worker.once('exit', () => end({ error: 'the reader ended without an answer' }))
+  })
+}
+
+function oneLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  return text.split('\n')[0]!.slice(0, 200)
+}
+
+interface WorkerThreads {
+  workerData: { library: string; bytes: Uint8Array; rowsMax: number; columnsMax: number }
+  parentPort: { postMessage(message: unknown): void }
+}
+
+/** Runs in the worker, as text: it may use nothing of this file. */
+function workerMain(load: (path: string) => unknown, threads: WorkerThreads): void {
+  const { library, bytes, rowsMax, columnsMax } = threads.workerData
+  const answer = (message: unknown): void => threads.parentPort.postMessage(message)
+  try {
+    // biome-ignore lint/suspicious/noExplicitAny: the library's types cannot be imported into the text of a worker
+    const xlsx = load(library) as any
+    const book = xlsx.read(bytes, {
+      type: 'array',
+      dense: true,
+      sheetRows: rowsMax + 2,
+      cellNF: true,
+      cellText: true,
+      cellHTML: false,
+      cellFormula: true,
+      bookVBA: false,
+    })
+    let total = 0
+    const sheets = book.SheetNames.map((name: string) => {
+      const sheet = book.Sheets[name] ?? {}
+      const rows: unknown[] = []
+      const grid: unknown[][] = sheet['!data'] ?? []
+      grid.forEach((line, index) => {
+        const cells: unknown[] = []
+        // biome-ignore lint/suspicious/noExplicitAny: cells of the library
+        ;(line ?? []).forEach((cell: any, column: number) => {
+          if (cell === undefined || cell === null || column >= columnsMax) return
+          const value = cell.v
+          if (cell.t === 'e') cells.push([column, { kind: 'error', text: String(cell.w ?? '#VALUE!').slice(0, 40) }])
+          else if (value === undefined || value === null || value === '') {
+            if (cell.f !== undefined) cells.push([column, { kind: 'error', text: 'a formula without a saved value' }])
+          } else if (cell.t === 'b') cells.push([column, { kind: 'boolean', value: Boolean(value) }])
+          else if (cell.t === 'd' || (typeof value === 'number' && cell.z !== undefined && xlsx.SSF.is_date(cell.z))) {
+            cells.push([
+              column,
+              { kind: 'date', text: String(cell.w ?? value).slice(0, 40), timeOnly: !/[yd]/i.test(String(cell.z ?? 'y')) },
+            ])
+          } else if (typeof value === 'number') {
+            cells.push([column, { kind: 'number', value, percent: String(cell.z ?? '').includes('%') }])
+          } else if (String(value).trim() !== '') cells.push([column, { kind: 'text', text: String(value).slice(0, 32_767) }])
+        })
+        if (cells.length > 0) {
+          rows.push({ row: index + 1, cells })
+          total += 1
+        }
+      })
+      return { name: String(name).slice(0, 100), rows }
+    })
+    answer(total > rowsMax ? { error: `it has more than ${rowsMax} rows` } : { sheets })
+  } catch (error) {
+    answer({
+      error: String(error instanceof Error ? error.message : error)
+        .split('\n')[0]!
+        .slice(0, 200),
+    })
+  }
+}
