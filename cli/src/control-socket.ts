@@ -95,7 +95,9 @@ function ask(path: string): Promise<object | 'gone' | 'silent'> {
       if (text.length > answerBytesMax) finish('silent')
     })
     // Nobody holds the socket file any more, or it is gone; whatever else goes wrong says nothing about its owner.
-    socket.on('error', (error: NodeJS.ErrnoException) => finish(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'gone' : 'silent'))
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      finish(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'gone' : 'silent'),
+    )
     socket.on('end', () => {
       try {
         finish(JSON.parse(text) as object)

@@ -9,6 +9,8 @@ export const hashBytes = 32
 export const answerBytesMax = 4_096
 /** File systems take names of 255 bytes; this leaves room for ` (1234)` and for the temporary name. */
 const nameBytesMax = 200
+/** `.sqlite3-journal` and longer; what comes after a dot in a sentence is no ending. */
+const endingBytesMax = 32
 
 export interface FileHeader {
   readonly name: string
@@ -79,6 +81,6 @@ function shortened(name: string): string {
 /** `photo` and `.jpg`. What is too long to be an ending is none. */
 export function splitEnding(name: string): { stem: string; ending: string } {
   const dot = name.lastIndexOf('.')
-  if (dot <= 0 || Buffer.byteLength(name) - dot > 32) return { stem: name, ending: '' }
+  if (dot <= 0 || Buffer.byteLength(name.slice(dot)) > endingBytesMax) return { stem: name, ending: '' }
   return { stem: name.slice(0, dot), ending: name.slice(dot) }
 }

@@ -69,7 +69,9 @@ function nameOf(command: Command): string {
 }
 
 function tell(error: unknown, argv: readonly string[]): void {
-  process.stderr.write(argv.includes('--json') || process.env.SENNIT_JSON !== undefined ? `${JSON.stringify(asJson(error))}\n` : `${inWords(error)}\n`)
+  process.stderr.write(
+    argv.includes('--json') || process.env.SENNIT_JSON !== undefined ? `${JSON.stringify(asJson(error))}\n` : `${inWords(error)}\n`,
+  )
 }
 
 function asJson(error: unknown): object {

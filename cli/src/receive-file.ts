@@ -33,7 +33,10 @@ export async function receiveFile(stream: Stream, dir: string, signal: AbortSign
     if (temporary !== undefined) await rm(temporary, { force: true }).catch(() => {})
     const told = isCoded(error) ? error : codedError('file_write', `could not write in ${dir}: ${(error as Error).message}`, {}, error)
     // The sender learns what went wrong, but not where on our disk.
-    answer(stream, { ok: false, reason: isCoded(error) ? error.message : `could not write: ${(error as NodeJS.ErrnoException).code ?? 'error'}` })
+    answer(stream, {
+      ok: false,
+      reason: isCoded(error) ? error.message : `could not write: ${(error as NodeJS.ErrnoException).code ?? 'error'}`,
+    })
     stream.stop()
     throw told
   }

@@ -103,9 +103,13 @@ async function readyLine(child: ChildProcess, exited: Promise<RelayExit>, config
     void exited.then(({ code, signal: by }) => {
       clearTimeout(timer)
       fail(
-        codedError('relay_ended', `the relay of ${config} ended before it was ready (${by ?? `exit code ${code}`}); its own words are above`, {
-          config,
-        }),
+        codedError(
+          'relay_ended',
+          `the relay of ${config} ended before it was ready (${by ?? `exit code ${code}`}); its own words are above`,
+          {
+            config,
+          },
+        ),
       )
     })
   })

@@ -103,7 +103,10 @@ function answerOf(stream: Stream, connection: Connection, path: string): Promise
       // When the connection ended under the stream its reason says more; it is known by the next turn.
       const gaveUp = Promise.resolve().then(() => codedError('peer_closed', `the receiver gave up before it had ${path}`))
       const ended = connection.closed.then(({ code, message }) =>
-        codedError(code === 'closed' ? 'peer_closed' : code, `the connection ended before the receiver had ${path}: ${message === '' ? code : message}`),
+        codedError(
+          code === 'closed' ? 'peer_closed' : code,
+          `the connection ended before the receiver had ${path}: ${message === '' ? code : message}`,
+        ),
       )
       void Promise.race([ended, gaveUp]).then(fail)
     })

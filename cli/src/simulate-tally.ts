@@ -7,11 +7,13 @@ export const interesting = [
   'kept packet resent',
   'duplicate packet seen',
   'all paths lost',
-  'resumed without a path',
+  'went on after all paths were lost',
   'rekeyed',
   'glare',
   'connection closed: superseded',
   'connection closed: peer_restarted',
+  'connection closed: timeout',
+  'closed by an application',
   'client relay_draining',
   'path moved: plan',
   'credit wait (stream)',
@@ -19,7 +21,12 @@ export const interesting = [
   'waiting: memory',
   'pause noticed',
   'byte flipped on a link',
+  'relay drops kept packet',
+  'relay doubles kept packet',
+  'relay reorders kept packet',
   'relay flips a bit of a kept packet',
+  'pipe full (relay)',
+  'stream reset seen',
 ] as const
 
 export class SeedTally {

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFi
 import { Client } from '@sennit/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Mesh } from './mesh.ts'
-import type { Program } from './program.ts'
+import { type Program, until } from './program.ts'
 
 let mesh: Mesh
 let inboxes = 0
@@ -106,7 +106,7 @@ describe('send and receive', { timeout: 60_000 }, () => {
     truncateSync(mesh.shop.path(big), 1024 ** 3)
     const sending = mesh.shop.sennit('send', target, big, ...mesh.as('alice'))
     await mesh.statusUntil((clients) => (clients.find((client) => client.pid === program.pid)?.connections.length ?? 0) > 0)
-    while (readdirSync(inbox).length === 0) await new Promise((done) => setImmediate(done))
+    await until(() => readdirSync(inbox).length > 0, 'a part in the inbox')
     expect(await program.stop()).toEqual({ code: 0, signal: null })
     const { code } = await sending.end()
     expect([3, 4]).toContain(code)
@@ -119,7 +119,7 @@ describe('send and receive', { timeout: 60_000 }, () => {
     const big = file('sparse2.bin', Buffer.alloc(0))
     truncateSync(mesh.shop.path(big), 1024 ** 3)
     const sending = mesh.shop.sennit('send', target, big, ...mesh.as('alice'))
-    while (readdirSync(inbox).length === 0) await new Promise((done) => setImmediate(done))
+    await until(() => readdirSync(inbox).length > 0, 'a part in the inbox')
     expect(await sending.stop()).toEqual({ code: 130, signal: null })
     await program.says(/was not received/)
     expect(readdirSync(inbox)).toEqual([])
@@ -128,15 +128,15 @@ describe('send and receive', { timeout: 60_000 }, () => {
     expect(await program.stop('SIGTERM')).toEqual({ code: 0, signal: null })
   })
 
-  it('tells the sender when its receiver was killed and another runs in its place', async () => {
+  it('says that it waits when its receiver was killed', async () => {
     const { program, inbox, target } = await receiver()
     const big = file('sparse3.bin', Buffer.alloc(0))
     truncateSync(mesh.shop.path(big), 1024 ** 3)
     const sending = mesh.shop.sennit('send', target, big, ...mesh.as('alice'))
-    while (readdirSync(inbox).length === 0) await new Promise((done) => setImmediate(done))
+    await until(() => readdirSync(inbox).length > 0, 'a part in the inbox')
     program.signal('SIGKILL')
     await program.end()
-    await sending.says(/no way to bob at the moment/)
+    await sending.says(/no way to bob\S* at the moment/)
     expect(await sending.stop()).toEqual({ code: 130, signal: null })
     expect(existsSync(`${inbox}/sparse3.bin`)).toBe(false)
   })

@@ -1,6 +1,6 @@
 // A mesh in a workshop, as a user has it: `sennit mesh up`, users, and commands that use them.
 import { readFileSync } from 'node:fs'
-import { deadlineMs, type Json, type Program, Workshop } from './program.ts'
+import { deadlineMs, type Json, type Program, until, Workshop } from './program.ts'
 
 export interface RelayRow {
   readonly id: string
@@ -144,9 +144,5 @@ export function alive(pid: number): boolean {
 
 /** Resolves when none of the processes is there any more. */
 export async function allGone(pids: readonly number[], withinMs: number): Promise<void> {
-  const untilMs = performance.now() + withinMs
-  while (pids.some(alive)) {
-    if (performance.now() > untilMs) throw new Error(`expected ${pids} to be gone within ${withinMs} ms; found ${pids.filter(alive)}`)
-    await new Promise((done) => setImmediate(done))
-  }
+  await until(() => !pids.some(alive), `processes ${pids} to be gone`, withinMs)
 }

@@ -14,6 +14,22 @@ if (!existsSync(fileURLToPath(new URL('../dist/main.js', import.meta.url)))) {
 /** How long a thing may take that takes a second on a quiet machine; suites share two busy cores. */
 export const deadlineMs = 20_000
 
+/** How often something is looked at that tells nobody when it changes: a folder, a process. */
+const lookEveryMs = 20
+
+/** Resolves when something is so that tells nobody when it becomes so. */
+export function until(isSo: () => boolean, what: string, withinMs: number = deadlineMs): Promise<void> {
+  return new Promise((done, fail) => {
+    const untilMs = performance.now() + withinMs
+    const look = (): void => {
+      if (isSo()) done()
+      else if (performance.now() > untilMs) fail(new Error(`expected ${what} within ${withinMs} ms`))
+      else setTimeout(look, lookEveryMs)
+    }
+    look()
+  })
+}
+
 export type Json = Record<string, unknown>
 
 export interface Exit {
@@ -121,7 +137,8 @@ export class Program {
         this.#waiters.delete(check)
         act()
       }
-      const tell = (why: string): Error => new Error(`${this.#name}: expected ${what}; ${why}\nstdout: ${this.#stdout}\nstderr: ${this.#stderr.slice(-4_000)}`)
+      const tell = (why: string): Error =>
+        new Error(`${this.#name}: expected ${what}; ${why}\nstdout: ${this.#stdout}\nstderr: ${this.#stderr.slice(-4_000)}`)
       const check = (): void => {
         try {
           const found = look()
@@ -197,6 +214,8 @@ export class Workshop {
 
 /** Our own settings and proxies of whoever runs the tests must not reach the programs under test. */
 function cleanEnvironment(): Record<string, string> {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(SENNIT_.*|https?_proxy|no_proxy|all_proxy|NODE_OPTIONS|VITEST.*)$/i.test(name))
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !/^(SENNIT_.*|https?_proxy|no_proxy|all_proxy|NODE_OPTIONS|VITEST.*)$/i.test(name),
+  )
   return Object.fromEntries(kept) as Record<string, string>
 }

@@ -23,7 +23,8 @@ interface CredentialFile {
 
 /** A credential file with one of its values replaced by that of another. */
 function mixed(name: string, base: string, other: string, keys: readonly string[]): string {
-  const read = (user: string): CredentialFile => JSON.parse(readFileSync(mesh.shop.path(`mesh/users/${user}.cred`), 'utf8')) as CredentialFile
+  const read = (user: string): CredentialFile =>
+    JSON.parse(readFileSync(mesh.shop.path(`mesh/users/${user}.cred`), 'utf8')) as CredentialFile
   const value = read(base)
   const from = read(other)
   for (const key of keys) {
@@ -42,7 +43,9 @@ describe('ping and relays', { timeout: 60_000 }, () => {
     expect(answered.code).toBe(0)
     const [connected, ...rest] = answered.json
     expect(connected).toMatchObject({ connected: true, peer: 'bob/ping', application: 'pinged' })
-    expect(rest.slice(0, 3).map((line) => [line.seq, typeof line.rttMs, typeof line.relay])).toEqual([0, 1, 2].map((seq) => [seq, 'number', 'string']))
+    expect(rest.slice(0, 3).map((line) => [line.seq, typeof line.rttMs, typeof line.relay])).toEqual(
+      [0, 1, 2].map((seq) => [seq, 'number', 'string']),
+    )
     expect(rest.at(-1)).toMatchObject({ summary: true, count: 3 })
     const nobody = await ping('mesh/users/alice.cred', 'bob/nothing', '--wait', '1s')
     expect(nobody.code).toBe(4)
@@ -116,7 +119,9 @@ describe('credentials', { timeout: 60_000 }, () => {
     await mesh.addUser('dave')
     const service = mesh.shop.sennit('expose', 'web', '127.0.0.1:9', ...mesh.as('dave'))
     await service.ready()
-    const attached = await mesh.statusUntil((clients) => clients.some((client) => client.user === 'dave' && client.attachments.length === 2))
+    const attached = await mesh.statusUntil((clients) =>
+      clients.some((client) => client.user === 'dave' && client.attachments.length === 2),
+    )
     expect(attached).toHaveLength(1)
     const startedMs = performance.now()
     const revoked = await mesh.shop.run('user', 'revoke', 'dave', '--mesh', 'mesh', '--json')
@@ -199,23 +204,37 @@ describe('usage', { timeout: 30_000 }, () => {
     [['user', 'add', 'Not A Name!', '--mesh', 'mesh'], 2, /bad_name/],
     [['user', 'add', 'alice', '--mesh', 'mesh'], 2, /user_exists/],
     [['user', 'revoke', 'nobody', '--mesh', 'mesh'], 2, /user_unknown/],
-    [['user', 'list', '--mesh', 'nowhere'], 2, /no mesh.json/],
+    [['user', 'list', '--mesh', 'nowhere'], 2, /expected a mesh document in nowhere/],
     [['relay', '--config', 'nowhere.toml'], 2, /nowhere\.toml/],
     [['status', '--mesh', 'nowhere'], 2, /expected a mesh directory/],
   ])('sennit %j gives %i', async (args, code, words) => {
     const run = await mesh.shop.run(...args)
     expect(`${run.stdout}${run.stderr}`).toMatch(words)
-    expect(run.stderr).not.toMatch(/bug/)
+    expect(run.stderr).not.toMatch(/this is a bug/)
     expect(run.code).toBe(code)
   })
 
-  it.each([['mesh', 'up'], ['mesh', 'init'], ['user', 'add'], ['user', 'list'], ['user', 'revoke'], ['relay'], ['expose'], ['forward'], ['send'], ['receive'], ['ping'], ['relays'], ['status'], ['test', 'check'], ['test', 'run'], ['simulate']])(
-    'sennit %s %s has help with examples and --json',
-    async (...command) => {
-      const run = await mesh.shop.run(...command, '--help')
-      expect(run.code).toBe(0)
-      expect(run.stdout).toMatch(/Examples:\n {2}sennit /)
-      expect(run.stdout).toMatch(/--json/)
-    },
-  )
+  it.each([
+    ['mesh', 'up'],
+    ['mesh', 'init'],
+    ['user', 'add'],
+    ['user', 'list'],
+    ['user', 'revoke'],
+    ['relay'],
+    ['expose'],
+    ['forward'],
+    ['send'],
+    ['receive'],
+    ['ping'],
+    ['relays'],
+    ['status'],
+    ['test', 'check'],
+    ['test', 'run'],
+    ['simulate'],
+  ])('sennit %s %s has help with examples and --json', async (...command) => {
+    const run = await mesh.shop.run(...command, '--help')
+    expect(run.code).toBe(0)
+    expect(run.stdout).toMatch(/Examples:\n {2}sennit /)
+    expect(run.stdout).toMatch(/--json/)
+  })
 })

@@ -107,14 +107,20 @@ export function hashOf(message: IncomingMessage, onBytes: (bytes: number) => voi
       bytes += chunk.length
       onBytes(bytes)
     })
-    message.once('end', () => (message.complete ? done({ sha256: hash.digest('hex'), bytes }) : fail(new Error(`cut after ${bytes} bytes`))))
+    message.once('end', () =>
+      message.complete ? done({ sha256: hash.digest('hex'), bytes }) : fail(new Error(`cut after ${bytes} bytes`)),
+    )
     message.once('error', fail)
     message.once('aborted', () => fail(new Error(`aborted after ${bytes} bytes`)))
   })
 }
 
 /** A download that calls `at[n].act` when so many bytes have come; the acts are waited for. */
-export async function download(port: number, path: string, at: readonly { readonly bytes: number; act(): Promise<void> }[] = []): Promise<Body> {
+export async function download(
+  port: number,
+  path: string,
+  at: readonly { readonly bytes: number; act(): Promise<void> }[] = [],
+): Promise<Body> {
   const acts: Promise<void>[] = []
   let next = 0
   const body = await new Promise<Body>((done, fail) => {
@@ -133,16 +139,23 @@ export async function download(port: number, path: string, at: readonly { readon
 }
 
 /** An upload at the same steady pace, likewise. Resolves with what the service says it took. */
-export async function upload(port: number, size: number, at: readonly { readonly bytes: number; act(): Promise<void> }[] = []): Promise<string> {
+export async function upload(
+  port: number,
+  size: number,
+  at: readonly { readonly bytes: number; act(): Promise<void> }[] = [],
+): Promise<string> {
   const acts: Promise<void>[] = []
   const answer = await new Promise<string>((done, fail) => {
-    const put = request({ port, host: '127.0.0.1', path: '/', method: 'PUT', agent: false, headers: { 'content-length': size } }, (message) => {
-      let text = ''
-      message.setEncoding('utf8').on('data', (chunk: string) => {
-        text += chunk
-      })
-      message.once('end', () => done(text))
-    })
+    const put = request(
+      { port, host: '127.0.0.1', path: '/', method: 'PUT', agent: false, headers: { 'content-length': size } },
+      (message) => {
+        let text = ''
+        message.setEncoding('utf8').on('data', (chunk: string) => {
+          text += chunk
+        })
+        message.once('end', () => done(text))
+      },
+    )
     put.once('error', fail)
     let next = 0
     let left = size

@@ -112,10 +112,7 @@ describe('a tunnel', { timeout: 90_000 }, () => {
       await mesh.statusUntil((clients) => clients.every((client) => client.attachments.length === 0))
       await mesh.startRelay('r2')
     }
-    const [down, up] = await Promise.all([
-      download(port, `/${size}`, [{ bytes: 4 * mebibyte, act: blackout }]),
-      upload(port, size),
-    ])
+    const [down, up] = await Promise.all([download(port, `/${size}`, [{ bytes: 4 * mebibyte, act: blackout }]), upload(port, size)])
     expect(down.sha256).toBe(expectedHash(size))
     expect(up).toBe(expectedHash(size))
     // Not waited for here: a client that has a relay again is in no hurry to dial those that failed for long.
@@ -123,9 +120,19 @@ describe('a tunnel', { timeout: 90_000 }, () => {
   })
 
   it.each(['http', 'grpc'])('works over %s', async (carrier) => {
-    const other = mesh.shop.sennit('expose', `web-${carrier}`, `127.0.0.1:${service.port}`, ...mesh.as('bob', '--carrier', carrier, '--label', carrier))
+    const other = mesh.shop.sennit(
+      'expose',
+      `web-${carrier}`,
+      `127.0.0.1:${service.port}`,
+      ...mesh.as('bob', '--carrier', carrier, '--label', carrier),
+    )
     await other.ready()
-    const client = mesh.shop.sennit('forward', '0', `bob/${carrier}/web-${carrier}`, ...mesh.as('alice', '--carrier', carrier, '--label', carrier))
+    const client = mesh.shop.sennit(
+      'forward',
+      '0',
+      `bob/${carrier}/web-${carrier}`,
+      ...mesh.as('alice', '--carrier', carrier, '--label', carrier),
+    )
     const { port: own } = await client.ready()
     const body = await download(own as number, `/fast/${8 * mebibyte}`)
     expect(body.sha256).toBe(expectedHash(8 * mebibyte))
@@ -204,7 +211,12 @@ describe('the manners of TCP through a tunnel', { timeout: 60_000 }, () => {
     const socket = connect({ port: own as number, host: '127.0.0.1', allowHalfOpen: true })
     const text = textOf(socket)
     socket.end('held')
-    const late = mesh.shop.sennit('expose', 'late', `127.0.0.1:${(echo.address() as AddressInfo).port}`, ...mesh.as('bob', '--label', 'late'))
+    const late = mesh.shop.sennit(
+      'expose',
+      'late',
+      `127.0.0.1:${(echo.address() as AddressInfo).port}`,
+      ...mesh.as('bob', '--label', 'late'),
+    )
     await late.ready()
     expect(await text).toBe('got 4')
 
@@ -216,7 +228,12 @@ describe('the manners of TCP through a tunnel', { timeout: 60_000 }, () => {
 
   it('serves only the user named with --from', async () => {
     await mesh.addUser('carol')
-    const only = mesh.shop.sennit('expose', 'private', `127.0.0.1:${service.port}`, ...mesh.as('bob', '--label', 'private', '--from', 'carol'))
+    const only = mesh.shop.sennit(
+      'expose',
+      'private',
+      `127.0.0.1:${service.port}`,
+      ...mesh.as('bob', '--label', 'private', '--from', 'carol'),
+    )
     await only.ready()
     const carol = await mesh.shop.run('ping', 'bob/private/private', '--count', '1', ...mesh.as('carol'))
     expect(carol.code).toBe(0)

@@ -100,7 +100,10 @@ async function receive(options: CommonOptions & ReceiveOptions): Promise<void> {
     const control = await serveStatus('receive', options, client, out)
     try {
       const listener = await client.listen({ application: options.application, from: options.from, signal })
-      out.result({ ready: true, application: options.application, dir: options.dir }, `ready to receive into ${options.dir}; Ctrl-C ends it`)
+      out.result(
+        { ready: true, application: options.application, dir: options.dir },
+        `ready to receive into ${options.dir}; Ctrl-C ends it`,
+      )
       await Promise.race([aborted(signal), untilRefused(client), takeFiles(listener, options, out, signal)])
       await listener.close()
     } finally {

@@ -37,7 +37,10 @@ export function addMeshCommands(program: Command): void {
     .addOption(new Option('--dir <dir>', 'mesh directory; made when missing or empty').env('SENNIT_MESH').default('.sennit'))
     .addOption(jsonOption())
     .description('run every relay of a mesh on this machine until interrupted')
-    .addHelpText('after', '\nReady, it prints each relay; one that dies is told and not restarted (`sennit relay --config DIR/relays/r1.toml` does).\n\nExamples:\n  sennit mesh up\n  sennit mesh up --relays 5 --dir ./mesh --json')
+    .addHelpText(
+      'after',
+      '\nReady, it prints each relay; one that dies is told and not restarted (`sennit relay --config DIR/relays/r1.toml` does).\n\nExamples:\n  sennit mesh up\n  sennit mesh up --relays 5 --dir ./mesh --json',
+    )
     .action(async (options: { relays?: string; dir: string; json?: boolean }) => {
       await meshUp(options)
     })
@@ -58,7 +61,6 @@ async function makeMesh(dir: string, count: number): Promise<{ id: string; url: 
   await initMesh(dir, { relays })
   return relays.map((relay) => ({ id: relay.relayId, url: relay.url }))
 }
-
 
 async function meshUp(options: { relays?: string; dir: string; json?: boolean }): Promise<void> {
   const out = createOutput(options.json === true)

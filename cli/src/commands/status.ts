@@ -74,7 +74,10 @@ async function ping(target: string, options: CommonOptions & { count: string; in
       const startedMs = performance.now()
       const connection = await client.connect({ user, application, waitMs: wait, signal })
       const connectMs = rounded(performance.now() - startedMs)
-      out.result({ connected: true, peer: nameOf(connection.peer), application, connectMs }, `connected to ${user}/${application} in ${connectMs} ms`)
+      out.result(
+        { connected: true, peer: nameOf(connection.peer), application, connectMs },
+        `connected to ${user}/${application} in ${connectMs} ms`,
+      )
       const times: number[] = []
       while (times.length < count && !signal.aborted) {
         if (times.length > 0) await sleep(intervalMs, undefined, { signal }).catch(() => {})

@@ -65,6 +65,11 @@ export class MeshWorld {
     for (const relayId of options.relays) this.relays.set(relayId, new WorldRelay(this, relayId, this.#issueRelay(relayId)))
   }
 
+  /** What the credential of a user holds. */
+  identity(user: string): UserIdentity {
+    return this.#identities.get(user)!
+  }
+
   relay(relayId: string): WorldRelay {
     return this.relays.get(relayId)!
   }

@@ -1,12 +1,9 @@
 // The verdict: payloads that can be checked, the recorder, the result and its reports.
 export { type CheckerOptions, FlowChecker, type Incident, type Received } from './checker.ts'
-export { type Damage, type DamageKind, describeDamage } from './damage.ts'
-export { DurationHistogram, type Percentiles } from './histogram.ts'
-export { fillKeystream, findMismatch, keystreamBlockBytes, keystreamKey } from './keystream.ts'
-export { encodeMessage, type MessageHeader, messageBytesMin, messageHeaderBytes, readHeader, writeMessage } from './message.ts'
+export { fillKeystream, findMismatch, keystreamKey } from './keystream.ts'
+export { encodeMessage, type MessageHeader, readHeader } from './message.ts'
 export type { RecorderOptions, RelaySample, RunStatus, Side } from './recorded.ts'
 export { reportHtml } from './report/html.ts'
-export { resultWorkbook } from './result-workbook.ts'
 export { RunRecorder } from './run-recorder.ts'
 export type {
   ClientResult,
@@ -22,6 +19,6 @@ export type {
   TimelineRow,
   Verdict,
 } from './run-result.ts'
-export { meanOf, messageBytesMax, messageSize, sample } from './sizes.ts'
+export { messageSize, sample } from './sizes.ts'
 export { exitCodes } from './verdict.ts'
 export { type ReportOptions, type WrittenReports, writeReports } from './write-reports.ts'

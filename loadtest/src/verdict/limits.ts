@@ -8,7 +8,7 @@ import type { LimitResult } from './run-result.ts'
 import { windowSeconds } from './windows.ts'
 
 /** Above this the generator's own pauses would be taken for stalls of the connection. */
-export const stallLoopDelayMaxMs = 20
+const stallLoopDelayMaxMs = 20
 
 interface Measured {
   readonly value: number | null
@@ -35,7 +35,7 @@ export function measureLimits(recorder: RunRecorder, endedAtMs: number): LimitRe
   })
 }
 
-export function compare(measured: number, op: LimitOperator, value: number): boolean {
+function compare(measured: number, op: LimitOperator, value: number): boolean {
   switch (op) {
     case '<':
       return measured < value

@@ -3,9 +3,10 @@ import { planHash } from '../plan.ts'
 import type { ActRecord } from './act-record.ts'
 import { type Percentiles, percentileOf } from './histogram.ts'
 import { measureLimits } from './limits.ts'
-import { type RunRecorder, survivalMs } from './run-recorder.ts'
+import type { RunRecorder } from './run-recorder.ts'
 import type { ClientResult, FailoverRecord, LimitResult, RunResult, SpectrumRow, Summary } from './run-result.ts'
 import { decide } from './verdict.ts'
+import { survivalMs } from './windows.ts'
 
 /** Points of the percentile spectrum. */
 const spectrumPoints = [0, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 100]

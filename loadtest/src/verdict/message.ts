@@ -29,7 +29,7 @@ export function encodeMessage(key: number, header: MessageHeader): Uint8Array {
 }
 
 /** Writes one message over `bytes`, whose length is `header.length`. */
-export function writeMessage(key: number, header: MessageHeader, bytes: Uint8Array): void {
+function writeMessage(key: number, header: MessageHeader, bytes: Uint8Array): void {
   const end = header.length - messageHeaderBytes
   fillKeystream(key, header.offset + messageHeaderBytes, bytes.subarray(messageHeaderBytes, end))
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

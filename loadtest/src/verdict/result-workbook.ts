@@ -23,7 +23,7 @@ export function resultWorkbook(result: RunResult, input: Uint8Array | undefined)
 }
 
 /** The sheets that a run adds. */
-export function resultSheets(result: RunResult): WrittenSheet[] {
+function resultSheets(result: RunResult): WrittenSheet[] {
   const { summary } = result
   return [
     { name: 'Summary', rows: summaryRows(result) },

@@ -23,8 +23,6 @@ const incidentsMax = 1000
 const errorCodesMax = 200
 /** A message that was due in the ten seconds after a fault is taken into account up to the life of a connection without a path (120 s) later. */
 const actMemoryMs = 140_000
-/** `expect survive` is broken by a connection that is longer than this without a path. */
-export const survivalMs = 10_000
 
 export class RunRecorder {
   readonly plan: Plan

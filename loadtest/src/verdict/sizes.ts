@@ -33,22 +33,6 @@ export function sample(distribution: Distribution, key: number, index: number): 
   }
 }
 
-/** The expected value, for estimates and for the status line. */
-export function meanOf(distribution: Distribution): number {
-  switch (distribution.kind) {
-    case 'const':
-      return distribution.value
-    case 'uniform':
-      return (distribution.from + distribution.to) / 2
-    case 'lognormal':
-      return distribution.median * Math.exp(distribution.sigma ** 2 / 2)
-    case 'mix':
-      return distribution.parts.reduce((sum, part) => sum + part.value * part.share, 0)
-    default:
-      return distribution.mean
-  }
-}
-
 /** A number in [0, 1). */
 function fraction(key: number, index: number): number {
   return mix32(mix32(key) ^ mix32(index + 0x7f4a7c15)) / 0x1_0000_0000

@@ -47,3 +47,6 @@ function isAfter(fault: string, delayMs: number, atMs: number, acts: readonly Ac
   }
   return from !== Number.NEGATIVE_INFINITY && !acts.some(({ startMs }) => startMs !== null && startMs >= from && startMs <= atMs)
 }
+
+/** `expect survive` is broken by a connection that is longer than this without a path. */
+export const survivalMs = 10_000

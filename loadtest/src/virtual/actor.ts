@@ -45,6 +45,8 @@ export class Actor implements Application {
   readonly #stage: Stage
   /** Calls under way, by the machine's handle. */
   readonly #calling = new Map<number, number>()
+  /** Connections that have lost every path, by handle. */
+  readonly #pathless = new Set<number>()
 
   constructor(stage: Stage, plan: ActorPlan) {
     this.#stage = stage
@@ -55,6 +57,7 @@ export class Actor implements Application {
     for (const end of this.ends.values()) end.ledger.broken = true
     this.ends.clear()
     this.#calling.clear()
+    this.#pathless.clear()
     const { world, generation } = client
     client.act((machine, nowMs) => {
       for (const listen of this.plan.listens) machine.listen(nowMs, listen)
@@ -205,7 +208,11 @@ export class Actor implements Application {
         break
       case 'path_moved':
         world.coverage.hit(event.to === null ? 'all paths lost' : `path moved: ${event.why}`)
-        if (event.from === null && event.why !== 'first') world.coverage.hit('resumed without a path')
+        if (event.to === null) this.#pathless.add(effect.handle)
+        else if (this.#pathless.delete(effect.handle)) world.coverage.hit('went on after all paths were lost')
+        break
+      case 'pong':
+        this.ends.get(effect.handle)?.answered()
         break
       case 'path_bad':
         world.coverage.hit(`path bad: ${event.why}`)

@@ -28,6 +28,8 @@ export class ConnectionEnd {
   readonly peer: string
   readonly callNumber: number | undefined
   over: { readonly code: string; readonly remote: boolean } | undefined
+  /** Pings that nobody answered yet. */
+  unanswered = 0
   readonly #load: Load
   readonly #out: DirectionLedger
   readonly #in: DirectionLedger
@@ -101,6 +103,16 @@ export class ConnectionEnd {
     this.ledger.closing = true
     this.client.world.coverage.hit('closed by an application')
     this.client.act((machine, nowMs) => machine.closeConnection(nowMs, this.handle, 'closed', 'the application has had enough'))
+  }
+
+  /** Asks the other end for a sign of life. */
+  ping(): void {
+    this.unanswered += 1
+    this.client.act((machine, nowMs) => machine.ping(nowMs, this.handle))
+  }
+
+  answered(): void {
+    this.unanswered -= 1
   }
 
   /** Sends whatever has become due. */

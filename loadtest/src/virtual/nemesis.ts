@@ -104,6 +104,8 @@ export class Nemesis {
     for (const relay of relays) {
       relay.meddler.meddling = undefined
       relay.thaw()
+      // A relay that drains ends soon; its next life takes part in the healed world.
+      if (relay.machine?.isDraining === true) relay.kill('close')
       if (relay.state === 'down') relay.start()
     }
     for (const client of clients) {

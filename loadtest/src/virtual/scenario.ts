@@ -59,7 +59,7 @@ export function drawScenario(dice: Dice): Scenario {
     },
     longOutage,
     safetyMs,
-    messagesPerSecond: dice.pick([0.4, 0.7, 1.2, 2]),
+    messagesPerSecond: dice.pick([0.3, 0.5, 0.9, 1.6]),
     streamsPerSecond: dice.pick([0, 0.03, 0.1]),
     size: () =>
       dice.pick<Distribution>([
@@ -113,7 +113,7 @@ function drawClients(dice: Dice, relays: readonly string[]): ScenarioClient[] {
 }
 
 function drawPairs(dice: Dice, clients: readonly ScenarioClient[]): void {
-  const pairs = dice.int(Math.ceil(clients.length / 2), clients.length)
+  const pairs = dice.int(Math.ceil(clients.length / 2), Math.ceil(clients.length * 0.8))
   const taken = new Set<string>()
   for (let count = 0; count < pairs; count++) {
     const [caller, listener] = dice.shuffled(clients)

@@ -46,6 +46,8 @@ const loadAfterHealMs = 1_500
 const livenessMs = 100_000
 /** Connections that are asked to end have ended by then (a close waits up to 30 s for its acks). */
 const closingMs = 60_000
+/** A ping over the slowest link of any world is back by then. */
+const pingMs = 10_000
 /** How often the liveness of a world is looked at. */
 const lookMs = 250
 
@@ -102,6 +104,7 @@ class Play {
     try {
       this.#safety()
       this.#liveness()
+      this.#pings()
       this.#ending()
     } catch (error) {
       const property = error instanceof Violation ? error.property : 'nothing throws'
@@ -151,11 +154,23 @@ class Play {
     while (world.step(loadEndMs));
     for (;;) {
       const missing = this.#missing()
-      if (missing === undefined) return
+      if (missing === undefined) break
       if (world.nowMs >= untilMs) throw new Violation('liveness', `${livenessMs / 1000} s after everything was healed ${missing}`)
       const lookAtMs = Math.min(untilMs, world.nowMs + lookMs)
       while (world.step(lookAtMs));
     }
+  }
+
+  /** Every connection answers a ping of either end. */
+  #pings(): void {
+    const world = this.#world
+    const asked = this.#ends.filter((end) => end.alive)
+    for (const end of asked) end.ping()
+    const untilMs = world.nowMs + pingMs
+    while (asked.some((end) => end.unanswered > 0) && world.step(untilMs));
+    for (const end of asked)
+      if (end.unanswered > 0)
+        throw new Violation('liveness', `${end.ledger.name} did not answer a ping of its ${end.role} in ${pingMs / 1000} s`)
   }
 
   /** Closes all in good order; nothing may be left behind in any relay. */

@@ -35,7 +35,7 @@ export interface Client {
 export type RelayChoice = { readonly kind: 'nearest' | 'random' } | { readonly kind: 'list'; readonly relays: readonly string[] }
 
 /** More do not fit into one process; several agents come later. */
-export const clientsMax = 50_000
+const clientsMax = 50_000
 
 /** The application that clients meet for when the sheet says nothing. */
 const defaultApplication = 'test'

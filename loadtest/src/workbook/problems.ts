@@ -22,7 +22,7 @@ export interface Place {
 }
 
 /** More are only counted: nobody reads them, and most follow from the first. */
-export const problemsMax = 200
+const problemsMax = 200
 
 /** Collects problems in the order in which they are found. */
 export class Problems {

@@ -65,7 +65,7 @@ export function cellText(cell: RawCell): string {
 }
 
 /** Long texts are cut: an error message is for reading. */
-export function shorten(text: string): string {
+function shorten(text: string): string {
   const clean = text.replace(/\s+/g, ' ').trim()
   return clean.length <= 60 ? clean : `${clean.slice(0, 57)}…`
 }

@@ -18,7 +18,7 @@ export interface RunSheet {
 const durationMaxMs = 24 * 3_600_000
 
 /** What a seed may be: one seed stands for one world, exactly, in JSON too. */
-export const seedKind: Kind<number> = { ...whole(0, Number.MAX_SAFE_INTEGER), expected: 'a whole number' }
+const seedKind: Kind<number> = { ...whole(0, Number.MAX_SAFE_INTEGER), expected: 'a whole number' }
 
 export function readRun(table: Table, fallbackName: string, problems: Problems): RunSheet {
   const rows = new Map<string, TableRow>()

@@ -10,7 +10,7 @@ export const heartbeatSaverMs = 55_000
 const jitterShare = 0.1
 
 /** The answer of a live peer is a round trip away; 3 s is past the worst mobile one. */
-export const pongWithinMs = 3_000
+const pongWithinMs = 3_000
 
 /** While bytes keep coming a pong may be stuck behind them, but some record must open: a flipped length would swallow them for ever. */
 const pongAtMostMs = 30_000

@@ -14,6 +14,8 @@ export interface AttachmentNeeds {
   readonly urgent: boolean
   /** Some connection has no standby: nobody rests. */
   readonly exposed: boolean
+  /** Somebody listens here and no relay is attached: nobody can call, so no relay rests. */
+  readonly unserved: boolean
   /** Relays that carry or are to carry a circuit. */
   readonly inUse: ReadonlySet<string>
   /** A plan is not acknowledged yet: give nothing back. */
@@ -128,7 +130,7 @@ export class Attachments {
       // The first relay to answer is raced for, 250 ms apart; once there is one, the others need not wait.
       attachment.saver = rank >= this.#context.tuning.attachedMin
       attachment.want(nowMs, anyAttached || needs.urgent ? nowMs : nowMs + rank * this.#context.tuning.raceStepMs)
-      if (needs.urgent || (needs.exposed && attachment.state === 'resting')) attachment.hurry(nowMs)
+      if (needs.urgent || (needs.exposed && attachment.state === 'resting') || (needs.unserved && attachment.failing)) attachment.hurry(nowMs)
       rank += 1
     }
     this.#endDrained(nowMs, needs.inUse)

@@ -261,8 +261,14 @@ export class Meeting {
     return false
   }
 
-  /** Some connection has no path, or somebody waits: the low cap counts. */
+  /** Who listens and is attached nowhere cannot be called: as bad as a connection without a path. */
+  unserved(): boolean {
+    return this.#context.listens.size > 0 && this.#context.attachments.attached().length === 0
+  }
+
+  /** Some connection has no path, somebody waits, or nobody can call us: the low cap counts. */
   urgent(): boolean {
+    if (this.unserved()) return true
     for (const connection of this.#context.connections.all()) if (connection.pathlessSinceMs !== undefined) return true
     for (const call of this.#calls.values()) if (call.waits) return true
     return false
@@ -286,7 +292,7 @@ export class Meeting {
       if (call.waits) waiting = true
     }
     const exposed = this.exposed()
-    return { wide: listening || waiting || pathless || exposed, urgent: pathless, exposed, inUse, keepAll, names, attachAll }
+    return { wide: listening || waiting || pathless || exposed, urgent: pathless, exposed, unserved: this.unserved(), inUse, keepAll, names, attachAll }
   }
 
   #byRequest(requestId: number): Call | undefined {

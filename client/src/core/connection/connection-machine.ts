@@ -28,6 +28,8 @@ import type { ConnectionEffect, ConnectionOptions, ConnectionStatus, PathOpening
 const burstPackets = 32
 /** An answer this old proves nothing about now: it may come out of a relay that was frozen. Or four round trips, when that is more. */
 const freshAnswerMs = 2_000
+/** Pings of the application that are remembered; the answers to older ones are not told. */
+const appPingsMax = 64
 
 /** One connection of two ends. Synchronous; all time comes in as `nowMs`, all effects go out by {@link poll}. */
 export class ConnectionMachine {
@@ -121,6 +123,8 @@ export class ConnectionMachine {
       this.#outbox.effect({ type: 'closePath', pathId: opening.pathId, reason: 'closed' })
       return
     }
+    // An id that comes again names a circuit that is gone.
+    this.#keeper.pathClosed(nowMs, opening.pathId, 'replaced')
     const path = new Path(nowMs, opening, this.#hello.nonce())
     this.#table.all.set(path.pathId, path)
     this.#hello.send(nowMs, path, false)
@@ -179,6 +183,7 @@ export class ConnectionMachine {
     this.#at(nowMs)
     const id = this.#watch.ping(nowMs, this.#table.active)
     this.#appPings.set(id, nowMs)
+    if (this.#appPings.size > appPingsMax) this.#appPings.delete(this.#appPings.keys().next().value!)
     return id
   }
 
@@ -372,7 +377,8 @@ export class ConnectionMachine {
       action()
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
-      this.#farewell.endSaying(nowMs, { code: 'protocol_error', message: `${error.code}: ${error.message}`, remote: false })
+      const code = error.code === 'unsupported' ? error.code : 'protocol_error'
+      this.#farewell.endSaying(nowMs, { code, message: `${error.code}: ${error.message}`, remote: false })
     }
   }
 }

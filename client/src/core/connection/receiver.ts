@@ -11,6 +11,8 @@ import { KeptNumbers, LooseNumbers } from './receive-numbers.ts'
 
 /** Numbers a receiver takes ahead of the first missing one: twice what a sender may have unacked. */
 const windowPackets = 65_536
+/** Frames of the agreement that may wait behind a gap: honest ends say a few a minute. */
+const heldFramesMax = 1_024
 
 /** A packet whose turn has not come. */
 interface Held {
@@ -42,6 +44,7 @@ export class Receiver {
   readonly #needs: ReceiverNeeds
   readonly #numbers: KeptNumbers<Held> = new KeptNumbers(windowPackets)
   readonly #loose = new LooseNumbers()
+  #heldFrames = 0
 
   constructor(needs: ReceiverNeeds) {
     this.#needs = needs
@@ -90,8 +93,14 @@ export class Receiver {
     if (inOrder) {
       this.#numbers.advance()
       this.#inOrder(nowMs, { epoch: header.epoch, pathId: path.pathId, frames: later })
-      for (let held = this.#numbers.takeHeld(); held !== undefined; held = this.#numbers.takeHeld()) this.#inOrder(nowMs, held)
+      for (let held = this.#numbers.takeHeld(); held !== undefined; held = this.#numbers.takeHeld()) {
+        this.#heldFrames -= held.frames.length
+        this.#inOrder(nowMs, held)
+      }
     } else {
+      this.#heldFrames += later.length
+      if (this.#heldFrames > heldFramesMax)
+        throw new ProtocolError('malformed', `expected at most ${heldFramesMax} frames to wait for earlier ones`, { number })
       this.#numbers.hold(number, { epoch: header.epoch, pathId: path.pathId, frames: later })
     }
     acks.onNew(nowMs, path.pathId, hadGap || !inOrder || this.closed)

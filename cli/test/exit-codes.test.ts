@@ -1,0 +1,76 @@
+// Exit codes are a promise to scripts: every code that the sources raise must have been thought about.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { SennitError } from '@sennit/protocol'
+import { describe, expect, it } from 'vitest'
+import { codedError, exitCodeOf, usageError } from '../src/exit-codes.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Codes that mean our own fault, or that never end a command. */
+const bugs = new Set([
+  'bug', // says so
+  'internal', // a fault of this program
+  'bad_error_code', // an API used wrongly, as the next ones
+  'handshake_done',
+  'handshake_failed',
+  'message_queue_full',
+  'stream_overfull',
+  'stream_unknown',
+  'too_many_streams',
+  'message_too_large',
+  'message_refused',
+  'bad_public_key', // a peer whose bytes are wrong: the connection ends with another code
+  'bad_record',
+  'control_overflow',
+  'credit_invalid',
+  'final_size',
+  'flow_control',
+  'handshake_too_large',
+  'malformed',
+  'message_unknown',
+  'stream_limit',
+  'stream_parity',
+  'too_many_parts',
+  'unexpected_message',
+  'file_invalid', // notes of `receive`, which goes on
+  'file_write',
+])
+
+function sources(dir: string): string[] {
+  return readdirSync(dir, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
+}
+
+describe('exit codes', () => {
+  it('know every code that protocol, client, relay and cli raise', () => {
+    const raised = new Set<string>()
+    for (const folder of ['protocol', 'client', 'relay', 'cli']) {
+      for (const text of sources(join(root, folder, 'src'))) {
+        for (const [, code = ''] of text.matchAll(/(?:SennitError|ProtocolError|codedError)\(\s*'([a-z_]+)'/g)) raised.add(code)
+      }
+    }
+    expect(raised.size).toBeGreaterThan(50)
+    const unknown = [...raised].filter((code) => exitCodeOf(new SennitError(code, '')) === 1 && !bugs.has(code))
+    expect(unknown).toEqual([])
+    const both = [...bugs].filter((code) => exitCodeOf(new SennitError(code, '')) !== 1)
+    expect(both).toEqual([])
+  })
+
+  it.each([
+    [usageError('x'), 2],
+    [new SennitError('not_registered', ''), 3],
+    [new SennitError('certificate_expired', ''), 3],
+    [codedError('credential_malformed', ''), 3],
+    [new SennitError('no_peer', ''), 4],
+    [new SennitError('timeout', ''), 4],
+    [codedError('interrupted', ''), 130],
+    [Object.assign(new Error('EACCES'), { code: 'EACCES', syscall: 'open' }), 2],
+    [new TypeError('x is undefined'), 1],
+    ['a string', 1],
+  ])('%s gives %i', (error, code) => {
+    expect(exitCodeOf(error)).toBe(code)
+  })
+})

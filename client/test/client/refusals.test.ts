@@ -1,0 +1,64 @@
+/** What each end is told when a caller cannot prove who it is, and how a listener that nobody can reach comes back. */
+import { verifyUserCertificate } from '@sennit/protocol'
+import { describe, expect, it } from 'vitest'
+import { LegEstimator } from '../../src/core/plan/estimator.ts'
+import { MeshWorld } from './mesh-world.ts'
+
+const three = ['r1', 'r2', 'r3']
+
+describe('a caller that holds another end-to-end key than its certificate names', () => {
+  const world = new MeshWorld({ relays: three, users: ['alice', 'bob'] })
+  const bob = world.client('bob')
+  bob.listen('chat')
+  world.run(2_000)
+  const alice = world.client('alice', { identity: { ...world.identity('alice'), endKey: world.crypto.generateX25519() } })
+  const call = alice.connect('bob', 'chat', 30_000)
+  const tookMs = world.runUntil(() => alice.all('connectFailed').length > 0, 60_000)
+
+  it('is told why at once, not when its time is over', () => {
+    expect(tookMs).toBeLessThan(10_000)
+    expect(alice.all('connectFailed')).toMatchObject([{ connectHandle: call, code: 'key_mismatch' }])
+    expect(alice.all('connectFailed')[0]?.message).toContain('refuses this caller')
+  })
+
+  it('is named at the listener, which gets no connection', () => {
+    const told = bob.all('event').map(({ event }) => event)
+    const refusals = told.filter((event) => event.type === 'caller_refused')
+    expect(refusals.length).toBeGreaterThan(0)
+    expect(refusals[0]).toMatchObject({ peer: 'alice', application: 'chat', code: 'key_mismatch' })
+    expect(bob.connection).toBeUndefined()
+  })
+
+  it('was known to the relays by a certificate that is right', () => {
+    const { certificate } = world.identity('alice')
+    expect(verifyUserCertificate(world.mesh.trust, certificate, world.nowMs, world.crypto).user).toBe('alice')
+  })
+})
+
+describe('a listener that no relay serves', () => {
+  it('is back within seconds of the first relay, however long all were gone', () => {
+    const world = new MeshWorld({ relays: three, users: ['alice', 'bob'] })
+    const bob = world.client('bob')
+    bob.listen('chat')
+    world.run(2_000)
+    for (const relayId of three) world.relay(relayId).kill()
+    world.run(900_000)
+    world.relay('r1').start()
+    // Full jitter up to 5 s, and one more draw when a dial was under way.
+    const tookMs = world.runUntil(() => bob.machine.relays().some((relay) => relay.state === 'attached'), 60_000)
+    expect(tookMs).toBeLessThan(7_000)
+  })
+})
+
+describe('the first pings of a process', () => {
+  it('say nothing of the relay as long as they only come late', () => {
+    const leg = new LegEstimator()
+    leg.sample(0, 380)
+    leg.sample(10, 290)
+    leg.sample(400, 5)
+    leg.sample(1_500, 6)
+    expect(leg.estimate(1_500)).toMatchObject({ rttMs: 5 })
+    leg.sample(3_000, 80)
+    expect(leg.estimate(3_000)?.rttMs).toBe(80)
+  })
+})
