@@ -1,29 +1,41 @@
 // `npm run bench`: every system in turn, round by round, so that a machine that slows down slows all of them. Ratios are what to quote.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { addUser, initMesh } from '@sennit/protocol/node'
+import { freePort } from './free-port.ts'
 import { startHaproxy, startSshReverse } from './peers.ts'
 import { measure, Processes } from './processes.ts'
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '3' },
-    megabytes: { type: 'string', default: '1024' },
-    messages: { type: 'string', default: '2000000' },
-    pings: { type: 'string', default: '5000' },
+    rounds: { type: 'string' },
+    megabytes: { type: 'string' },
+    messages: { type: 'string' },
+    pings: { type: 'string' },
+    short: { type: 'boolean', default: false },
+    long: { type: 'boolean', default: false },
     json: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 })
 if (values.help) {
-  console.log('npm run bench -- [--rounds 3] [--megabytes 1024] [--messages 2000000] [--pings 5000] [--json FILE]')
+  console.log('npm run bench -- [--short | --long] [--rounds 3] [--megabytes 1000] [--messages 2000000] [--pings 5000] [--json FILE]')
   process.exit(0)
 }
-const rounds = Number(values.rounds)
-const amounts: Record<Mode, number> = { B: Number(values.megabytes) * 1_000_000, M: Number(values.messages), E: Number(values.pings) }
+/** Short: does it work at all. Long: enough of each that a second of somebody else's work does not decide. */
+const [roundsOf, megabytesOf, messagesOf, pingsOf] = values.short
+  ? [1, 200, 300_000, 1_000]
+  : values.long
+    ? [7, 3_000, 5_000_000, 20_000]
+    : [3, 1_000, 2_000_000, 5_000]
+const rounds = Number(values.rounds ?? roundsOf)
+const amounts: Record<Mode, number> = {
+  B: Number(values.megabytes ?? megabytesOf) * 1_000_000,
+  M: Number(values.messages ?? messagesOf),
+  E: Number(values.pings ?? pingsOf),
+}
 
 type Mode = 'B' | 'M' | 'E'
 interface System {
@@ -67,7 +79,7 @@ async function startAll(): Promise<System[]> {
   const tcp = (name: string, port: number, modes: Mode[]): System => ({
     name,
     modes,
-    run: (mode, amount) => measure('tcp-source', port, mode, amount),
+    run: (mode, amount) => measure('tcp-source', [port, mode, amount]),
   })
   const started: System[] = [tcp('direct', sink, ['B', 'E'])]
   started.push(tcp('bare Node relay', (await processes.role('bare-relay', sink)).port, ['B', 'M', 'E']))
@@ -92,7 +104,7 @@ async function startAll(): Promise<System[]> {
   started.push({
     name: 'Sennit library',
     modes: ['B', 'M', 'E'],
-    run: (mode, amount) => measure('library-source', users.source ?? '', list, 'sink', mode, amount),
+    run: (mode, amount) => measure('library-source', [users.source ?? '', list, 'sink', mode, amount]),
   })
   await processes.role('expose', users.far ?? '', list, sink)
   const forward = await processes.role('forward', users.near ?? '', list, 'far')
@@ -134,12 +146,4 @@ function report(): void {
     console.log(`  ${what.padEnd(36)} ${Number.isNaN(value) ? 'peer not installed' : value.toFixed(2)}   (${floor})`)
   if (values.json !== undefined)
     writeFileSync(values.json, `${JSON.stringify({ rounds, samples: Object.fromEntries(samples), ratios: floors }, null, 2)}\n`)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const { port } = server.address() as { port: number }
-  await new Promise((done) => server.close(done))
-  return port
 }

@@ -1,9 +1,10 @@
 // Peers that carry a TCP connection through one process in the middle, each with a fair, documented set-up.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from './free-port.ts'
 import { installed, type Processes } from './processes.ts'
 
 /** A peer that does not answer by then did not start. */
@@ -48,14 +49,6 @@ export async function startSshReverse(processes: Processes, dir: string, target:
   ])
   await up(listen)
   return listen
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const { port } = server.address() as { port: number }
-  await new Promise((done) => server.close(done))
-  return port
 }
 
 async function up(port: number): Promise<void> {

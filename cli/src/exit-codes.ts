@@ -87,6 +87,7 @@ const usageCodes: ReadonlySet<string> = new Set([
   'file_malformed',
   'file_unreadable',
   'listen_failed',
+  'mesh_unreadable',
   'relay_ended',
   'relay_exists',
   'too_large',

@@ -1,7 +1,7 @@
 // What many seeds came to: how many held, the median world, and what happened at least once.
 import type { PlayedSeed } from './simulate-worker.ts'
 
-/** Things without which a run of seeds proves little: each must have happened in some seed when there were enough of them. */
+/** Things without which a run of seeds proves little: each must have happened in some seed. A pass that could not have failed is not a pass. */
 export const interesting = [
   'failover',
   'kept packet resent',
@@ -28,6 +28,9 @@ export const interesting = [
   'pipe full (relay)',
   'stream reset seen',
 ] as const
+
+/** With fewer seeds than this, a thing that never happened says nothing. */
+const tellingSeeds = 200
 
 export class SeedTally {
   readonly failed: PlayedSeed[] = []
@@ -67,8 +70,15 @@ export class SeedTally {
     return Object.fromEntries([...this.#coverage].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
   }
 
-  /** Interesting things that never happened. */
-  get missed(): string[] {
-    return interesting.filter((what) => !this.#coverage.has(what))
+  /** Why these seeds prove less than they should; empty when they are too few to tell. */
+  get shortfalls(): string[] {
+    if (this.count < tellingSeeds) return []
+    const { median } = this
+    return [
+      ...interesting.filter((what) => !this.#coverage.has(what)).map((what) => `"${what}" never happened`),
+      ...(median.clients < 10 ? [`the median seed has ${median.clients} clients, fewer than 10`] : []),
+      ...(median.virtualMs < 60_000 ? [`the median seed lasts ${median.virtualMs} ms, less than a minute`] : []),
+      ...(median.events < 5_000 ? [`the median seed has ${median.events} events, fewer than 5000`] : []),
+    ]
   }
 }

@@ -47,6 +47,33 @@ function clear(block: Uint8Array, ...payloads: Uint8Array[]): Uint8Array {
   return concat([new Uint8Array([block.length >>> 8, block.length]), block, ...payloads])
 }
 
+test('a reader says how much of each chunk its packets hold, whatever way the chunks are cut', () => {
+  const payloads = [1, 100, 255, 256, 257, 3_000, 65_536].map((length, index) => new Uint8Array(length).fill(index + 1))
+  const record = clear(
+    encodeBlock(
+      [encodeControl({ type: 'ping', nonce: 7 })],
+      payloads.map((payload) => packet(1, payload)),
+    ),
+    ...payloads,
+  )
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 40_000 }), { minLength: 1, maxLength: 30 }), (cuts) => {
+      const { reader: reads, read } = reader()
+      const held = new Map<ArrayBufferLike, number>()
+      for (let at = 0, turn = 0; at < record.length; turn += 1) {
+        const chunk = record.slice(at, at + cuts[turn % cuts.length]!)
+        held.set(chunk.buffer, reads.receive(chunk))
+        at += chunk.length
+      }
+      for (const { pieces } of read.packets) {
+        for (const piece of pieces) if (held.has(piece.buffer)) held.set(piece.buffer, held.get(piece.buffer)! - piece.length)
+      }
+      expect(new Set(held.values())).toEqual(new Set([0]))
+      expect(concat(read.packets.flatMap(({ pieces }) => pieces))).toEqual(concat(payloads))
+    }),
+  )
+})
+
 describe('golden hex', () => {
   const ping = encodeControl({ type: 'ping', nonce: 7 })
   const packets = [

@@ -1,4 +1,5 @@
 // Our relay, expose and forward, each in a process of its own.
+import { createInterface } from 'node:readline'
 import { Client } from '@sennit/client'
 import { expose, forward } from '@sennit/client/forward'
 import { readRelayConfig, startRelay } from '@sennit/relay'
@@ -6,8 +7,26 @@ import { benchApplication } from './library.ts'
 
 const ready = (facts: object = {}): void => void process.stdout.write(`${JSON.stringify({ ready: true, ...facts })}\n`)
 
+/** What a relay says when it is asked for `memory`. Bytes. */
+export interface RelayMemory {
+  readonly rss: number
+  readonly heapUsed: number
+  /** Buffers, outside the heap. */
+  readonly external: number
+  readonly attachments: number
+  readonly forwardedBytes: number
+}
+
 export async function runRelay(config: string): Promise<void> {
-  await startRelay(await readRelayConfig(config))
+  const relay = await startRelay({ ...(await readRelayConfig(config)), logLevel: 'silent' })
+  createInterface({ input: process.stdin }).on('line', () => {
+    globalThis.gc?.()
+    const { rss, heapUsed, external } = process.memoryUsage()
+    const { forwardedBytes, attachments } = relay.stats()
+    const counted = Object.values(attachments).reduce((sum, count) => sum + count, 0)
+    const memory: RelayMemory = { rss, heapUsed, external, attachments: counted, forwardedBytes }
+    process.stdout.write(`${JSON.stringify(memory)}\n`)
+  })
   ready()
 }
 

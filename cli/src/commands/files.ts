@@ -57,7 +57,7 @@ async function send(target: string, files: readonly string[], options: CommonOpt
   const sizes = files.map(sizeOf)
   const wait = waitMs(options)
   await untilDone(async (signal) => {
-    const client = await openClient(options, { shortLived: true, signal })
+    const client = await openClient(options, { shortLived: true, signal, extra: { openMs: wait } })
     try {
       const connection = await client.connect({ user, application, waitMs: wait, signal })
       connection.on((event) => {

@@ -69,7 +69,7 @@ async function ping(target: string, options: CommonOptions & { count: string; in
   const intervalMs = parseDuration(options.interval, '--interval')
   const wait = waitMs(options)
   await untilDone(async (signal) => {
-    const client = await openClient(options, { shortLived: true, signal })
+    const client = await openClient(options, { shortLived: true, signal, extra: { openMs: wait } })
     try {
       const startedMs = performance.now()
       const connection = await client.connect({ user, application, waitMs: wait, signal })

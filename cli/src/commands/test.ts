@@ -1,7 +1,7 @@
 // `sennit test check | run`: a workbook is the scenario, the limits and the report.
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
-import { basename, extname, join, resolve } from 'node:path'
+import { basename, dirname, extname, join, resolve } from 'node:path'
 import type { Environment, Plan, RunResult, RunStatus } from '@sennit/loadtest'
 import { type Command, Option } from 'commander'
 import { usageError } from '../exit-codes.ts'
@@ -17,6 +17,7 @@ interface RunOptions {
   readonly seed?: string
   readonly scale?: string
   readonly mesh?: string
+  readonly relayList?: string
   readonly relayLog?: boolean
 }
 
@@ -55,6 +56,7 @@ export function addTestCommands(program: Command): void {
         'SENNIT_MESH',
       ),
     )
+    .addOption(new Option('--relay-list <file>', 'the same, named by the signed relay list in the mesh directory').env('SENNIT_RELAY_LIST'))
     .option('--relay-log', 'pass on what relays log')
     .addOption(jsonOption())
     .description('run a workbook: verdict, report.html, NAME.result.xlsx and summary.json')
@@ -86,6 +88,7 @@ async function readPlan(file: string, options: RunOptions, out: Output): Promise
 
 async function run(file: string, options: RunOptions): Promise<void> {
   const out = createOutput(options.json === true)
+  const meshDir = meshOf(options)
   const plan = await readPlan(file, options, out)
   if (plan === undefined) return
   const outDir = resolve(options.out ?? join('sennit-results', `${basename(file, extname(file))}-${timeName()}`))
@@ -109,7 +112,7 @@ async function run(file: string, options: RunOptions): Promise<void> {
         : await (await import('@sennit/loadtest')).runLive({
             ...common,
             relayCommand: [process.execPath, programPath, 'relay'],
-            ...(options.mesh === undefined ? {} : { meshDir: options.mesh }),
+            ...(meshDir === undefined ? {} : { meshDir }),
             ...(options.relayLog === true ? { onRelayLog: (_relay: string, line: string) => process.stderr.write(`${line}\n`) } : {}),
           })
   } finally {
@@ -119,6 +122,15 @@ async function run(file: string, options: RunOptions): Promise<void> {
   const files = writeReports({ result, outDir, workbook: file })
   out.result(result.summary, describeResult(result, Object.values(files)))
   process.exitCode = result.summary.exitCode
+}
+
+/** The mesh whose running relays are used; a test needs the whole directory, because it adds the users of its workbook. */
+function meshOf(options: RunOptions): string | undefined {
+  if (options.virtual === true) return undefined
+  const dir = options.mesh ?? (options.relayList === undefined ? undefined : dirname(options.relayList))
+  if (dir !== undefined && !existsSync(join(dir, 'mesh.json')))
+    throw usageError(`expected a mesh directory with mesh.json in ${dir}; found none. Without --mesh the test makes a mesh of its own`)
+  return dir
 }
 
 /** Facts of this machine that a reader of the report needs. The simulated world has none that matter, so that its result is the same everywhere. */

@@ -14,6 +14,9 @@ export function dialUpgrade(request: DialRequest, events: CarrierEvents): Carrie
   return new UpgradeCarrier(request, events)
 }
 
+/** Records up to this are joined and written as one: that costs less than a vector of pieces. */
+const joinedBytesMax = 4096
+
 class UpgradeCarrier implements Carrier {
   readonly #request: DialRequest
   readonly #events: CarrierEvents
@@ -33,10 +36,15 @@ class UpgradeCarrier implements Carrier {
   write(pieces: readonly Uint8Array[]): boolean {
     const socket = this.#socket
     if (this.#state !== 'open' || socket === undefined) return true
-    socket.cork()
+    let bytes = 0
+    for (const piece of pieces) bytes += piece.length
     let taken = true
-    for (const piece of pieces) taken = socket.write(piece)
-    socket.uncork()
+    if (bytes <= joinedBytesMax) taken = socket.write(Buffer.concat(pieces, bytes))
+    else {
+      socket.cork()
+      for (const piece of pieces) taken = socket.write(piece)
+      socket.uncork()
+    }
     if (!taken) this.#blocked = true
     return taken
   }

@@ -7,6 +7,9 @@ import type { ClientEvent } from './events.ts'
 /** Reasons that no second try changes. `not_registered` is not one: a user that was just added is known to the relays within a second. */
 const finalReason = /^(certificate_.*|revoked|key_mismatch|wrong_mesh|out_of_date|incompatible|bad_proxy|carrier_unknown)$/
 
+/** So long `not_registered` may still be news that has not reached the relays. */
+const registeringMs = 5_000
+
 /** Reasons that say more than that there is no relay, when all relays give the same. */
 const refusalReason =
   /^(certificate_.*|revoked|key_mismatch|wrong_mesh|relay_mismatch|out_of_date|incompatible|not_registered|bad_proxy|carrier_unknown|proxy_refused)$/
@@ -26,6 +29,9 @@ export class Opening {
   /** @throws SennitError `no_relay`, or the one reason for which all relays refuse */
   async wait(openMs: number, relays: () => readonly RelayStatus[]): Promise<void> {
     let timer: NodeJS.Timeout | undefined
+    const startedAtMs = performance.now()
+    const isFinal = (code: string): boolean =>
+      finalReason.test(code) || (code === 'not_registered' && performance.now() - startedAtMs >= registeringMs)
     await new Promise<void>((resolve, reject) => {
       timer = setTimeout(() => reject(this.#error(openMs, relays())), openMs)
       this.#changed = () => {
@@ -33,7 +39,7 @@ export class Opening {
         const failures = [...this.#failures.values()]
         // The client dials its best three first; when all of these refuse for good, the others would too.
         const enough = failures.length >= Math.min(3, relays().length)
-        if (enough && failures.every((failure) => finalReason.test(failure.code))) reject(this.#error(openMs, relays()))
+        if (enough && failures.every((failure) => isFinal(failure.code))) reject(this.#error(openMs, relays()))
       }
       this.#changed()
     }).finally(() => {

@@ -10,6 +10,8 @@ function opened(): HostilePeer {
   return peer
 }
 
+const manyPings = Array.from({ length: 9_000 }, (_, id): Frame => ({ type: 'ping', id }))
+
 describe('a peer that lies', () => {
   it.each<[string, 'data' | 'control' | 'loose', Frame[], string]>([
     ['acks numbers that were never sent', 'loose', [{ type: 'ack', cumulative: 1_000, ranges: [], delayMs: 0 }], 'malformed'],
@@ -30,12 +32,18 @@ describe('a peer that lies', () => {
       'malformed',
     ],
     ['sends beyond its credit', 'data', [{ type: 'stream', streamId: 2, offset: 16_384, data: new Uint8Array(1) }], 'flow_control'],
-    ['sends at the far end of numbers', 'data', [{ type: 'stream', streamId: 0, offset: 2 ** 52, data: new Uint8Array(9) }], 'flow_control'],
+    [
+      'sends at the far end of numbers',
+      'data',
+      [{ type: 'stream', streamId: 0, offset: 2 ** 52, data: new Uint8Array(9) }],
+      'flow_control',
+    ],
     ['says that more was taken than was sent', 'control', [{ type: 'credit', streamId: 0, limit: 2 ** 40, consumed: 1 }], 'credit_invalid'],
     ['puts control into data', 'data', [{ type: 'confirm' }], 'malformed'],
     ['puts bytes into control', 'control', [{ type: 'stream', streamId: 0, offset: 0, data: new Uint8Array(3) }], 'malformed'],
     ['puts a plan into a loose packet', 'loose', [plan], 'malformed'],
     ['skips five thousand streams', 'control', [{ type: 'open', streamId: 10_002, header: new Uint8Array(0) }], 'stream_limit'],
+    ['asks for nine thousand answers in one packet', 'loose', manyPings, 'malformed'],
     ['opens our stream', 'control', [{ type: 'open', streamId: 1, header: new Uint8Array(0) }], 'stream_parity'],
     ['ends a stream before what it sent', 'control', [{ type: 'fin', streamId: 2, finalOffset: 2 ** 50 }], 'flow_control'],
     ['says that unknown messages were delivered', 'control', [{ type: 'messageDelivered', index: 0 }], 'message_unknown'],
@@ -108,7 +116,12 @@ describe('a peer that lies', () => {
     peer.say(1, 'loose', [{ type: 'ping', id: 1_003 }], 10 + 4_095)
     peer.hand(1, oldHeader, oldPieces)
     peer.hand(1, nearHeader, nearPieces)
-    expect(peer.said('pong').map(({ id }) => id).filter((id) => id > 1_000)).toEqual([1_003, 1_002])
+    expect(
+      peer
+        .said('pong')
+        .map(({ id }) => id)
+        .filter((id) => id > 1_000),
+    ).toEqual([1_003, 1_002])
   })
 
   it('and says a hello of another relay over this one validates nothing', () => {
@@ -146,6 +159,20 @@ describe('bounds', () => {
     const copies = peer.sent.filter(({ header }) => header.kind === PACKET_KIND.data && header.counter === 0)
     expect(copies).toHaveLength(2)
     expect(peer.machine.status().paths).toHaveLength(1)
+  })
+
+  it('let nothing that has not left be held by a connection that is over', () => {
+    const peer = opened()
+    peer.say(1, 'control', [{ type: 'credit', streamId: 0, limit: 2 ** 30, consumed: 0 }])
+    const { streams } = peer.machine
+    streams.offerMessage(new Uint8Array(8_000_000))
+    peer.machine.changed(0)
+    peer.drain()
+    expect(streams.crowded(0)).toBe(true)
+    peer.machine.abort(0, '', 'enough')
+    peer.drain()
+    expect([streams.crowded(0), streams.hasData()]).toEqual([false, false])
+    expect(peer.closed?.counts[0]?.accepted).toBeGreaterThan(8_000_000)
   })
 
   it('stop new numbers while the oldest is stuck, however many above it are acked', () => {

@@ -12,7 +12,7 @@ import {
 import { type ConnectionEffect, ConnectionMachine, type ConnectionOptions } from '../../src/core/connection/index.ts'
 import { generator } from '../connection/world.ts'
 
-export interface Sent {
+interface Sent {
   readonly pathId: number
   readonly header: PacketHeader
   readonly frames: readonly Frame[]
@@ -48,8 +48,8 @@ export class HostilePeer {
   }
 
   /** Frames of one type that the machine sent. */
-  said<T extends Frame['type']>(type: T): Extract<Frame, { type: T }>[] {
-    return this.sent.flatMap(({ frames }) => frames).filter((frame): frame is Extract<Frame, { type: T }> => frame.type === type)
+  said<T extends Frame['type']>(type: T): (Frame & { readonly type: T })[] {
+    return this.sent.flatMap(({ frames }) => frames).filter((frame): frame is Frame & { readonly type: T } => frame.type === type)
   }
 
   /** Seals frames as the peer would; the number is the next one unless told. */
@@ -59,6 +59,11 @@ export class HostilePeer {
     else this.kept = counter + 1
     const header = { form: 0, kind: PACKET_KIND[kind], epoch: this.#sealer.sendEpoch, counter }
     return [header, this.#sealer.seal(header, frames instanceof Uint8Array ? [frames] : encodeFrames(frames))]
+  }
+
+  /** The peer starts its next key epoch. */
+  rekey(): void {
+    this.#sealer.advanceSend()
   }
 
   say(pathId: number, kind: 'data' | 'control' | 'loose', frames: readonly Frame[] | Uint8Array, number?: number): void {

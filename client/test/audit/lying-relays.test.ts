@@ -78,7 +78,7 @@ describe('a relay that lies costs time and never a byte', () => {
     ['repeats everything at once and two seconds later', repeat],
     ['changes numbers and epochs', renumber],
   ])('when the active one %s', (_what, lie) => {
-    for (let seed = 1; seed <= 6; seed += 1)
+    for (let seed = 1; seed <= 3; seed += 1)
       settles(
         talks(seed, (world) => lying(world, 'r1', lie)),
         60_000,
@@ -90,7 +90,7 @@ describe('a relay that lies costs time and never a byte', () => {
     ['swallows acks and probes', swallowLoose],
   ])('when it %s in one direction only', (_what, lie) => {
     for (const side of [0, 1] as const)
-      for (let seed = 1; seed <= 4; seed += 1)
+      for (let seed = 1; seed <= 2; seed += 1)
         settles(
           talks(seed, (world) => lying(world, 'r1', lie, [side])),
           60_000,
@@ -98,7 +98,7 @@ describe('a relay that lies costs time and never a byte', () => {
   })
 
   it('when both swallow half of the kept packets', () => {
-    for (let seed = 1; seed <= 3; seed += 1)
+    for (let seed = 1; seed <= 2; seed += 1)
       settles(
         talks(seed, (world) => {
           lying(world, 'r1', swallowHalf)
@@ -109,7 +109,7 @@ describe('a relay that lies costs time and never a byte', () => {
   })
 
   it('when one swallows what the other swallows not: data one way, acks the other', () => {
-    for (let seed = 1; seed <= 4; seed += 1)
+    for (let seed = 1; seed <= 2; seed += 1)
       settles(
         talks(seed, (world) => {
           lying(world, 'r1', swallowKept, [1])
@@ -120,7 +120,7 @@ describe('a relay that lies costs time and never a byte', () => {
   })
 
   it('when the standby swallows kept packets and the active one goes silent, a third one takes over', () => {
-    for (let seed = 1; seed <= 4; seed += 1) {
+    for (let seed = 1; seed <= 2; seed += 1) {
       const world = talks(seed, (other) => lying(other, 'r2', swallowKept))
       world.run(world.nowMs + 300)
       world.freeze('r1')

@@ -40,3 +40,28 @@ describe('an attempt that was confirmed', () => {
     expect(bob.received(bob.connection!)).toEqual(['hello'])
   })
 })
+
+describe('two ends without any relay (rule 21)', () => {
+  it('try each relay with full jitter up to five seconds, not more often because more happens', () => {
+    const world = new MeshWorld({ relays: ['r1', 'r2', 'r3'], users: ['alice', 'bob'] })
+    const bob = world.client('bob')
+    bob.listen('chat')
+    world.run(2_000)
+    const alice = world.client('alice')
+    alice.connect('bob', 'chat')
+    world.run(5_000)
+    for (const relay of world.relays.values()) relay.kill()
+    const before = alice.all('event').length
+    for (let turn = 0; turn < 1_000; turn += 1) {
+      world.run(100)
+      if (turn % 10 === 0) alice.send(alice.connection!, 'still there?')
+    }
+    const tries = alice
+      .all('event')
+      .slice(before)
+      .filter(({ event }) => event.type === 'dial_failed')
+    // 100 s at 2.5 s on average for each of three, quicker at first.
+    expect(tries.length / 3).toBeGreaterThan(30)
+    expect(tries.length / 3).toBeLessThan(60)
+  })
+})

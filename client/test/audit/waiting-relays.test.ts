@@ -1,5 +1,7 @@
+import { type Frame, PACKET_KIND } from '@sennit/protocol'
 import { describe, expect, it } from 'vitest'
 import { type Side, World, type WorldOptions } from '../connection/world.ts'
+import { HostilePeer } from './hostile-peer.ts'
 
 const plan = { epoch: 1, order: ['r1', 'r2', 'r3'], activeSend: 'r1', activeReceive: 'r1', standby: 'r2' }
 
@@ -88,5 +90,29 @@ describe('a relay that withholds credit', () => {
     world.run(world.nowMs + 400)
     world.freeze('r1')
     settles(world, 40_000)
+  })
+})
+
+describe('a relay with memory for one packet only', () => {
+  it('gets the largest packet that was lost elsewhere, though its last grant is less: it grants no more before it got something', () => {
+    const peer = new HostilePeer()
+    peer.open(1)
+    peer.say(1, 'control', [{ type: 'credit', streamId: 0, limit: 2 ** 30, consumed: 0 }])
+    peer.machine.streams.offerMessage(new Uint8Array(8_000_000))
+    const newest = () => peer.sent.findLast(({ header }) => header.kind === PACKET_KIND.data)!
+    const size = (frame: Frame | undefined): number => (frame?.type === 'stream' ? frame.data.length : 0)
+    for (let turn = 0; turn < 60 && size(newest()?.frames[0]) < 60_000; turn += 1) {
+      peer.nowMs += 2
+      peer.say(1, 'loose', [{ type: 'ack', cumulative: peer.machine.status().kept.sent, ranges: [], delayMs: 0 }])
+      peer.machine.pathCredit(peer.nowMs, 1, 2 ** 30, false)
+      peer.drain()
+    }
+    expect(size(newest().frames[0])).toBeGreaterThan(60_000)
+    peer.machine.pathOpened(peer.nowMs, { pathId: 2, relayId: 'r2', creditBytes: 65_536, sentBytes: 20_000, proved: true })
+    peer.machine.pathClosed(peer.nowMs, 1, 'killed')
+    peer.drain()
+    const moved = peer.sent.filter(({ pathId, header }) => pathId === 2 && header.kind === PACKET_KIND.data)
+    expect(moved, 'one, and no more than the slack of one packet').toHaveLength(1)
+    expect(size(moved[0]?.frames[0])).toBeGreaterThan(60_000)
   })
 })

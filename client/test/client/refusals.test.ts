@@ -2,6 +2,7 @@
 import { verifyUserCertificate } from '@sennit/protocol'
 import { describe, expect, it } from 'vitest'
 import { LegEstimator } from '../../src/core/plan/estimator.ts'
+import { Hysteresis } from '../../src/core/plan/hysteresis.ts'
 import { MeshWorld } from './mesh-world.ts'
 
 const three = ['r1', 'r2', 'r3']
@@ -60,5 +61,21 @@ describe('the first pings of a process', () => {
     expect(leg.estimate(1_500)).toMatchObject({ rttMs: 5 })
     leg.sample(3_000, 80)
     expect(leg.estimate(3_000)?.rttMs).toBe(80)
+  })
+})
+
+describe('the first choice of a relay', () => {
+  const ranked = (relayId: string, costMs: number) => ({ relayId, costMs, ownRttMs: 1, peerRttMs: 1, why: '', failureDomain: undefined })
+  const better = [ranked('r1', 22.5), ranked('r2', 32.5)]
+
+  it.each([
+    ['is provisional for some seconds: a third less in two rounds takes its place', [2_000, 4_000], 'r1'],
+    ['is not given up for one round', [2_000], 'r2'],
+    ['is firm after ten seconds', [12_000, 35_000, 58_000, 81_000], 'r2'],
+  ])('%s', (_name, rounds, expected) => {
+    const hysteresis = new Hysteresis(() => 0)
+    hysteresis.choose(0, [ranked('r2', 32), ranked('r1', 40)], false)
+    for (const atMs of rounds) hysteresis.choose(atMs, better, true)
+    expect(hysteresis.current).toBe(expected)
   })
 })

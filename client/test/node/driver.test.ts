@@ -84,6 +84,49 @@ function world(options: { takes?: boolean; onEffect?: (effect: ApplicationEffect
 }
 
 describe('Driver', () => {
+  it('lets the first write of a turn leave at once, and what follows it in the same turn leave together', async () => {
+    const { machine, driver } = world()
+    const told = (): number => machine.notes.filter((note) => note === 'changed 7').length
+    driver.touch(7)
+    await Promise.resolve()
+    expect(told()).toBe(1)
+    for (let count = 0; count < 20; count += 1) {
+      driver.touch(7)
+      await Promise.resolve()
+    }
+    expect(told()).toBe(1)
+    await turn()
+    expect(told()).toBe(2)
+    await turn()
+    driver.touch(7)
+    await Promise.resolve()
+    expect(told()).toBe(3)
+  })
+
+  it('tells the machine of what was read once a turn, but takes it along with what is written', async () => {
+    const { machine, driver } = world()
+    const told = (): number => machine.notes.filter((note) => note === 'changed 7').length
+    for (let count = 0; count < 20; count += 1) {
+      driver.touchLater(7)
+      await Promise.resolve()
+    }
+    expect(told()).toBe(0)
+    await turn()
+    expect(told()).toBe(1)
+    driver.touchLater(7)
+    driver.touch(8)
+    await Promise.resolve()
+    expect(told()).toBe(2)
+  })
+
+  it('carries out what an application did inside a callback before any effect that waits behind it', async () => {
+    const { machine, driver } = world({ onEffect: (effect) => effect.type === 'streamEvent' && driver.touch(7) })
+    machine.effects.push({ type: 'streamEvent', handle: 7, event: { type: 'message' } }, { type: 'hangUp', key: 99 })
+    driver.touch(3)
+    await Promise.resolve()
+    expect(machine.notes).toEqual(['changed 3', 'effect streamEvent', 'changed 7', 'effect hangUp'])
+  })
+
   it('tells the machine once of all that an application did in a turn, and does not wait for the next turn', async () => {
     const { machine, driver } = world()
     for (let count = 0; count < 100; count += 1) driver.touch(7)

@@ -57,6 +57,23 @@ describe('a stream', () => {
     expect(a.writableBytes(id)).toBeGreaterThan(1_000_000)
   })
 
+  it('that was written faster than it leaves is crowded, and tells when half of that has left', () => {
+    const { a } = pair()
+    const id = a.open()
+    a.onFrame({ type: 'credit', streamId: id, limit: 8_000_001, consumed: 0 })
+    drain(a)
+    expect(a.write(id, new Uint8Array(1_048_575))).toBe(1_048_575)
+    expect(a.crowded(id)).toBe(false)
+    expect(a.write(id, new Uint8Array(1))).toBe(1)
+    expect(a.crowded(id)).toBe(true)
+    expect(a.write(id, new Uint8Array(1_000)), 'credit is what counts for what is taken').toBe(1_000)
+    a.pullData(500_000)
+    expect(drain(a)).toEqual([])
+    a.pullData(100_000)
+    expect(drain(a)).toEqual([{ type: 'writable', streamId: id }])
+    expect(a.crowded(id)).toBe(false)
+  })
+
   it('takes frames that come before its open, and tells them after it', () => {
     const b = new StreamSet({ role: 'listener' })
     b.onFrame({ type: 'fin', streamId: 1, finalOffset: 10 })

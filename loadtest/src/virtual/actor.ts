@@ -173,14 +173,22 @@ export class Actor implements Application {
     if (number !== -1 && !this.#stage.closing) this.#callLater(client, number, world.dice.between(50, 1_500))
   }
 
-  /** Both ends have ended: what an end that closed in good order had sent must all have come out. */
+  /** Both ends have ended: all that an end had accepted before it closed in good order must have come out. */
   #judgeBoth(end: ConnectionEnd): void {
     const { ledger } = end
     const other = this.#stage.ends.find((one) => one.ledger === ledger && one !== end)
     if (other?.over === undefined) return
-    for (const one of [end, other])
-      if (one.over?.code === 'closed' && !ledger.directions[one.role].settled)
-        throw new Violation('lost', `${ledger.name} was closed in good order by its ${one.role}, but not all that it had sent came out`)
+    for (const one of [end, other]) {
+      if (one.over?.code !== 'closed') continue
+      // What waited for credit was never promised: whoever sent it is told so.
+      const promised = one.machine.streams.messageAcceptedIndex() + 1
+      const { receivedMessages } = ledger.directions[one.role]
+      if (receivedMessages < promised)
+        throw new Violation(
+          'lost',
+          `${ledger.name} was closed in good order by its ${one.role}, but only ${receivedMessages} of ${promised} accepted messages came out`,
+        )
+    }
   }
 
   /** A connection outlives everything but its two processes. */
@@ -229,6 +237,6 @@ export class Actor implements Application {
   }
 }
 
-export function peerName(user: string, label: string, application: string): string {
+function peerName(user: string, label: string, application: string): string {
   return `${label === '' ? user : `${user}/${label}`}:${application}`
 }

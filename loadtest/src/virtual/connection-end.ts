@@ -28,8 +28,8 @@ export class ConnectionEnd {
   readonly peer: string
   readonly callNumber: number | undefined
   over: { readonly code: string; readonly remote: boolean } | undefined
-  /** Pings that nobody answered yet. */
-  unanswered = 0
+  /** A ping was sent and no answer has come. */
+  unanswered = false
   readonly #load: Load
   readonly #out: DirectionLedger
   readonly #in: DirectionLedger
@@ -107,12 +107,12 @@ export class ConnectionEnd {
 
   /** Asks the other end for a sign of life. */
   ping(): void {
-    this.unanswered += 1
+    this.unanswered = true
     this.client.act((machine, nowMs) => machine.ping(nowMs, this.handle))
   }
 
   answered(): void {
-    this.unanswered -= 1
+    this.unanswered = false
   }
 
   /** Sends whatever has become due. */

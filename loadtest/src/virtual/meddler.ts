@@ -13,7 +13,21 @@ export interface Meddling {
   readonly flip: number
 }
 
-type Forward = (nowMs: number, source: unknown, circuit: number, header: PacketHeader, pieces: readonly Uint8Array[]) => void
+/** What a meddler knows of the machine it sits in. */
+interface Half {
+  readonly circuit: number
+  readonly other: Half
+  readonly attachment: Source
+}
+interface Source {
+  readonly circuits: ReadonlyMap<number, Half>
+  readonly link: { sendPacket?: (circuit: number, header: PacketHeader, pieces: readonly Uint8Array[]) => void }
+}
+type Forward = (nowMs: number, source: Source, circuit: number, header: PacketHeader, pieces: readonly Uint8Array[]) => void
+interface Circuits {
+  forward: Forward
+  drained(nowMs: number, destination: Source, circuit: number, bytes: number): void
+}
 
 /** The longest a packet is kept back. */
 const reorderMsMax = 40
@@ -31,22 +45,34 @@ export class Meddler {
   /** Steps in before a machine that has just started. */
   watch(machine: RelayMachine): void {
     // The one place where the world reaches into a machine: a relay's own misdeeds have no seam.
-    const { circuits } = machine as unknown as { circuits: { forward: Forward } }
+    const { circuits } = machine as unknown as { circuits: Circuits }
     const honest = circuits.forward.bind(circuits)
     circuits.forward = (nowMs, source, circuit, header, pieces) => {
       const { meddling } = this
-      if (meddling === undefined) return honest(nowMs, source, circuit, header, pieces)
-      this.#forward(meddling, honest, nowMs, source, circuit, header, pieces)
+      if (meddling === undefined) honest(nowMs, source, circuit, header, pieces)
+      else if (this.#world.dice.chance(meddling.drop)) this.#drop(circuits, honest, nowMs, source, circuit, header, pieces)
+      else this.#forward(meddling, honest, nowMs, source, circuit, header, pieces)
     }
+  }
+
+  /** The packet is counted, so that no credit is lost with it, and goes nowhere. */
+  #drop(circuits: Circuits, honest: Forward, ...[nowMs, source, circuit, header, pieces]: Parameters<Forward>): void {
+    const other = source.circuits.get(circuit)?.other
+    if (other === undefined) return
+    this.#world.coverage.hit(`relay drops ${header.kind < PACKET_KIND.loose ? 'kept' : 'loose'} packet`)
+    const { link } = other.attachment
+    link.sendPacket = () => {}
+    honest(nowMs, source, circuit, header, pieces)
+    // The link's own method stands behind it again.
+    delete link.sendPacket
+    let bytes = 0
+    for (const piece of pieces) bytes += piece.length
+    circuits.drained(nowMs, other.attachment, other.circuit, bytes)
   }
 
   #forward(meddling: Meddling, honest: Forward, ...[nowMs, source, circuit, header, pieces]: Parameters<Forward>): void {
     const { dice, coverage } = this.#world
     const kept = header.kind < PACKET_KIND.loose ? 'kept' : 'loose'
-    if (dice.chance(meddling.drop)) {
-      coverage.hit(`relay drops ${kept} packet`)
-      return
-    }
     let sent = pieces
     if (dice.chance(meddling.flip)) {
       coverage.hit(`relay flips a bit of a ${kept} packet`)

@@ -1,6 +1,8 @@
 // Seeds that failed once, each with the fault it found. They are played in every test run, so that what was fixed stays fixed. A change of the
-// world itself makes other worlds of them; they stay all the same, as seeds like any other.
+// world itself makes other worlds of them; the faults also have tests of their own, at the smallest scale that shows them.
 export const keptSeeds: readonly { readonly seed: number; readonly found: string }[] = [
+  { seed: 7, found: 'an elder that calls and listens answered YIELD for ever, and its own call was never offered to the younger' },
   { seed: 20, found: 'a call whose time ended while it let the elder go first asked to be woken at once, for seconds' },
-  { seed: 57, found: 'an elder that calls and listens answered YIELD for ever, and its own call was never offered to the younger' },
+  { seed: 1189, found: 'a call of bob/second was taken for the answer to a call to bob' },
+  { seed: 3169, found: 'the checker took messages that still waited for credit at a close for promised' },
 ]

@@ -14,7 +14,7 @@ function firstFailure(seeds: number, options: SimulateOptions = {}): SeedResult 
 
 describe('a seed', () => {
   it('gives the same run twice, to the last event', () => {
-    for (const seed of [1, 2, 3]) {
+    for (const seed of [4, 7]) {
       const [first, second] = [simulateSeed(seed), simulateSeed(seed, { trace: true })]
       expect(second.digest).toBe(first.digest)
       expect(second.events).toBe(first.events)
@@ -23,12 +23,12 @@ describe('a seed', () => {
   })
 
   it('gives another run than its neighbour', () => {
-    expect(simulateSeed(5).digest).not.toBe(simulateSeed(6).digest)
+    expect(simulateSeed(7).digest).not.toBe(simulateSeed(8).digest)
   })
 
   it('tells what happened when it is asked to', () => {
-    expect(simulateSeed(2, { trace: true }).trace.join('\n')).toContain('NEMESIS')
-    expect(simulateSeed(2).trace).toEqual([])
+    expect(simulateSeed(7, { trace: true }).trace.join('\n')).toContain('NEMESIS')
+    expect(simulateSeed(7).trace).toEqual([])
   })
 
   it.each(keptSeeds)('$seed holds again; it found: $found', ({ seed }) => {
@@ -37,7 +37,8 @@ describe('a seed', () => {
   })
 })
 
-describe('the checkers', () => {
+// Up to twenty seeds each, on a machine that may be busy with other suites.
+describe('the checkers', { timeout: 120_000 }, () => {
   const honestState = KeptNumbers.prototype.state
   const honestHas = KeptNumbers.prototype.has
 

@@ -1,6 +1,6 @@
 /** gRPC on the one port: sockets that begin with the HTTP/2 preface (or ALPN `h2`) are given to @grpc/grpc-js, which never listens itself. */
 
-import type { Http2Server, ServerHttp2Session } from 'node:http2'
+import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { Server, ServerCredentials, type ServerDuplexStream, status, type UntypedServiceImplementation } from '@grpc/grpc-js'
 import { GrpcCarrier } from './grpc-carrier.ts'
@@ -17,6 +17,12 @@ export const sessionWindowBytes: number = 8 * 1024 * 1024
 /** Before anybody is authenticated nobody needs more. */
 const streamsMax = 8
 const headerListBytesMax = 8192
+
+/**
+ * Streams of one socket in all its life. A client makes one for its attachment; whoever opens and resets them without end (the "rapid reset"
+ * flood) buys a call, a handshake state and their clean-up with each 100 bytes: ten sockets held the loop for two seconds.
+ */
+const streamsInAll = 16
 
 /** A session without any call ends after this. */
 const idleSessionMs = 30_000
@@ -60,6 +66,7 @@ export class GrpcFront {
     this.injector = this.server.createConnectionInjector(ServerCredentials.createInsecure())
     for (const http2 of insides.http2Servers.keys()) {
       http2.on('session', (session: ServerHttp2Session) => session.setLocalWindowSize(sessionWindowBytes))
+      this.countStreams(http2)
     }
   }
 
@@ -73,6 +80,25 @@ export class GrpcFront {
   close(): void {
     this.injector.destroy()
     this.server.forceShutdown()
+  }
+
+  /** Puts a count before grpc-js's own handler. Streams of one read are announced one by one, also after their session was destroyed. */
+  private countStreams(http2: Http2Server): void {
+    const counts = new WeakMap<object, number>()
+    const handlers = http2.listeners('stream') as ((stream: ServerHttp2Stream, ...rest: unknown[]) => void)[]
+    http2.removeAllListeners('stream')
+    http2.on('stream', (stream: ServerHttp2Stream, ...rest: unknown[]) => {
+      const { session } = stream
+      if (session === undefined || session.destroyed) return
+      const count = (counts.get(session) ?? 0) + 1
+      counts.set(session, count)
+      if (count <= streamsInAll) {
+        for (const handler of handlers) handler.call(http2, stream, ...rest)
+        return
+      }
+      this.shell.machine.refused('http2_streams')
+      session.destroy()
+    })
   }
 
   private attach(call: ServerDuplexStream<Chunk, Chunk>): void {

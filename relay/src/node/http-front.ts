@@ -24,6 +24,7 @@ export class HttpFront {
   private readonly server: Server
   private readonly sessions: HttpSessions
   private readonly tickets = new WeakMap<object, SocketTicket>()
+  private readonly refused = new WeakSet<object>()
   private readonly blocks = new ReadBlocks()
 
   constructor(shell: RelayShell, randomBytes: (length: number) => Uint8Array) {
@@ -104,6 +105,10 @@ export class HttpFront {
   }
 
   private onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    // The parser complains of every further chunk; one answer is enough, and what follows is not read at all.
+    if (this.refused.has(socket)) return
+    this.refused.add(socket)
+    socket.pause()
     const tooLarge = error.code === 'HPE_HEADER_OVERFLOW'
     const ticket = this.tickets.get(socket)
     const peerGone = error.code === 'ECONNRESET' || error.code === 'EPIPE'

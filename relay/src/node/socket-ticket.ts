@@ -29,7 +29,8 @@ export class SocketTicket {
     this.socket = socket
     this.address = address
     socket.once('close', () =>
-      this.settle((machine, nowMs) => machine.socketClosed(nowMs, this.address, this.counted ? undefined : this.reason)),
+      // Whoever goes without having said who it is, is counted too: floods of half-begun sessions would be invisible otherwise.
+      this.settle((machine, nowMs) => machine.socketClosed(nowMs, this.address, this.counted ? undefined : (this.reason ?? 'ended_early'))),
     )
   }
 

@@ -27,6 +27,7 @@ export class UpgradeCarrier implements ServerCarrier {
   private readonly first: Uint8Array
   private readonly blocks: ReadBlocks
   private closedByUs = false
+  private lateBytes = 0
   private told = false
 
   /** `first`: bytes of the request's header, and what followed it at once. `blocks`: one for all carriers of a relay. */
@@ -40,8 +41,13 @@ export class UpgradeCarrier implements ServerCarrier {
   start(events: CarrierEvents): void {
     this.watch(this.socket, events)
     let normalBytes = 0
+    const { socket } = this
     this.socket.on('data', (chunk: Buffer) => {
-      if (this.closedByUs) return
+      if (this.closedByUs) {
+        this.lateBytes += chunk.length
+        if (this.lateBytes > lateBytesMax) socket.pause()
+        return
+      }
       events.bytes(chunk)
       normalBytes += chunk.length
       if (normalBytes < largeReadsAfterBytes) return
@@ -106,6 +112,9 @@ export class UpgradeCarrier implements ServerCarrier {
 
 /** Records up to this are joined and written as one: that costs less than a vector of pieces. */
 const joinedBytesMax = 4096
+
+/** What may still come after our goodbye and be thrown away; whoever sends more is flooding and is not read any more. */
+const lateBytesMax: number = 256 * 1024
 
 /** So much has to come before reads are made large. */
 const largeReadsAfterBytes: number = 1024 * 1024

@@ -223,6 +223,28 @@ describe('connecting', () => {
     ])
     expect(world.machine.stats().heldRequests).toBe(2)
   })
+
+  it('offers the elder request to the younger also when the elder listens, or neither would ever give way', () => {
+    const world = new World()
+    const elder = world.attach('alice').listen('chat')
+    const younger = world.attach('bob')
+    elder.connect('bob', 'chat', { requestId: 4, handshake: bytes(64, 1) })
+    younger.connect('alice', 'chat', { requestId: 5, handshake: bytes(64, 2) })
+    expect(elder.heard('offer')).toMatchObject({ listenId: 1, user: 'bob' })
+    expect(younger.heard('offer')).toMatchObject({ listenId: 0, user: 'alice', handshake: bytes(64, 1) })
+  })
+
+  it('offers it again to a younger that could not take it once and asks anew', () => {
+    const world = new World()
+    const elder = world.attach('alice')
+    const younger = world.attach('bob')
+    elder.connect('bob', 'chat', { requestId: 4, handshake: bytes(64, 1) })
+    younger.connect('alice', 'chat', { requestId: 5, handshake: bytes(64, 2) })
+    const first = younger.heard('offer').offerId
+    younger.say({ type: 'reject', offerId: first, code: 'not_calling' })
+    younger.connect('alice', 'chat', { requestId: 6, handshake: bytes(64, 2) })
+    expect(younger.heard('offer')).toMatchObject({ listenId: 0, user: 'alice', handshake: bytes(64, 1) })
+  })
 })
 
 describe('listening', () => {

@@ -149,9 +149,11 @@ export class Attachment {
   /** A connection lost its last path: the urgent cap counts now, and nobody rests. */
   hurry(nowMs: number): void {
     if (this.#state.type !== 'waiting') return
-    const latestMs = nowMs + this.#context.random() * this.#context.tuning.backoffUrgentCapMs
-    if (this.#state.resting || this.#state.untilMs > latestMs)
-      this.#enter({ type: 'waiting', untilMs: Math.min(this.#state.untilMs, latestMs), resting: false, staggered: false })
+    const { backoffUrgentCapMs } = this.#context.tuning
+    // Drawn once: this is called whenever anything changes, and the least of many draws would be no jitter at all.
+    if (!this.#state.resting && this.#state.untilMs <= nowMs + backoffUrgentCapMs) return
+    const untilMs = Math.min(this.#state.untilMs, nowMs + this.#context.random() * backoffUrgentCapMs)
+    this.#enter({ type: 'waiting', untilMs, resting: false, staggered: false })
   }
 
   /** Nobody needs it now; an attachment lingers until {@link release}. */

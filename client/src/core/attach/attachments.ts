@@ -130,7 +130,8 @@ export class Attachments {
       // The first relay to answer is raced for, 250 ms apart; once there is one, the others need not wait.
       attachment.saver = rank >= this.#context.tuning.attachedMin
       attachment.want(nowMs, anyAttached || needs.urgent ? nowMs : nowMs + rank * this.#context.tuning.raceStepMs)
-      if (needs.urgent || (needs.exposed && attachment.state === 'resting') || (needs.unserved && attachment.failing)) attachment.hurry(nowMs)
+      if (needs.urgent || (needs.exposed && attachment.state === 'resting') || (needs.unserved && attachment.failing))
+        attachment.hurry(nowMs)
       rank += 1
     }
     this.#endDrained(nowMs, needs.inUse)

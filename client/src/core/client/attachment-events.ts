@@ -91,7 +91,7 @@ export class AttachmentEvents implements AttachmentSink {
 
   /** It came, went, or is to be left: connections and calls look again. */
   changed(nowMs: number, attachment: Attachment): void {
-    for (const connection of this.#to.connections.all()) if (connection.stage !== 'over') connection.attachmentChanged(nowMs, attachment)
+    for (const connection of this.#to.connections.all()) connection.attachmentChanged(nowMs, attachment)
     this.#to.meeting.attachmentChanged(nowMs, attachment)
     this.#context.needsSync()
   }

@@ -354,7 +354,7 @@ export class ClientMachine {
     this.#syncNeeded = false
     if (this.#closed) return
     this.#meeting.recoverPathless(this.#nowMs)
-    this.#eachConnection((connection) => connection.sync(this.#nowMs))
+    for (const connection of this.#connections.all()) connection.sync(this.#nowMs)
     const needs = this.#meeting.needs(this.#nowMs, this.#listens.size > 0, this.#options.attachAll ?? false)
     this.#attachments.sync(this.#nowMs, needs)
   }

@@ -9,6 +9,7 @@ import type { Circuit, CircuitOwner } from './circuits.ts'
 import type { ConnectionFacts, Stage } from './connection-facts.ts'
 import type { ConnectionHost } from './connection-host.ts'
 import { JoinKeeper } from './joins.ts'
+import { LastWord } from './last-word.ts'
 import { PathAgreement } from './path-agreement.ts'
 import { SilenceWatch } from './silence-watch.ts'
 
@@ -36,6 +37,7 @@ export class ManagedConnection implements CircuitOwner {
   readonly #paths = new Map<number, Circuit>()
   readonly #validated = new Set<number>()
   readonly #silence = new SilenceWatch()
+  readonly #lastWord = new LastWord()
   #stage: Stage
   #pathlessSinceMs: number | undefined
   #hadPath = false
@@ -189,6 +191,7 @@ export class ManagedConnection implements CircuitOwner {
   /** Gone without a word to the application: it never heard of it, or has heard its end. */
   discard(reason: string): void {
     this.#stage = 'over'
+    this.#lastWord.end()
     this.#joins.leaveAll()
     for (const circuit of [...this.#paths.values()]) this.#host.circuits.close(circuit, reason)
     this.#paths.clear()
@@ -202,7 +205,7 @@ export class ManagedConnection implements CircuitOwner {
 
   joined(nowMs: number, attachment: Attachment, joinId: number, circuitNumber: number, creditBytes: number): void {
     const circuit = this.#host.circuits.add(attachment, circuitNumber, this, creditBytes)
-    if (this.#joins.joined(attachment.relayId, joinId) && this.#stage === 'open') this.addCircuit(nowMs, circuit)
+    if (this.#joins.joined(attachment.relayId, joinId) && (this.#stage === 'open' || this.#unheard(nowMs))) this.addCircuit(nowMs, circuit)
     else this.#host.circuits.close(circuit, 'not_wanted')
   }
 
@@ -218,8 +221,7 @@ export class ManagedConnection implements CircuitOwner {
 
   /** Brings joins in line with what is wanted now. */
   sync(nowMs: number): void {
-    const wanted = this.#stage === 'open' ? this.#wanted(nowMs) : []
-    this.#joins.sync(nowMs, wanted, (relayId) => this.#hasPath(relayId))
+    this.#joins.sync(nowMs, this.#wanted(nowMs), (relayId) => this.#hasPath(relayId))
   }
 
   wake(nowMs: number): void {
@@ -229,6 +231,7 @@ export class ManagedConnection implements CircuitOwner {
       this.#host.dirty(this)
     }
     if (nowMs >= this.#resendAtMs) this.#resendMessage3(nowMs)
+    if (this.#lastWord.wake(nowMs, this.#joins.wakeAtMs())) this.#host.needsSync()
     if (this.#stage !== 'open') return
     if (nowMs >= this.#validateByMs) {
       this.#validateByMs = Number.POSITIVE_INFINITY
@@ -246,7 +249,7 @@ export class ManagedConnection implements CircuitOwner {
 
   wakeAtMs(): number {
     const machineAtMs = this.machine.wakeAtMs() ?? Number.POSITIVE_INFINITY
-    if (this.#stage !== 'open') return Math.min(machineAtMs, this.#resendAtMs)
+    if (this.#stage !== 'open') return Math.min(machineAtMs, this.#resendAtMs, this.#lastWord.wakeAtMs(this.#joins.wakeAtMs()))
     let atMs = Math.min(machineAtMs, this.#validateByMs, this.agreement.wakeAtMs(), this.#joins.wakeAtMs(), this.#silence.wakeAtMs())
     if (this.#suspectUntilMs > 0) atMs = Math.min(atMs, this.#suspectUntilMs)
     if (this.#everywhereUntilMs > 0) atMs = Math.min(atMs, this.#everywhereUntilMs)
@@ -286,6 +289,7 @@ export class ManagedConnection implements CircuitOwner {
         case 'closed':
           this.#stage = 'over'
           this.#joins.leaveAll()
+          if (this.announced) this.#lastWord.begin(nowMs)
           this.#host.ended(nowMs, this, effect)
           break
       }
@@ -294,22 +298,24 @@ export class ManagedConnection implements CircuitOwner {
       if (this.announced) this.#host.emit({ type: 'streamEvent', handle: this.facts.handle, event })
   }
 
+  #unheard(nowMs: number): boolean {
+    return this.#lastWord.wanted(nowMs, this.#paths.size === 0 && this.machine.unheard)
+  }
+
   #wanted(nowMs: number): Attachment[] {
     const { attachments } = this.#host
+    if (this.#stage !== 'open') return this.#unheard(nowMs) ? [...attachments.all()] : []
     if (this.#pathlessSinceMs !== undefined || nowMs < this.#everywhereUntilMs) return [...attachments.all()]
     const planned = this.agreement.plannedRelays(nowMs, nowMs < this.#suspectUntilMs ? nextRelays : 0)
     return planned.map((relayId) => attachments.byRelay(relayId)).filter((attachment) => attachment !== undefined)
   }
 
   #hasPath(relayId: string): boolean {
-    for (const circuit of this.#paths.values()) if (circuit.relayId === relayId) return true
-    return false
+    return [...this.#paths.values()].some((circuit) => circuit.relayId === relayId)
   }
 
   #openRelays(): Set<string> {
-    const open = new Set<string>()
-    for (const [pathId, circuit] of this.#paths) if (this.#validated.has(pathId)) open.add(circuit.relayId)
-    return open
+    return new Set([...this.#paths].filter(([pathId]) => this.#validated.has(pathId)).map(([, { relayId }]) => relayId))
   }
 
   #closePath(pathId: number, reason: string): void {
@@ -364,9 +370,6 @@ export class ManagedConnection implements CircuitOwner {
         break
       case 'path_moved':
         if (event.to !== null && event.why !== 'plan') this.agreement.moved(nowMs, event.to)
-        break
-      default:
-        break
     }
     if (this.#stage === 'open') this.#host.emit({ type: 'connectionEvent', handle: this.facts.handle, event })
   }

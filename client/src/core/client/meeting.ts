@@ -292,7 +292,16 @@ export class Meeting {
       if (call.waits) waiting = true
     }
     const exposed = this.exposed()
-    return { wide: listening || waiting || pathless || exposed, urgent: pathless, exposed, unserved: this.unserved(), inUse, keepAll, names, attachAll }
+    return {
+      wide: listening || waiting || pathless || exposed,
+      urgent: pathless,
+      exposed,
+      unserved: this.unserved(),
+      inUse,
+      keepAll,
+      names,
+      attachAll,
+    }
   }
 
   #byRequest(requestId: number): Call | undefined {

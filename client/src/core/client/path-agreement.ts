@@ -210,6 +210,8 @@ export class PathAgreement {
     this.#report(nowMs)
     this.#look(nowMs, true)
     this.reapply(nowMs)
+    // Legs and paths are compared with each other, so both are measured anew while the first choice is provisional.
+    if (this.#roundsDone <= earlyRounds) this.#context.machine.probeAll(nowMs)
     const measured = new Set([...this.#context.relays()].map((relayId) => attachments.byRelay(relayId)))
     for (const attachment of attachments.attachedByRank().slice(0, tuning.attachedMin)) measured.add(attachment)
     for (const attachment of measured) if ((attachment?.leg.estimate(nowMs)?.ageMs ?? 0) > probeAgeMs) attachment?.probe(nowMs)
@@ -223,6 +225,7 @@ export class PathAgreement {
 
   #reportFrame(nowMs: number): ReportFrame {
     const relays: ReportFrame['relays'] = []
+    const scarce = this.#scarce(nowMs)
     for (const attachment of this.#context.host.attachments.all()) {
       if (relays.length === relaysMax) break
       const leg = attachment.leg.estimate(nowMs)
@@ -232,10 +235,18 @@ export class PathAgreement {
         varMs: leg?.varMs ?? 0,
         loss: leg?.loss ?? 0,
         ageMs: Math.round(leg?.ageMs ?? 0),
-        reachable: attachment.usable && !this.isBad(nowMs, attachment.relayId),
+        reachable: attachment.usable && (scarce || !this.isBad(nowMs, attachment.relayId)),
       })
     }
     return { type: 'report', relays }
+  }
+
+  /** Fewer than two relays are left that did not go silent: then the others are offered too, since the captain has no better. */
+  #scarce(nowMs: number): boolean {
+    let sound = 0
+    for (const attachment of this.#context.host.attachments.all())
+      if (attachment.usable && !this.isBad(nowMs, attachment.relayId)) sound += 1
+    return sound < 2
   }
 
   #look(nowMs: number, round: boolean): void {

@@ -61,7 +61,8 @@ export class Closing {
 
   /** The end came. @param keepPaths something still has to get out */
   end(nowMs: number, keepPaths: boolean): void {
-    this.state = { type: 'over', sinceMs: nowMs, pathsUntilMs: keepPaths ? nowMs + this.#tuning.partingMs : nowMs }
+    const sinceMs = this.state.type === 'over' ? this.state.sinceMs : nowMs
+    this.state = { type: 'over', sinceMs, pathsUntilMs: keepPaths ? nowMs + this.#tuning.partingMs : nowMs }
   }
 
   /** @returns what the application is told when the peer said CLOSE */
@@ -74,8 +75,11 @@ export class Closing {
 
   /** When to give up waiting for acks. */
   deadlineMs(hasPath: boolean): number | undefined {
-    const { lingerMs, deathMs } = this.#tuning
-    if (this.state.type === 'finishing' || this.state.type === 'saying') return this.state.sinceMs + (hasPath ? lingerMs : deathMs)
+    const { lingerMs, deathMs, partingMs } = this.#tuning
+    const { state } = this
+    if (state.type === 'finishing') return state.sinceMs + (hasPath ? lingerMs : deathMs)
+    // Everything is confirmed but that CLOSE was heard. Without a path the peer has most likely heard it and gone; if not, the tombstone says it.
+    if (state.type === 'saying') return state.sinceMs + (hasPath ? lingerMs : partingMs)
     return undefined
   }
 

@@ -201,6 +201,11 @@ export class ConnectionMachine {
     this.#validAtMs = Math.max(this.#validAtMs, nowMs - this.#tuning.deathMs + 2 * this.#tuning.wantPathsEveryMs)
   }
 
+  /** Over, and the peer has not acknowledged that it heard so: worth a path while it may still look for us. */
+  get unheard(): boolean {
+    return this.#closing.over && this.#farewell.unheard
+  }
+
   /** Finishes the streams, waits for all acks, tells the peer; the effect `closed` says how it went. */
   close(nowMs: number, reason: string, message: string): void {
     this.#at(nowMs)
@@ -230,14 +235,7 @@ export class ConnectionMachine {
     if (nowMs >= this.#validAtMs + this.#tuning.deathMs) {
       const seconds = Math.round((nowMs - this.#validAtMs) / 1_000)
       this.#farewell.endSaying(nowMs, { code: 'timeout', message: `nothing valid came from the peer for ${seconds} s`, remote: false })
-    } else if (lingerUntilMs !== undefined && nowMs >= lingerUntilMs) {
-      const left = this.#sender.buffer.unackedPackets
-      this.#farewell.endSaying(nowMs, {
-        code: 'timeout',
-        message: `closing, but ${left} packets were not acknowledged in time`,
-        remote: false,
-      })
-    }
+    } else if (lingerUntilMs !== undefined && nowMs >= lingerUntilMs) this.#farewell.giveUp(nowMs)
   }
 
   wakeAtMs(): number | undefined {

@@ -35,6 +35,11 @@ export class Farewell {
     this.#needs = needs
   }
 
+  /** The end was said, and nobody has acknowledged it. */
+  get unheard(): boolean {
+    return this.#packet !== undefined && !this.#packet.acked
+  }
+
   wakeAtMs(): number {
     return this.#againAtMs ?? Number.POSITIVE_INFINITY
   }
@@ -58,6 +63,19 @@ export class Farewell {
     const { state } = this.#needs.closing
     this.#againAtMs = undefined
     if (state.type === 'saying') this.end(nowMs, { code: 'closed', message: state.message, remote: false }, false)
+  }
+
+  /** The time to wait for acks is over. Once CLOSE itself is said, all that the application gave is confirmed. */
+  giveUp(nowMs: number): void {
+    const { closing, sender } = this.#needs
+    const { state } = closing
+    if (state.type === 'saying') {
+      this.end(nowMs, { code: 'closed', message: state.message, remote: false }, true)
+      this.#sayAgain(nowMs)
+      return
+    }
+    const left = sender.buffer.unackedPackets
+    this.endSaying(nowMs, { code: 'timeout', message: `closing, but ${left} packets were not acknowledged in time`, remote: false })
   }
 
   /** Ends here and now, and tells the peer. */

@@ -120,7 +120,8 @@ export class PathKeeper {
     if (nowMs < path.sampledAtMs + sampleEveryMs) return
     path.sampledAtMs = nowMs
     const { pathId, relayId, rtt } = path
-    this.#needs.outbox.effect({ type: 'sample', pathId, relayId, rttMs: rtt.srttMs ?? rttMs, varMs: rtt.varMs })
+    // The least of the last half minute: a smoothed value of an idle path is its first ping, sent while the process was still cold.
+    this.#needs.outbox.effect({ type: 'sample', pathId, relayId, rttMs: rtt.minMs ?? rttMs, varMs: rtt.varMs })
   }
 
   /** Where acks go: the path that brought the newest kept packet, unless somebody doubts it. */
@@ -221,7 +222,8 @@ export class PathKeeper {
   #mayRetire(path: Path): boolean {
     const { table } = this.#needs
     const { active } = table
-    if (path === active || !active?.open || active.retiring || active.waiting !== undefined || path.oldestFlight() !== undefined) return false
+    if (path === active || !active?.open || active.retiring || active.waiting !== undefined || path.oldestFlight() !== undefined)
+      return false
     for (const other of table.all.values()) if (other !== active && other.open && !other.retiring) return true
     return false
   }

@@ -239,8 +239,10 @@ export class PathWatch {
   /** Too long in "please wait": one packet goes another way; its ack moves us, and all that is held up, there. */
   #tryElsewhere(nowMs: number, path: Path): void {
     const { table, sender, tuning } = this.#needs
-    const waiting = (path.waiting ??= { sinceMs: nowMs, saidAtMs: nowMs, nextTryAtMs: nowMs, tried: undefined })
-    waiting.nextTryAtMs = nowMs + tuning.waitElsewhereMs
+    const nextTryAtMs = nowMs + tuning.waitElsewhereMs
+    const waiting = path.waiting ?? { sinceMs: nowMs, saidAtMs: nowMs, nextTryAtMs, tried: undefined }
+    path.waiting = waiting
+    waiting.nextTryAtMs = nextTryAtMs
     if (path !== table.active && path.oldestFlight() === undefined) return
     const other = table.best(path)
     if (other === undefined || other.waiting !== undefined) this.#needs.wanted(nowMs)

@@ -13,6 +13,8 @@ import { KeptNumbers, LooseNumbers } from './receive-numbers.ts'
 const windowPackets = 65_536
 /** Frames of the agreement that may wait behind a gap: honest ends say a few a minute. */
 const heldFramesMax = 1_024
+/** Frames of one loose packet: ends send one; each may ask for a packet in answer. */
+const looseFramesMax = 64
 
 /** A packet whose turn has not come. */
 interface Held {
@@ -69,6 +71,8 @@ export class Receiver {
   #onLoose(nowMs: number, path: Path, header: PacketHeader, pieces: readonly Uint8Array[]): void {
     const frames = this.#open(nowMs, path, header, pieces)
     if (frames === undefined || !this.#loose.take(header.counter)) return
+    if (frames.length > looseFramesMax)
+      throw new ProtocolError('malformed', `expected at most ${looseFramesMax} frames in a loose packet, found ${frames.length}`, {})
     this.#needs.heard(nowMs, path)
     for (const frame of frames) this.#needs.looseFrame(nowMs, path, frame)
   }

@@ -10,6 +10,11 @@ const moveRatio = 2 / 3
 const moveGainMs = 10
 /** … in this many rounds one after the other, … */
 const moveRounds = 3
+/**
+ * The first choice was made on the pings of a cold process, so for its first seconds (three rounds) it is only provisional: what is better by more
+ * than noise, twice, takes its place. Without this a relay that is a third dearer, chosen by one late ping, would stay for ever.
+ */
+const early = { withinMs: 10_000, ratio: 0.9, gainMs: 5, rounds: 2 } as const
 /** … and is then kept this long. */
 export const holdMs: number = 30_000
 /** Costs this close are equal; the choice among them is random, so that a crowd does not move as one. */
@@ -26,6 +31,7 @@ export class Hysteresis {
   readonly #random: () => number
   #current: string | undefined
   #betterRounds = 0
+  #firstChosenAtMs = Number.POSITIVE_INFINITY
   #heldUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(random: () => number) {
@@ -57,10 +63,12 @@ export class Hysteresis {
       const why = this.#current === undefined ? 'first choice' : `${this.#current} cannot be used any more`
       return this.#take(nowMs, ranked, why, this.#current !== undefined)
     }
-    const better = best.costMs <= current.costMs * moveRatio && current.costMs - best.costMs >= moveGainMs
+    const young = nowMs < this.#firstChosenAtMs + early.withinMs
+    const ratio = young ? early.ratio : moveRatio
+    const better = best.costMs <= current.costMs * ratio && current.costMs - best.costMs >= (young ? early.gainMs : moveGainMs)
     if (!better) this.#betterRounds = 0
     else if (round) this.#betterRounds += 1
-    if (better && this.#betterRounds >= moveRounds && nowMs >= this.#heldUntilMs)
+    if (better && this.#betterRounds >= (young ? early.rounds : moveRounds) && nowMs >= this.#heldUntilMs)
       return this.#take(
         nowMs,
         ranked,
@@ -74,6 +82,7 @@ export class Hysteresis {
     const limit = ranked[0]!.costMs * (1 + equalBand)
     const equals = ranked.filter((relay) => relay.costMs <= limit)
     const chosen = equals[Math.min(equals.length - 1, Math.floor(this.#random() * equals.length))]!
+    if (this.#current === undefined) this.#firstChosenAtMs = nowMs
     this.#current = chosen.relayId
     this.#betterRounds = 0
     this.#heldUntilMs = hold ? nowMs + holdMs : nowMs

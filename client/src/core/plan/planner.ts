@@ -28,6 +28,8 @@ export interface PlanDecision {
 
 /** A path judged bad is not planned again for this long, unless it was validated anew. */
 const badForMs = 30_000
+/** What a relay that went silent costs while it is bad, where it is the only other one: more than any that did not. */
+const silentPolicyMs = 2_000
 /** A relay the peer refused in PLAN_NO is asked for again after this. */
 const refusedForMs = 30_000
 /** A report older than this says nothing about reachability any more: the peer re-sends every 20 to 26 s. */
@@ -112,7 +114,9 @@ export class Planner {
    * The next plan, when another one is needed than the last. `round` says that new measurements stand behind this look.
    */
   look(nowMs: number, own: readonly OwnFacts[], round: boolean): PlanDecision | undefined {
-    this.#ranking = jointRanking(own.map((facts) => this.#joint(nowMs, facts)))
+    this.#ranking = jointRanking(own.map((facts) => this.#joint(nowMs, facts, false)))
+    // With no second relay to go to, one that went silent a while ago is better than none: its path is validated before it carries anything.
+    if (this.#ranking.ranked.length < 2) this.#ranking = jointRanking(own.map((facts) => this.#joint(nowMs, facts, true)))
     const ranked = this.#ranking.ranked
     const choice = this.#hysteresis.choose(nowMs, ranked, round)
     if (choice === undefined) return undefined
@@ -135,7 +139,8 @@ export class Planner {
     return { plan: this.#plan, why: choice.why }
   }
 
-  #joint(nowMs: number, facts: OwnFacts): JointFacts {
+  #joint(nowMs: number, facts: OwnFacts, forgiving: boolean): JointFacts {
+    const silent = nowMs < (this.#bad.get(facts.relayId) ?? 0)
     const report = this.#report !== undefined && nowMs < this.#report.atMs + reportMaxAgeMs ? this.#report : undefined
     const peer = report?.relays.get(facts.relayId)
     const sample = this.#samples.get(facts.relayId)
@@ -151,14 +156,14 @@ export class Planner {
       // An open path proves that the peer is there, whatever an old report says; a report that says "not reachable" speaks of the future.
       peerReachable: peer?.reachable ?? facts.open,
       endToEnd: sample !== undefined && nowMs < sample.atMs + sampleMaxAgeMs ? sample : undefined,
-      excluded: this.#excluded(nowMs, facts),
+      excluded: this.#excluded(nowMs, facts) ?? (silent && !forgiving ? 'its path went silent' : undefined),
+      ...(silent ? { policyMs: silentPolicyMs } : {}),
       failureDomain: facts.failureDomain,
     }
   }
 
   #excluded(nowMs: number, facts: OwnFacts): string | undefined {
     if (!facts.reachable) return facts.why
-    if (nowMs < (this.#bad.get(facts.relayId) ?? 0)) return 'its path went silent'
     const refused = this.#refused.get(facts.relayId)
     return refused !== undefined && nowMs < refused.untilMs ? `refused by the peer: ${refused.why}` : undefined
   }

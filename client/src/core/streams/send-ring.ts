@@ -55,6 +55,11 @@ export class SendRing {
     return frames
   }
 
+  /** Nothing leaves any more. */
+  clear(): void {
+    this.places.clear()
+  }
+
   private skipEmpty(): void {
     for (let place = this.places.first(); place !== undefined && place.half.sendable <= 0; place = this.places.first())
       this.leave(place.half)

@@ -369,10 +369,15 @@ export class StreamSet {
     return counts
   }
 
-  /** The connection is over: gives memory back to the process budget. Only {@link counts} and reading go on. */
+  /** The connection is over: gives memory back to the process budget, and drops what has not left. Only {@link counts} and reading go on. */
   release(): void {
     this.inbox.release()
-    for (const stream of this.table.values()) stream.receive.window.end()
+    this.ring.clear()
+    this.outbox.half.buffer.clear()
+    for (const { receive, send } of this.table.values()) {
+      receive.window.end()
+      send.buffer.clear()
+    }
   }
 
   private messagesMayLeave(): void {
