@@ -3,9 +3,24 @@ const folder = (name) => `^(${name})/|^node_modules/@sennit/(${name})(/|$)`
 
 module.exports = {
   forbidden: [
-    { name: 'protocol-imports-nothing-of-ours', severity: 'error', from: { path: '^protocol/' }, to: { path: folder('client|relay|central|loadtest|cli|bench') } },
-    { name: 'client-imports-protocol-only', severity: 'error', from: { path: '^client/' }, to: { path: folder('relay|central|loadtest|cli|bench') } },
-    { name: 'relay-imports-protocol-only', severity: 'error', from: { path: '^relay/' }, to: { path: folder('client|central|loadtest|cli|bench') } },
+    {
+      name: 'protocol-imports-nothing-of-ours',
+      severity: 'error',
+      from: { path: '^protocol/' },
+      to: { path: folder('client|relay|central|loadtest|cli|bench') },
+    },
+    {
+      name: 'client-imports-protocol-only',
+      severity: 'error',
+      from: { path: '^client/' },
+      to: { path: folder('relay|central|loadtest|cli|bench') },
+    },
+    {
+      name: 'relay-imports-protocol-only',
+      severity: 'error',
+      from: { path: '^relay/' },
+      to: { path: folder('client|central|loadtest|cli|bench') },
+    },
     { name: 'loadtest-imports-no-program', severity: 'error', from: { path: '^loadtest/' }, to: { path: folder('central|cli|bench') } },
     {
       name: 'only-the-virtual-world-holds-relay-cores',
@@ -19,7 +34,12 @@ module.exports = {
       from: { path: '^loadtest/src/virtual/' },
       to: { path: '^relay/(src|dist)/(node/|index\\.)' },
     },
-    { name: 'nobody-imports-cli-or-bench', severity: 'error', from: { path: '^(protocol|client|relay|loadtest)/' }, to: { path: folder('cli|bench') } },
+    {
+      name: 'nobody-imports-cli-or-bench',
+      severity: 'error',
+      from: { path: '^(protocol|client|relay|loadtest)/' },
+      to: { path: folder('cli|bench') },
+    },
     { name: 'bench-imports-client-and-relay', severity: 'error', from: { path: '^bench/' }, to: { path: folder('central|loadtest|cli') } },
     {
       name: 'pure-cores-touch-no-machine',
@@ -40,6 +60,10 @@ module.exports = {
     doNotFollow: { path: 'node_modules|/dist/' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.base.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'default'], extensions: ['.ts', '.js', '.mjs', '.d.ts'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'types', 'default'],
+      extensions: ['.ts', '.js', '.mjs', '.d.ts'],
+    },
   },
 }

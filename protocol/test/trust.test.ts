@@ -104,8 +104,16 @@ describe('a certificate', () => {
     ['of a relay, at its end', () => verifyRelayCertificate(trust, relay(late), startMs + 50, node), 'certificate_expired'],
     ['with a name that is none', () => verifyUserCertificate(trust, user({ user: 'Bob !' }), startMs, node), 'certificate_malformed'],
     ['with a short key', () => verifyUserCertificate(trust, user({ hopKey: new Uint8Array(31) }), startMs, node), 'certificate_malformed'],
-    ['of a relay where a user is meant', () => verifyUserCertificate(trust, relay(), startMs, node), 'certificate_malformed|certificate_forged'],
-    ['of a user where a relay is meant', () => verifyRelayCertificate(trust, user(), startMs, node), 'certificate_malformed|certificate_forged'],
+    [
+      'of a relay where a user is meant',
+      () => verifyUserCertificate(trust, relay(), startMs, node),
+      'certificate_malformed|certificate_forged',
+    ],
+    [
+      'of a user where a relay is meant',
+      () => verifyRelayCertificate(trust, user(), startMs, node),
+      'certificate_malformed|certificate_forged',
+    ],
     ['of nothing', () => verifyUserCertificate(trust, new Uint8Array(0), startMs, node), 'malformed|certificate_foreign'],
     ['of 5 000 bytes', () => verifyUserCertificate(trust, new Uint8Array(5_000), startMs, node), 'certificate_malformed'],
   ])('%s', (_what, run, expected) => {

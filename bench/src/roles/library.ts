@@ -1,6 +1,6 @@
 // Both ends of Sennit used as a library: streams for bulk and echo, messages for messages.
 import { Client, type Connection, type Stream } from '@sennit/client'
-import { messageBytes, writeBytes } from './messages.ts'
+import { messageBytes, warmUpOf, writeBytes } from './messages.ts'
 import { percentiles } from './percentiles.ts'
 
 export const benchApplication = 'bench'
@@ -32,13 +32,16 @@ function serveStream(stream: Stream): void {
   })
 }
 
-/** An empty message asks for the count so far. */
+/** An empty message asks for the count since the last one. */
 async function countMessages(connection: Connection): Promise<void> {
   let count = 0
   try {
     for await (const message of connection) {
       if (message.length > 0) count += 1
-      else await connection.send(String(count))
+      else {
+        await connection.send(String(count))
+        count = 0
+      }
     }
   } catch {
     // The source ends without a farewell when it was interrupted; nothing to count then.
@@ -48,8 +51,9 @@ async function countMessages(connection: Connection): Promise<void> {
 export async function runLibrarySource(credential: string, relayList: string, user: string, mode: string, amount: number): Promise<void> {
   const client = await Client.open({ credential, relays: relayList })
   const connection = await client.connect({ user, application: benchApplication })
-  const result =
-    mode === 'M' ? await messages(connection, amount) : mode === 'E' ? await echo(connection, amount) : await bulk(connection, amount)
+  const run = mode === 'M' ? messages : mode === 'E' ? echo : bulk
+  await run(connection, warmUpOf(amount))
+  const result = await run(connection, amount)
   process.stdout.write(`${JSON.stringify(result)}\n`)
   await connection.close()
   await client.close()

@@ -5,6 +5,11 @@ export const messageBytes = 100
 /** Writes are filled to this, as a careful program would. */
 export const writeBytes: number = 64 * 1024
 
+/** What each source does before its clock starts: code is compiled while it runs, and a source is a new process. */
+export function warmUpOf(amount: number): number {
+  return Math.ceil(amount / 4)
+}
+
 export interface MessageCounter {
   push(chunk: Uint8Array): void
   readonly count: number

@@ -1,17 +1,22 @@
 // The near end of every TCP system: one connection, one measurement, one JSON line.
 import { connect, type Socket } from 'node:net'
-import { filledWrites, messageBytes, writeBytes } from './messages.ts'
+import { filledWrites, messageBytes, warmUpOf, writeBytes } from './messages.ts'
 import { percentiles } from './percentiles.ts'
 
 export async function runTcpSource(port: number, mode: string, amount: number): Promise<void> {
+  await once(port, mode, warmUpOf(amount))
+  process.stdout.write(`${JSON.stringify(await once(port, mode, amount))}\n`)
+}
+
+async function once(port: number, mode: string, amount: number): Promise<object> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
   await new Promise<void>((done, fail) => {
     socket.once('connect', done)
     socket.once('error', fail)
   })
   const result = mode === 'E' ? await echo(socket, amount) : await push(socket, mode, amount)
-  process.stdout.write(`${JSON.stringify(result)}\n`)
   socket.destroy()
+  return result
 }
 
 async function push(socket: Socket, mode: string, amount: number): Promise<object> {

@@ -5,7 +5,7 @@
 
 import type net from 'node:net'
 import { base64url, SennitError } from '@sennit/protocol'
-import { type Carrier, type CarrierEvents, type DialRequest, lingerMs } from './carrier.ts'
+import { type Carrier, type CarrierEvents, carrierQueueBytes, type DialRequest, lingerMs } from './carrier.ts'
 import { openSocket } from './open-socket.ts'
 import { proxyFor } from './proxy.ts'
 import { ResponseHeadReader, refusalText } from './response-head.ts'
@@ -38,13 +38,14 @@ class UpgradeCarrier implements Carrier {
     if (this.#state !== 'open' || socket === undefined) return true
     let bytes = 0
     for (const piece of pieces) bytes += piece.length
-    let taken = true
-    if (bytes <= joinedBytesMax) taken = socket.write(Buffer.concat(pieces, bytes))
+    if (bytes <= joinedBytesMax) socket.write(Buffer.concat(pieces, bytes))
     else {
       socket.cork()
-      for (const piece of pieces) taken = socket.write(piece)
+      for (const piece of pieces) socket.write(piece)
       socket.uncork()
     }
+    // What write() itself says was true before the kernel was asked, which mostly takes all at once.
+    const taken = socket.writableLength < carrierQueueBytes
     if (!taken) this.#blocked = true
     return taken
   }

@@ -5,4 +5,5 @@ export const keptSeeds: readonly { readonly seed: number; readonly found: string
   { seed: 20, found: 'a call whose time ended while it let the elder go first asked to be woken at once, for seconds' },
   { seed: 1189, found: 'a call of bob/second was taken for the answer to a call to bob' },
   { seed: 3169, found: 'the checker took messages that still waited for credit at a close for promised' },
+  { seed: 229, found: 'credit that came after CLOSE was said made messages "accepted" that could not leave any more' },
 ]

@@ -27,7 +27,7 @@ describe('a seed', () => {
   })
 
   it('tells what happened when it is asked to', () => {
-    expect(simulateSeed(7, { trace: true }).trace.join('\n')).toContain('NEMESIS')
+    expect(simulateSeed(7, { trace: true }).trace.join('\n')).toContain('everything is healed')
     expect(simulateSeed(7).trace).toEqual([])
   })
 

@@ -130,7 +130,8 @@ export class Attachments {
       // The first relay to answer is raced for, 250 ms apart; once there is one, the others need not wait.
       attachment.saver = rank >= this.#context.tuning.attachedMin
       attachment.want(nowMs, anyAttached || needs.urgent ? nowMs : nowMs + rank * this.#context.tuning.raceStepMs)
-      if (needs.urgent || (needs.exposed && attachment.state === 'resting') || (needs.unserved && attachment.failing))
+      // A connection on its last relay wants its next one back within seconds, not within the half minute of an ordinary back-off.
+      if (needs.urgent || (needs.exposed && attachment.state === 'resting') || ((needs.exposed || needs.unserved) && attachment.failing))
         attachment.hurry(nowMs)
       rank += 1
     }

@@ -81,7 +81,8 @@ export class ConnectionMachine {
         path.heardAtMs = now
       },
       forged: (now, path) => this.#watch.onForged(now, path),
-      streamFrame: (frame) => streams.onFrame(frame),
+      // Once CLOSE is said nothing more can leave, so new credit must not make a message "accepted"; what was delivered still counts.
+      streamFrame: (frame) => streams.onFrame(frame.type === 'credit' && builder.sealed ? { ...frame, limit: frame.consumed } : frame),
       agreementFrame: (now, pathId, frame) => this.#onAgreement(now, pathId, frame),
       looseFrame: (now, path, frame) => this.#onLoose(now, path, frame),
     })

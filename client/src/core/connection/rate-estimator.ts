@@ -2,8 +2,8 @@
 
 /** Event loops, pipes and TCP buffers add this to an idle round trip as soon as there is load; without it the cap would throttle itself. */
 const loadedRttFloorMs = 25
-/** For that reason never more than this: 6 MiB wait for their acks at 1 GB/s; more of them only get old, and old memory costs a collector most. */
-const loadedBytesMax: number = 6 * 1024 * 1024
+/** For that reason never more than this: what TCP itself would hold on one hop. More only gets old, and old memory costs a collector most. */
+const loadedBytesMax: number = 8 * 1024 * 1024
 /** Never fewer bytes in flight than this. */
 const inFlightFloorBytes = 65_536
 /** A packet is what the path carries in this time, so that it holds up nothing for longer. */
