@@ -176,7 +176,7 @@ describe('estimators', () => {
     [undefined, 16_384, 65_536],
     [10, 1_200, 65_536],
     [10_000, 50_000, 500_000],
-    [1_000_000, 65_280, 6 * 1_024 * 1_024],
+    [1_000_000, 65_280, 8 * 1_024 * 1_024],
   ])('at %s bytes a millisecond make packets of %i and keep %i in flight', (rate, packetBytes, capBytes) => {
     const estimator = new RateEstimator()
     estimator.rate = rate

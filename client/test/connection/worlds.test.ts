@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { generator, type Side, World, type WorldOptions } from './world.ts'
 
 /** Seeds of one run; more by hand: `SENNIT_SEEDS=5000 npx vitest run client/test/connection/worlds.test.ts`. */
-const seeds = Number(process.env['SENNIT_SEEDS'] ?? 300)
-const firstSeed = Number(process.env['SENNIT_FIRST_SEED'] ?? 1)
+const seeds = Number(process.env.SENNIT_SEEDS ?? 300)
+const firstSeed = Number(process.env.SENNIT_FIRST_SEED ?? 1)
 
 /** Anything may fail until then; afterwards all is healed. */
 const faultsUntilMs = 20_000

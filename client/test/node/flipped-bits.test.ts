@@ -107,7 +107,7 @@ describe('bits flipped in a running connection', () => {
       // Places that move through lengths, sealed heads, payloads and acks of whichever records come next.
       const flipping = (async () => {
         while (!over && flips < 60) {
-          const active = proxies.get(call.status().active.send ?? 'r1')!
+          const active = proxies.get(call.status()?.active.send ?? 'r1')!
           const direction = flips % 3 === 0 ? 'down' : 'up'
           const done = active.flip({ direction, at: 20_000 + ((flips * 7_919) % 90_000), bit: flips % 8 })
           const moved = new Promise<void>((resolve) => {
