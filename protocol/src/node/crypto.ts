@@ -19,7 +19,6 @@ import { totalBytes } from '../bytes.ts'
 import { type Aead, type CryptoProvider, type KeyPair, keyBytes, tagBytes } from '../crypto.ts'
 import { ProtocolError, SennitError } from '../errors.ts'
 import { packetBytesMax } from '../packet.ts'
-import { ShortAead } from './short-aead.ts'
 
 /** node:crypto takes only DER, so raw keys get these fixed heads (RFC 8410). */
 const der = {
@@ -111,18 +110,14 @@ export function nodeCrypto(): CryptoProvider {
 class NodeAead implements Aead {
   readonly #key: KeyObject
   readonly #scratch: Scratch
-  readonly #short: ShortAead
 
   constructor(key: Uint8Array, scratch: Scratch) {
     this.#scratch = scratch
     if (key.length !== keyBytes) throw new SennitError('internal', `expected a key of ${keyBytes} bytes, found ${key.length}`)
     this.#key = createSecretKey(key)
-    this.#short = new ShortAead(key)
   }
 
   seal(nonce: Uint8Array, associatedData: Uint8Array, plaintext: readonly Uint8Array[]): Uint8Array[] {
-    const textBytes = totalBytes(plaintext)
-    if (ShortAead.takes(textBytes, associatedData.length)) return [this.#short.seal(nonce, associatedData, plaintext, textBytes)]
     const sealing = createCipheriv(cipher, this.#key, nonce, cipherOptions)
     if (associatedData.length > 0) sealing.setAAD(associatedData, aadOptions)
     const sealed: Uint8Array[] = []
@@ -146,7 +141,6 @@ class NodeAead implements Aead {
     const length = totalBytes(sealed) - tagBytes
     if (length < 0) return undefined
     const whole = sealed.length === 1 ? sealed[0]! : this.#scratch.join(sealed, length + tagBytes)
-    if (ShortAead.takes(length, associatedData.length)) return this.#short.open(nonce, associatedData, whole)
     const opening = createDecipheriv(cipher, this.#key, nonce, cipherOptions)
     opening.setAuthTag(whole.subarray(length))
     if (associatedData.length > 0) opening.setAAD(associatedData, aadOptions)

@@ -8,7 +8,7 @@
  */
 
 /** One block: a read takes what the kernel holds, up to this. */
-export const blockBytes: number = 256 * 1024
+const blockBytes: number = 256 * 1024
 
 /** Sockets that are not busy are read into one memory for all, and the little that comes is copied out. */
 const sharedBytes = 64 * 1024
