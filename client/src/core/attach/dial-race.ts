@@ -63,9 +63,15 @@ export class DialRace {
     if (runner !== undefined) runner.deadlineMs = nowMs + this.#tuning.establishTimeoutMs
   }
 
-  /** A runner failed; the next one starts at once. */
+  /** A runner failed; the next one starts at once. Where nothing listens, no other carrier to the same place will find anything either. */
   failed(nowMs: number, key: number, code: string, message: string): void {
-    if (!this.#runners.delete(key)) return
+    const failed = this.#runners.get(key)
+    if (failed === undefined) return
+    this.#runners.delete(key)
+    if (code === 'dial_failed') {
+      const elsewhere = this.#targets.filter((target) => target.url !== failed.url)
+      this.#targets.splice(0, this.#targets.length, ...elsewhere)
+    }
     this.lastFailure = { code, message }
     this.#nextAtMs = nowMs
   }
