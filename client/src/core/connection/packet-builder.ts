@@ -2,6 +2,7 @@
 import { encodeFrames, type Frame, frameBytes, PACKET_KIND, type PacketSealer, totalBytes } from '@sennit/protocol'
 import { Deque } from '../streams/deque.ts'
 import type { StreamSet } from '../streams/index.ts'
+import { sentFrame } from '../streams/options.ts'
 import type { Epochs } from './epochs.ts'
 import type { KeptPacket } from './send-buffer.ts'
 
@@ -73,7 +74,7 @@ export class PacketBuilder {
       header,
       pieces,
       bytes,
-      frames,
+      frames: frames.map(sentFrame),
       epoch: epochs.sendEpoch,
       acked: false,
       timesSent: 0,

@@ -2,7 +2,8 @@
  * The resend buffer: every kept packet, as sealed, from its first sending until the other *end* acknowledged it. A ring by number; an ack
  * costs as much as it newly acknowledges, however often its ranges are repeated.
  */
-import { type AckState, type Frame, type PacketHeader, ProtocolError } from '@sennit/protocol'
+import { type AckState, type PacketHeader, ProtocolError } from '@sennit/protocol'
+import type { SentFrame } from '../streams/options.ts'
 import type { Path } from './path.ts'
 
 /** What a packet costs beside its bytes. */
@@ -31,7 +32,7 @@ export interface KeptPacket {
   pieces: Uint8Array[]
   readonly bytes: number
   /** What the streams must hear when it is acked. */
-  frames: readonly Frame[]
+  frames: readonly SentFrame[]
   /** The full epoch it was sealed in. */
   readonly epoch: number
   acked: boolean

@@ -1,4 +1,5 @@
 /** How a stream set is made, and what it accounts for. */
+import type { Frame, StreamFrame } from '@sennit/protocol'
 import type { ProcessBudget } from './process-budget.ts'
 
 export interface StreamSetOptions {
@@ -27,4 +28,17 @@ export interface StreamAccount {
   readonly delivered: number
   readonly receivedHere: number
   readonly deliveredHere: number
+}
+
+/**
+ * What {@link StreamSet.onAcked} must hear of a frame that was sent: of stream data only where it belonged and how long it was. A kept packet holds
+ * this instead of the frame, or every byte in flight would be in memory twice, in the clear and sealed.
+ */
+export type SentFrame =
+  | Exclude<Frame, StreamFrame>
+  | { readonly type: 'stream'; readonly streamId: number; readonly data: { readonly length: number } }
+
+/** What to keep of a frame once it is sealed. */
+export function sentFrame(frame: Frame): SentFrame {
+  return frame.type === 'stream' ? { type: 'stream', streamId: frame.streamId, data: { length: frame.data.length } } : frame
 }

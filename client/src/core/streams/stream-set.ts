@@ -23,7 +23,7 @@ import {
 } from './limits.ts'
 import { MessageInbox } from './message-inbox.ts'
 import { MessageOutbox } from './message-outbox.ts'
-import type { StreamAccount, StreamSetOptions } from './options.ts'
+import type { SentFrame, StreamAccount, StreamSetOptions } from './options.ts'
 import type { PartCount } from './reassembly.ts'
 import { GatherBlocks } from './send-buffer.ts'
 import { SendRing } from './send-ring.ts'
@@ -263,7 +263,7 @@ export class StreamSet {
   }
 
   /** Frames that were pulled (control and data) reached the peer; once for each frame. */
-  onAcked(frames: readonly Frame[]): void {
+  onAcked(frames: readonly SentFrame[]): void {
     for (const frame of frames) {
       switch (frame.type) {
         case 'stream':
