@@ -156,7 +156,7 @@ describe('relays that are not there', { timeout: 60_000 }, () => {
     const made = await mesh.shop.run('mesh', 'init', 'dead', '--relays', '2', '--json')
     expect(made.code).toBe(0)
     await mesh.shop.run('user', 'add', 'alice', '--mesh', 'dead')
-    const as = ['--credential', 'dead/users/alice.cred', '--mesh', 'dead', '--json']
+    const as = ['--credential', 'dead/users/alice.cred', '--mesh', 'dead', '--wait', '3s', '--json']
     const nobody = await mesh.shop.run('ping', 'bob/web', ...as)
     expect(nobody.code).toBe(4)
     expect(nobody.stderr).toMatch(/no_relay.*r1.*ECONNREFUSED.*r2/s)

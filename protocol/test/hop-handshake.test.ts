@@ -124,7 +124,7 @@ const refusals: readonly Refusal[] = [
     why: 'bytes that are no certificate',
     client: { identity: { ...world.alice, certificate: new Uint8Array(9).fill(255) } },
     by: 'relay',
-    code: 'malformed',
+    code: 'certificate_malformed',
   },
   { why: 'a revoked user', relay: { verifyCredential: revoked }, by: 'relay', code: 'certificate_revoked' },
   { why: 'a label that is no name', client: { label: 'no name' }, by: 'relay', code: 'bad_name' },

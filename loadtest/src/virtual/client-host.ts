@@ -226,9 +226,11 @@ export class ClientHost extends Host {
     this.pipes.set(effect.key, pipe)
     this.#reaching.add(pipe)
     const fails = world.dice.chance(link.nature.dialFailShare)
-    if (fails || relay === undefined || this.options.deadCarriers?.includes(effect.carrier) === true) {
+    // Something on the way that strips one carrier answers; where nothing listens nobody does, whatever the carrier.
+    const stripped = this.options.deadCarriers?.includes(effect.carrier) === true
+    if (fails || relay === undefined || stripped) {
       world.coverage.hit('dial fails by chance')
-      pipe.down.put({ type: 'end', code: 'dial_failed' }, link.rules.up.latencyMs)
+      pipe.down.put({ type: 'end', code: stripped ? 'dial_refused' : 'dial_failed' }, link.rules.up.latencyMs)
       return
     }
     relay.reachedBy(pipe)
