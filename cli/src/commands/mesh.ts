@@ -3,7 +3,6 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { usageError } from '../exit-codes.ts'
-import { freePorts } from '../free-ports.ts'
 import { createOutput, jsonOption, type Output } from '../output.ts'
 import { endWithParent, type RelayProcess, startRelayProcess } from '../relay-process.ts'
 import { openControlSocketOrNote } from '../serving.ts'
@@ -50,6 +49,7 @@ async function makeMesh(dir: string, count: number): Promise<{ id: string; url: 
   if (existsSync(dir) && readdirSync(dir).length > 0) {
     throw usageError(`expected ${dir} to be missing or empty; found ${readdirSync(dir).length} entries in it`)
   }
+  const { freePorts, initMesh } = await import('@sennit/protocol/node')
   const ports = await freePorts(count * 2)
   const relays = Array.from({ length: count }, (_, index) => ({
     relayId: `r${index + 1}`,
@@ -57,7 +57,6 @@ async function makeMesh(dir: string, count: number): Promise<{ id: string; url: 
     listen: `127.0.0.1:${ports[index * 2]}`,
     admin: `127.0.0.1:${ports[index * 2 + 1]}`,
   }))
-  const { initMesh } = await import('@sennit/protocol/node')
   await initMesh(dir, { relays })
   return relays.map((relay) => ({ id: relay.relayId, url: relay.url }))
 }

@@ -1,11 +1,9 @@
 // The mesh of one run: made in a scratch folder for relays that the test set starts itself, or one that runs already.
-import { randomInt } from 'node:crypto'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type RelayEntry, SennitError } from '@sennit/protocol'
-import { addUser, initMesh, readMeshTrust, readRelayList } from '@sennit/protocol/node'
+import { addUser, freePorts, initMesh, readMeshTrust, readRelayList } from '@sennit/protocol/node'
 import type { Plan } from '../plan.ts'
 
 export interface TestMesh {
@@ -55,28 +53,4 @@ export async function openTestMesh(plan: Plan, dir: string, dispose: () => void 
     credentials.set(user, existsSync(file) ? file : await addUser(dir, user))
   }
   return { dir, entries: list.relays, credentials, dispose }
-}
-
-/** Above well-known services, and below the ports that Linux gives to outgoing sockets: a relay that is restarted must find its port free. */
-const [firstPort, lastPort] = [10_000, 32_000]
-
-/** Ports that are free now. All are held at once before any is let go, so that none comes twice. */
-async function freePorts(count: number): Promise<number[]> {
-  const held: { server: Server; port: number }[] = []
-  for (let tries = 0; held.length < count; tries += 1) {
-    if (tries > 100 * count) throw new SennitError('listen_failed', `expected ${count} free ports on 127.0.0.1; found ${held.length}`)
-    const port = randomInt(firstPort, lastPort)
-    const server = await hold(port)
-    if (server !== undefined) held.push({ server, port })
-  }
-  await Promise.all(held.map(({ server }) => new Promise((done) => server.close(done))))
-  return held.map(({ port }) => port)
-}
-
-function hold(port: number): Promise<Server | undefined> {
-  return new Promise((done) => {
-    const server = createServer()
-    server.once('error', () => done(undefined))
-    server.listen(port, '127.0.0.1', () => done(server))
-  })
 }

@@ -1,4 +1,5 @@
 export { nodeCrypto } from './crypto.ts'
+export { freePorts } from './free-ports.ts'
 export { readCredential, readKeyFile, readMeshTrust, readRelayIdentity, writeCredential } from './key-files.ts'
 export {
   addRelay,

@@ -1,7 +1,7 @@
 // Loopback ports for relays that keep them for life.
 import { randomInt } from 'node:crypto'
 import { createServer, type Server } from 'node:net'
-import { codedError } from './exit-codes.ts'
+import { SennitError } from '../errors.ts'
 
 /** Above the ports of well-known services. */
 const firstPort = 10_000
@@ -14,7 +14,7 @@ const triesMax = 1_000
 export async function freePorts(count: number): Promise<number[]> {
   const held: { server: Server; port: number }[] = []
   for (let tries = 0; held.length < count; tries += 1) {
-    if (tries > triesMax) throw codedError('listen_failed', `expected ${count} free ports on 127.0.0.1; found ${held.length}`)
+    if (tries > triesMax) throw new SennitError('listen_failed', `expected ${count} free ports on 127.0.0.1; found ${held.length}`)
     const port = randomInt(firstPort, lastPort)
     const server = await hold(port)
     if (server !== undefined) held.push({ server, port })
