@@ -6,7 +6,7 @@ import type { Environment, Plan, RunResult, RunStatus } from '@sennit/loadtest'
 import { type Command, Option } from 'commander'
 import { usageError } from '../exit-codes.ts'
 import { createOutput, jsonOption, type Output } from '../output.ts'
-import { programPath } from '../relay-process.ts'
+import { endWithParent, programPath } from '../relay-process.ts'
 import { onInterrupt } from '../signals.ts'
 import { version } from '../version.ts'
 
@@ -98,6 +98,9 @@ async function run(file: string, options: RunOptions): Promise<void> {
   out.note(describePlan(plan))
   const interruption = onInterrupt()
   const live = createLiveStatus(out, plan)
+  interruption.signal.addEventListener('abort', () => {
+    out.note('interrupted: heals faults, ends relays, writes the report of what there is; once more ends at once, without a report')
+  })
   let result: RunResult
   try {
     const common = {
@@ -111,7 +114,7 @@ async function run(file: string, options: RunOptions): Promise<void> {
         ? await (await import('@sennit/loadtest/virtual')).runVirtual(common)
         : await (await import('@sennit/loadtest')).runLive({
             ...common,
-            relayCommand: [process.execPath, programPath, 'relay'],
+            relayCommand: [...endWithParent(), process.execPath, programPath, 'relay'],
             ...(meshDir === undefined ? {} : { meshDir }),
             ...(options.relayLog === true ? { onRelayLog: (_relay: string, line: string) => process.stderr.write(`${line}\n`) } : {}),
           })

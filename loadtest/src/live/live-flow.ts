@@ -71,6 +71,15 @@ export class LiveFlow {
     await Promise.allSettled(this.#readers)
   }
 
+  /** Ends both ends at once: the run was interrupted, and nobody waits for what is under way. What a peer still does not know, its checker counts. */
+  abort(): void {
+    const wasClosing = this.#closing
+    this.#closing = true
+    const { recorder, now } = this.#context
+    if (!wasClosing && this.settled && recorder.flows[this.flow.flow]?.state === 'open') recorder.connectionClosed(now(), this.flow.flow)
+    for (const end of this.#ends.values()) end.abort('closed')
+  }
+
   #onEvent(side: Side, event: ConnectionEvent): void {
     const { recorder, now } = this.#context
     if (this.#closing) return

@@ -60,6 +60,8 @@ export class RelayFleet {
     const drain = this.#options.drainMs === undefined ? [] : ['--drain', `${this.#options.drainMs}ms`]
     const child = spawn(program, [...args, '--config', config, '--json', '--exit-with-stdin', ...drain], {
       stdio: ['pipe', 'pipe', 'pipe'],
+      // In a group of its own: a Ctrl-C at the terminal is for the run, which ends its relays itself and in order.
+      detached: true,
     })
     child.stdin.on('error', () => {})
     createInterface({ input: child.stderr }).on('line', (line) => this.#options.onLog?.(relayId, line))

@@ -32,6 +32,13 @@ export interface LiveOptions {
 const connectWaitMs = 30_000
 /** How often the end of a drain is looked for. */
 const drainPollMs = 20
+/**
+ * What an interrupted run may still take: to heal what is in force, to tell peers that connections end, and to release sockets. Whatever is not
+ * done by then belongs to processes that end next.
+ */
+const interruptedEndMs = 3_000
+/** Of that, what a client may take to close. */
+const interruptedCloseMs = 500
 /** Relays that restart in a drill move their clients within this. */
 const relayDrainMs = 2_000
 
@@ -102,16 +109,44 @@ class LiveRun {
     })
     acts.start()
     await this.#until(this.#plan.run.durationMs, signal)
+    await this.#boundedOnceInterrupted(this.#wind(acts, signal), signal)
+    gauges.stop()
+    return this.#recorder.finish(this.#now(), { interrupted: signal?.aborted === true })
+  }
+
+  /** Ends the load, the faults, the connections and the clients, in this order. Interrupted, it waits for nothing that a dead relay could hold up. */
+  async #wind(acts: ActRunner, signal: AbortSignal | undefined): Promise<void> {
     this.#pacer.stop()
+    const cut = (): void => {
+      this.#over = true
+      for (const flow of this.#flows) flow.abort()
+    }
+    if (signal?.aborted === true) cut()
+    else signal?.addEventListener('abort', cut, { once: true })
     await acts.end()
     if (signal?.aborted !== true) await this.#drain(signal)
     this.#over = true
     for (const timer of this.#timers) clearTimeout(timer)
     await Promise.allSettled(this.#flows.map((flow) => flow.close()))
-    await Promise.allSettled([...this.#clients.values()].map((client) => client.close()))
+    const closing = signal?.aborted === true ? { waitMs: interruptedCloseMs } : {}
+    await Promise.allSettled([...this.#clients.values()].map((client) => client.close(closing)))
     await Promise.allSettled(this.#work)
-    gauges.stop()
-    return this.#recorder.finish(this.#now(), { interrupted: signal?.aborted === true })
+    signal?.removeEventListener('abort', cut)
+  }
+
+  /** Resolves with the work; or, once the run is interrupted, a few seconds later at most. */
+  async #boundedOnceInterrupted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    if (signal === undefined) return await work
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((done) => {
+      const arm = (): void => {
+        timer = setTimeout(done, interruptedEndMs)
+      }
+      if (signal.aborted) arm()
+      else signal.addEventListener('abort', arm, { once: true })
+    })
+    await Promise.race([work, late])
+    clearTimeout(timer)
   }
 
   async #runClient(planned: PlanClient, index: number, mesh: TestMesh, network: Network): Promise<void> {
