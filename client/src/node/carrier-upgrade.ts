@@ -74,11 +74,9 @@ class UpgradeCarrier implements Carrier {
     }
     this.#state = 'asked'
     this.#socket = socket
-    socket.once('close', () => this.#fail(new SennitError('carrier_lost', 'the connection broke')))
-    socket.once('end', () =>
-      this.#fail(new SennitError(this.#state === 'open' ? 'carrier_ended' : 'dial_refused', 'the relay ended the connection')),
-    )
-    socket.on('error', (error) => this.#fail(new SennitError('carrier_lost', error.message, {}, error)))
+    socket.once('close', () => this.#lost('carrier_lost', 'the connection broke'))
+    socket.once('end', () => this.#lost(this.#state === 'open' ? 'carrier_ended' : 'dial_refused', 'the relay ended the connection'))
+    socket.on('error', (error) => this.#lost('carrier_lost', error.message))
     socket.on('drain', () => this.#drained())
     socket.resume() // also lets `end` be seen
     this.#answerTimer = setTimeout(
@@ -123,16 +121,21 @@ class UpgradeCarrier implements Carrier {
   }
 
   #fail(error: unknown): void {
+    if (error instanceof SennitError) this.#lost(error.code, error.message)
+    else this.#lost('dial_failed', String(error))
+  }
+
+  #lost(code: string, message: string): void {
     if (this.#state === 'closed') return
     this.#end(false)
-    const known = error instanceof SennitError ? error : new SennitError('dial_failed', String(error))
-    this.#events.onClose(known.code, known.message)
+    this.#events.onClose(code, message)
   }
 
   #end(gently: boolean): void {
+    // An abort makes an error with a stack, for nobody once the socket is ours; that counts when a relay takes many carriers along.
+    if (this.#state === 'dialling') this.#dial.abort()
     this.#state = 'closed'
     clearTimeout(this.#answerTimer)
-    this.#dial.abort()
     const socket = this.#socket
     if (!gently || socket === undefined || socket.writableLength === 0) return void socket?.destroySoon()
     const timer = setTimeout(() => socket.destroy(), lingerMs)

@@ -211,7 +211,7 @@ describe('back-off', () => {
     const most = () => 0.999999
     const bounds = (urgent: boolean) =>
       [0, 1, 2, 3, 4, 5, 6, 7, 8].map((failures) => Math.round(backoffDelayMs(clientTuning, failures, urgent, most)))
-    expect(bounds(false)).toEqual([250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])
+    expect(bounds(false)).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000, 30_000])
     expect(bounds(true)).toEqual([250, 500, 1_000, 2_000, 4_000, 5_000, 5_000, 5_000, 5_000])
     expect(backoffDelayMs(clientTuning, 8, false, () => 0)).toBe(0)
   })
@@ -230,9 +230,9 @@ describe('back-off', () => {
     const backoff = new Backoff(clientTuning, () => 0.999999)
     for (let failure = 0; failure < 4; failure += 1) backoff.failed(0, facts)
     backoff.established(0)
-    expect(Math.round(backoff.failed(59_000, facts).delayMs)).toBe(4_000)
+    expect(Math.round(backoff.failed(59_000, facts).delayMs)).toBe(16_000)
     backoff.established(100_000)
-    expect(Math.round(backoff.failed(160_000, facts).delayMs)).toBe(250)
+    expect(Math.round(backoff.failed(160_000, facts).delayMs)).toBe(1_000)
   })
 })
 

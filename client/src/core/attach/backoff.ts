@@ -58,8 +58,9 @@ export class Backoff {
   }
 }
 
-/** The delay before try `failures + 1`: rand(0, min(cap, base·2ⁿ)). */
+/** The delay before try `failures + 1`: rand(0, min(cap, base·2ⁿ)), with a longer base while other relays carry everything. */
 export function backoffDelayMs(tuning: ClientTuning, failures: number, urgent: boolean, random: () => number): number {
   const cap = urgent ? tuning.backoffUrgentCapMs : tuning.backoffCapMs
-  return random() * Math.min(cap, tuning.backoffBaseMs * 2 ** Math.min(failures, 20))
+  const base = urgent ? tuning.backoffBaseMs : tuning.backoffCalmBaseMs
+  return random() * Math.min(cap, base * 2 ** Math.min(failures, 20))
 }

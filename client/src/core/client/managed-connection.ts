@@ -389,7 +389,7 @@ export class ManagedConnection implements CircuitOwner {
     this.#validated.delete(pathId)
     if (this.#stage !== 'open') return
     if (this.#validated.size === 0) this.#lostAllPaths(nowMs)
-    this.agreement.lookSoon(nowMs)
+    this.agreement.repairSoon(nowMs)
   }
 
   #lostAllPaths(sinceMs: number): void {

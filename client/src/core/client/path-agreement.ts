@@ -42,6 +42,8 @@ export class PathAgreement {
   #roundsDone = 0
   #reportAtMs = Number.POSITIVE_INFINITY
   #lookAtMs = Number.POSITIVE_INFINITY
+  /** The last repair that was put off, or is. */
+  #repairAtMs = Number.NEGATIVE_INFINITY
 
   constructor(context: AgreementContext) {
     this.#context = context
@@ -99,10 +101,12 @@ export class PathAgreement {
       this.planner.recovered(attachment.relayId)
     }
     if (this.#openedAtMs === undefined) return
-    const soonMs = nowMs + this.#context.host.tuning.reportDebounceMs
-    this.#reportAtMs = Math.min(this.#reportAtMs, soonMs)
-    // A path may have gone with it: the captain looks at once, but a relay that came back can wait for its first pings.
-    this.#lookAtMs = Math.min(this.#lookAtMs, attachment.usable ? soonMs : nowMs)
+    const { tuning, random } = this.#context.host
+    const soonMs = nowMs + tuning.reportDebounceMs * (1 + random())
+    if (!Number.isFinite(this.#reportAtMs)) this.#reportAtMs = soonMs
+    if (!attachment.attached && this.planner.plan !== undefined) this.repairSoon(nowMs)
+    // A relay to be left is replaced at once, while it still carries; one that came back can wait for its first pings.
+    else this.#lookAtMs = Math.min(this.#lookAtMs, attachment.usable ? soonMs : nowMs)
   }
 
   /** A path answered. `first`: what was reported before there was one is lost. */
@@ -123,7 +127,19 @@ export class PathAgreement {
   /** The machine failed over by itself: what it uses now is what a plan has to beat. */
   moved(nowMs: number, relayId: string): void {
     if (this.planner.plan !== undefined) this.planner.moved(nowMs, relayId)
-    this.lookSoon(nowMs)
+    this.repairSoon(nowMs)
+  }
+
+  /**
+   * A path failed. The captain plans anew a moment later, drawn anew by each connection: whatever else goes on carries the bytes meanwhile,
+   * and a relay that took a thousand connections along is not followed by a thousand plans in the same instant.
+   */
+  repairSoon(nowMs: number): void {
+    const { tuning, random } = this.#context.host
+    if (this.planner.plan === undefined || this.#repairAtMs > nowMs) return
+    this.#repairAtMs = nowMs + tuning.repairSpreadMs * random()
+    this.#lookAtMs = Math.min(this.#lookAtMs, this.#repairAtMs)
+    this.#context.host.needsSync()
   }
 
   /** Something changed that a plan depends on. */

@@ -8,6 +8,7 @@ export interface ClientTuning {
   readonly dialTimeoutMs: number
   readonly establishTimeoutMs: number
   readonly backoffBaseMs: number
+  readonly backoffCalmBaseMs: number
   readonly backoffCapMs: number
   readonly backoffUrgentCapMs: number
   readonly backoffResetMs: number
@@ -30,6 +31,7 @@ export interface ClientTuning {
   readonly joinRetryMs: number
   readonly reportEveryMs: number
   readonly reportDebounceMs: number
+  readonly repairSpreadMs: number
   readonly firstPlanWithinMs: number
   readonly roundMs: number
   readonly earlyRoundMs: number
@@ -46,6 +48,7 @@ export const clientTuning: ClientTuning = {
   dialTimeoutMs: 1_500, // a relay further away than this is no use to anyone; a frozen one must not hold the race
   establishTimeoutMs: 3_000, // carrier open to authenticated: two round trips and two certificate checks on a busy relay
   backoffBaseMs: 250, // the first retry comes on average after an eighth of a second
+  backoffCalmBaseMs: 1_000, // while other relays carry everything nothing hurries: 60 clients that redialled a killed relay within 250 ms doubled the pause of the bytes that were moving
   backoffCapMs: 30_000, // a relay that stays away is asked twice a minute
   backoffUrgentCapMs: 5_000, // measured: cap 30 s with both ends waiting gave p99 28 s after a return, cap 5 s 4.7 s
   backoffResetMs: 60_000, // a relay that lasts a minute is stable again
@@ -67,7 +70,8 @@ export const clientTuning: ClientTuning = {
   previousAgainMs: 5_000, // and the question is repeated at the pace of the urgent back-off
   joinRetryMs: 5_000, // full jitter up to this when a relay refuses a join
   reportEveryMs: 23_000, // between the 20 and 26 s of the probing table
-  reportDebounceMs: 300, // attach and detach come in bursts
+  reportDebounceMs: 300, // attach and detach come in bursts; drawn from once to twice this, so that many connections do not answer one event in step
+  repairSpreadMs: 200, // after a failure bytes move first; the next standby is sought at random within this, when the burst is over
   firstPlanWithinMs: 1_000, // plan with what is known when the peer's numbers are this late
   roundMs: 23_000, // a probe round; three of them must agree before a healthy path moves
   earlyRoundMs: 2_000, // the first rounds follow the first pings closely, because the first choice was made on one sample
