@@ -17,6 +17,7 @@ export interface CommonOptions {
   readonly relayList?: string
   readonly carrier?: string
   readonly proxy?: string
+  readonly paths?: string
   readonly label?: string
   readonly wait?: string
 }
@@ -43,6 +44,11 @@ export function withClientOptions(command: Command): Command {
     .addOption(
       new Option('--proxy <url>', 'outbound HTTP proxy, http://[user:password@]host:port (default: HTTP_PROXY, HTTPS_PROXY)').env(
         'SENNIT_PROXY',
+      ),
+    )
+    .addOption(
+      new Option('--paths <mode>', 'how connections use their relays: best, mirror(2), send=spread,receive=best … (default: best)').env(
+        'SENNIT_PATHS',
       ),
     )
     .addOption(new Option('--label <label>', 'label of this client, part of its name: bob/laptop').env('SENNIT_LABEL'))
@@ -76,6 +82,7 @@ export async function openClient(options: CommonOptions, { shortLived, signal, e
     ...(label === undefined ? {} : { label }),
     ...(carriers === undefined ? {} : { carriers }),
     ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
+    ...(options.paths === undefined ? {} : { paths: options.paths }),
     ...extra,
   })
   try {

@@ -59,6 +59,7 @@ const unreachableCodes: ReadonlySet<string> = new Set([
   'heartbeat_timeout',
   'no_peer',
   'no_relay',
+  'paths_short',
   'peer_closed',
   'peer_restarted',
   'ping_timeout',
@@ -77,6 +78,7 @@ const unreachableCodes: ReadonlySet<string> = new Set([
 /** Codes that say the command line, or a file or port that it names, is wrong. */
 const usageCodes: ReadonlySet<string> = new Set([
   'bad_name',
+  'bad_paths',
   'bad_proxy',
   'carrier_unknown',
   'config_invalid',

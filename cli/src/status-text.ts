@@ -16,10 +16,10 @@ export function clientStatuses(answers: readonly object[]): object[] {
     user,
     label,
     attachments: attachments.map(({ relay, carrier, rttMs }) => ({ relay, carrier, rttMs })),
-    connections: connections.map(({ id, peer, application, state, paths, active, standby, failovers, ranking }) => {
+    connections: connections.map(({ id, peer, application, state, paths, active, standby, modes, failovers, ranking }) => {
       const { send, receive } = active
       const rows = ranking.map(({ relay, costMs, ownRttMs, peerRttMs, why }) => ({ relay, costMs, ownRttMs, peerRttMs, why }))
-      return { id, peer, application, state, paths, active: { send, receive }, standby, failovers, ranking: rows }
+      return { id, peer, application, state, paths, active: { send, receive }, standby, modes, failovers, ranking: rows }
     }),
   }))
 }

@@ -74,6 +74,8 @@ export interface PlanClient {
   readonly carrier: 'auto' | 'upgrade' | 'http' | 'grpc'
   /** '' = none. */
   readonly proxy: string
+  /** How its connections use their relays, as `--paths` takes it; '' = it says nothing. */
+  readonly paths: string
   /** Spread by `ramp_limit` already. */
   readonly attachAtMs: number
   /** null = stays to the end. */

@@ -190,7 +190,11 @@ const rows: [why: string, sheets: Sheets, error: string][] = [
     'Phases!A2 phase: phases are not built yet: expected no rows in the sheet Phases (use attach_at, detach_at and ramp_limit); found "ramp" [W140]',
   ],
   ['agents', run('agents', 4), 'Run!B2 agents: "4" is not built yet: expected auto or 1 (one agent, this process); found 4 [W140]'],
-  ['paths', client('paths', 'mirror'), 'Clients!B2 paths: "mirror" is not built yet: expected best; found "mirror" [W140]'],
+  [
+    'paths',
+    client('paths', 'miror(2)'),
+    'Clients!B2 paths: expected best, pair, rotate(10s), spread, mirror(n), split(n), disperse(k,n), or send=MODE,receive=MODE, and perhaps ;short=fail; found "miror(2)". Nearest: mirror(n) [W112]',
+  ],
 ]
 
 test.each(rows)('%s', (_why, sheets, error) => {

@@ -31,6 +31,11 @@ export interface ClientOptions extends ProxySettings {
   /** Attach to every relay of the list and stay, instead of the best three. Costs a socket each. @default false */
   readonly attachAll?: boolean
   /**
+   * How connections use their relays, such as `mirror(2)` or `send=spread,receive=best;short=fail` (docs/client.md has them all): every
+   * connection this client calls, and those that call it and do not say. @default 'best'
+   */
+  readonly paths?: string
+  /**
    * How long `Client.open` waits for the first relay, in milliseconds. Too small: a relay that restarts, or a user that was just added, is not
    * waited for. 0 does not wait at all: the client is open at once, attached or not. @default 6 000
    */

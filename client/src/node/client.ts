@@ -4,6 +4,7 @@ import { type RelayEntry, SennitError } from '@sennit/protocol'
 import { nodeCrypto } from '@sennit/protocol/node'
 import { ClientMachine } from '../core/client/client-machine.ts'
 import type { ClientStatus, RelayAnswer, RelayStatus } from '../core/client/types.ts'
+import { parsePaths } from '../core/paths/index.ts'
 import { Listeners } from './callbacks.ts'
 import { carrierNames, dialDeadlines } from './carrier.ts'
 import { type ClientOptions, credentialOf, relaysOf } from './client-options.ts'
@@ -40,8 +41,8 @@ export interface ConnectOptions {
   /** `bob`, or `bob/laptop` for one labelled client of his. */
   readonly user: string
   readonly application: string
-  /** How the connection uses its relays; only `best` (the best relay, one warm standby) is built. @default 'best' */
-  readonly paths?: 'best'
+  /** How the connection uses its relays, such as `mirror(2)`; see docs/client.md. @default as the client was opened */
+  readonly paths?: string
   /** What no relay may read: `blind` is everything. Others are refused with `not_yet`. @default 'blind' */
   readonly keyMode?: 'blind' | 'relay' | 'none'
   /** How long to wait for the other end to be there, in milliseconds. @default 30 000 */
@@ -74,7 +75,7 @@ export class Client {
     const { trust, identity } = credentialOf(options)
     const { relays, file } = relaysOf(options, trust)
     if (relays.length === 0) throw new SennitError('no_relay', 'expected a list with at least one relay, found an empty one')
-    const { label, software, streams, tuning, connectionTuning, attachAll } = options
+    const { label, software, streams, tuning, connectionTuning, attachAll, paths } = options
     this.#machine = new ClientMachine({
       crypto: nodeCrypto(),
       random: Math.random,
@@ -88,6 +89,7 @@ export class Client {
       ...(tuning === undefined ? {} : { tuning }),
       ...(connectionTuning === undefined ? {} : { connectionTuning }),
       ...(attachAll === undefined ? {} : { attachAll }),
+      ...(paths === undefined ? {} : { paths: parsePaths(paths) }),
     })
     const dialler = new Dialler()
     const { proxy, env, tls, dialThrough, deadlines } = options
@@ -167,14 +169,14 @@ export class Client {
   /**
    * Connects to a user's application, waiting for the other end to be there.
    * @throws SennitError `no_peer` or `no_relay` when the wait is over (facts: what each relay said), `connect_timeout`, `self`,
-   *   `not_registered`, `not_allowed`, `exists`, `both_passive`, `rejected`, or why the two ends do not trust each other
+   *   `not_registered`, `not_allowed`, `exists`, `both_passive`, `rejected`, `bad_paths`, or why the two ends do not trust each other
    */
   connect(options: ConnectOptions): Promise<Connection> {
-    const { application, keyMode, waitMs, signal, paths = 'best' } = options
+    const { application, keyMode, waitMs, signal } = options
     const [user = '', label] = options.user.split('/', 2)
     return new Promise((resolve, reject) => {
       this.#check()
-      if (paths !== 'best') throw new SennitError('not_yet', `expected paths 'best', found '${String(paths)}'; others come later`)
+      const paths = options.paths === undefined ? undefined : parsePaths(options.paths)
       signal?.throwIfAborted()
       const handle = this.#driver.act((nowMs) =>
         this.#machine.connect(nowMs, {
@@ -182,6 +184,7 @@ export class Client {
           application,
           ...(label === undefined ? {} : { label }),
           ...(keyMode === undefined ? {} : { keyMode }),
+          ...(paths === undefined ? {} : { paths }),
           ...(waitMs === undefined ? {} : { waitMs }),
         }),
       )
@@ -324,6 +327,7 @@ export class Client {
         ping: () => driver.act((nowMs) => this.#machine.ping(nowMs, handle)),
         close: (reason, message) => driver.act((nowMs) => this.#machine.closeConnection(nowMs, handle, reason, message)),
         abort: (reason, message) => driver.act((nowMs) => this.#machine.abortConnection(nowMs, handle, reason, message)),
+        setPaths: (paths) => driver.act((nowMs) => this.#machine.setPaths(nowMs, handle, paths)),
         status: () => this.#machine.status().connections.find((each) => each.handle === handle),
       },
       { id, peer, application },

@@ -3,6 +3,7 @@
 import { SennitError, utf8 } from '@sennit/protocol'
 import type { ClientConnectionStatus, Peer } from '../core/client/types.ts'
 import type { ConnectionMachine, ConnectionEvent as MachineConnectionEvent } from '../core/connection/index.ts'
+import { type PathsOption, parsePaths } from '../core/paths/index.ts'
 import type { StreamEvent, StreamSet } from '../core/streams/index.ts'
 import { Listeners, tell } from './callbacks.ts'
 import { type CloseInfo, type ConnectionEvent, endedInOrder } from './events.ts'
@@ -21,6 +22,7 @@ export interface ConnectionHost {
   ping(): number | undefined
   close(reason: string, message: string): void
   abort(reason: string, message: string): void
+  setPaths(paths: PathsOption): void
   status(): ClientConnectionStatus | undefined
 }
 
@@ -197,6 +199,15 @@ export class Connection implements AsyncIterable<Uint8Array> {
       this.#pings.set(settle, new Set())
       this.#ping(settle)
     })
+  }
+
+  /**
+   * Changes how the connection uses its relays while it runs, such as `spread` or `send=mirror(2),receive=best`, seen from this end. Either end
+   * may; the later word counts. Nothing is lost or held up: data goes the old way until both ends agreed on the new one.
+   * @throws SennitError `bad_paths`, `not_yet`
+   */
+  setPaths(paths: string): void {
+    this.#host.setPaths(parsePaths(paths))
   }
 
   /** Listens to events; see {@link ConnectionEvent}. @returns a function that stops it */

@@ -14,6 +14,7 @@ describe('a call that lets the elder go first', () => {
       label: '',
       application: 'chat',
       keyMode: 'blind',
+      paths: undefined,
       startedAtMs: startMs,
       deadlineMs: startMs + 2_000,
     })

@@ -156,6 +156,7 @@ class LiveRun {
       ...(planned.label === '' ? {} : { label: planned.label }),
       ...(planned.carrier === 'auto' ? {} : { carriers: [planned.carrier] }),
       ...(planned.proxy === '' ? {} : { proxy: planned.proxy }),
+      ...(planned.paths === '' ? {} : { paths: planned.paths }),
     }
     let client: Client
     try {

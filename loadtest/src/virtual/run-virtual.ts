@@ -1,5 +1,6 @@
 // A workbook's plan in the simulated world: the real machines, the same recorder and checkers, a simulated clock, network and relays. One seed, one
 // result: the same plan gives the same numbers on every machine, in seconds for hours.
+import { parsePaths } from '@sennit/client/core'
 import type { RelayEntry } from '@sennit/protocol'
 import type { Plan } from '../plan.ts'
 import type { RunStatus } from '../verdict/recorded.ts'
@@ -141,7 +142,10 @@ class VirtualRun {
       user: planned.user,
       label: planned.label,
       relays,
-      machine: { carriers: planned.carrier === 'auto' ? ['upgrade', 'http', 'grpc'] : [planned.carrier] },
+      machine: {
+        carriers: planned.carrier === 'auto' ? ['upgrade', 'http', 'grpc'] : [planned.carrier],
+        ...(planned.paths === '' ? {} : { paths: parsePaths(planned.paths) }),
+      },
       application,
       link: (relayId) => links.get(relayId)!,
       relay: (relayId) => this.#relays.get(relayId),

@@ -3,7 +3,7 @@ import type { PlanRelay, PlanZone } from '../plan.ts'
 import { anyText, bandwidth, duration, type Kind, name, oneOf, schedule, size, whole, words, yesNo } from './grammar.ts'
 import type { Names } from './names.ts'
 import type { Problems } from './problems.ts'
-import { type Profile, readModes, readTraffic, type Traffic } from './profiles-sheet.ts'
+import { type Profile, readKeyMode, readPaths, readTraffic, type Traffic } from './profiles-sheet.ts'
 import type { Table, TableRow } from './table.ts'
 
 /** A client before it is paired. */
@@ -24,6 +24,7 @@ export interface Client {
   readonly relays: RelayChoice
   readonly carrier: 'auto' | 'upgrade' | 'http' | 'grpc'
   readonly proxy: string
+  readonly paths: string
   readonly attachAtMs: number
   readonly detachAtMs: number | null
   readonly connects: boolean
@@ -85,6 +86,7 @@ function readRow(row: TableRow, context: ClientsContext, room: number): Client[]
     relays: readRelayChoice(row, context.relays),
     carrier: readCarrier(row),
     proxy: row.read('proxy', proxyUrl, ''),
+    paths: readPaths(row, profile.paths),
     attachAtMs: row.read('attach_at', duration, 0),
     detachAtMs: row.read('detach_at', detachTime, null),
     connects: readConnect(row),
@@ -92,7 +94,7 @@ function readRow(row: TableRow, context: ClientsContext, room: number): Client[]
     readBytesPerSecond: row.read('read_rate', bandwidth, null),
     note: row.read('note', anyText, ''),
   }
-  readModes(row)
+  readKeyMode(row)
   row.notYet('session', [], 'expected nothing (one session, from attach to detach)')
   row.notYet('disconnect', ['clean'], 'expected clean')
   row.notYet('reconnect', ['auto', 'yes'], 'expected nothing (clients always come back by themselves)')

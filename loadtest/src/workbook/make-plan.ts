@@ -102,6 +102,7 @@ function placeClients(
     relays: relayOrder(client, seed, links, relays),
     carrier: client.carrier,
     proxy: client.proxy,
+    paths: client.paths,
     attachAtMs: attachAtMs.get(index)!,
     detachAtMs: client.detachAtMs,
     passive: client.peer === '*',

@@ -1,4 +1,6 @@
 // The sheet `Profiles`, and the columns of `Clients` that override a profile.
+import { checkBuilt, formatPaths, parsePaths } from '@sennit/client/core'
+import { SennitError } from '@sennit/protocol'
 import type { Distribution } from '../plan.ts'
 import { messageBytesMin } from '../verdict/message.ts'
 import { messageBytesMax } from '../verdict/sizes.ts'
@@ -18,6 +20,7 @@ export interface Profile extends Traffic {
   readonly profile: string
   readonly direction: 'send' | 'receive' | 'both'
   readonly check: 'full' | 'counter' | 'none'
+  readonly paths: string
 }
 
 const defaults: Profile = {
@@ -27,6 +30,7 @@ const defaults: Profile = {
   burst: 1,
   direction: 'both',
   check: 'full',
+  paths: '',
 }
 
 /** A client of one process can send no faster. */
@@ -42,8 +46,9 @@ export function readProfiles(table: Table): Names<Profile> {
     row.notYet('think', ['0', '0s', '0ms'], 'expected nothing (it belongs to the closed model)')
     row.notYet('compression', ['no', 'none', 'off'], 'expected none')
     row.notYet('mode', ['reliable'], 'expected reliable')
-    readModes(row)
-    if (profile !== undefined) profiles.add(row, profile, { profile, ...traffic, direction, check })
+    readKeyMode(row)
+    const paths = readPaths(row, '')
+    if (profile !== undefined) profiles.add(row, profile, { profile, ...traffic, direction, check, paths })
   }
   // Also when every row is wrong: the other sheets are read on with it, so that all errors come at once.
   if (profiles.all().length === 0) profiles.addDefault(defaults.profile, defaults)
@@ -64,11 +69,24 @@ export function readTraffic(row: TableRow, over: Traffic): Traffic {
   return { size, rate: perSecond, burst }
 }
 
-/** `key_mode` and `paths`: one of each is built. */
-export function readModes(row: TableRow): void {
+/** `key_mode`: one is built. */
+export function readKeyMode(row: TableRow): void {
   if (['none', 'relay'].includes(row.text('key_mode').toLowerCase())) row.notYet('key_mode', [], 'expected blind')
   else row.read('key_mode', oneOf(['blind', 'none', 'relay']), 'blind')
-  const later = ['pair', 'rotate', 'spread', 'mirror', 'split', 'disperse']
-  if (later.includes(row.text('paths').toLowerCase())) row.notYet('paths', [], 'expected best')
-  else row.read('paths', oneOf(['best', ...later]), 'best')
+}
+
+/** How connections use their relays, in the words of `--paths`; '' when the cell is blank. */
+export function readPaths(row: TableRow, over: string): string {
+  if (!row.has('paths')) return over
+  try {
+    const option = parsePaths(row.text('paths'))
+    checkBuilt(option)
+    return formatPaths(option)
+  } catch (error) {
+    if (!(error instanceof SennitError)) throw error
+    const { expected, near } = error.facts
+    if (error.code === 'not_yet') row.wrong('W140', 'paths', error.message)
+    else row.wrong('W112', 'paths', String(expected), undefined, near === '' ? '' : `Nearest: ${near}`)
+    return over
+  }
 }

@@ -28,6 +28,7 @@ function planOf(wishes: {
     relays,
     carrier: 'auto',
     proxy: '',
+    paths: '',
     attachAtMs: index * 10,
     detachAtMs: null,
     passive: false,

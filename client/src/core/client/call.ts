@@ -13,6 +13,7 @@ import {
 } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import type { Attachments } from '../attach/attachments.ts'
+import type { PathsOption } from '../paths/index.ts'
 import { failureText, isPeerRefusal, refusalRank } from './call-failure.ts'
 import type { CircuitTable } from './circuits.ts'
 import type { ConnectionFacts } from './connection-facts.ts'
@@ -53,6 +54,8 @@ export interface CallFacts {
   readonly label: string
   readonly application: string
   readonly keyMode: string
+  /** Undefined: not said, so that the other end may. */
+  readonly paths: PathsOption | undefined
   readonly startedAtMs: number
   readonly deadlineMs: number
   readonly recoverOf?: ManagedConnection
@@ -175,6 +178,7 @@ export class Call {
         peerName: fullName(peer.user, peerLabel),
         attempt: attempt.number,
         application: this.facts.application,
+        paths: this.facts.paths,
       })
       const { connection } = attempt
       connection.addCircuit(nowMs, this.#host.circuits.add(attachment, message.circuit, connection, message.credit))

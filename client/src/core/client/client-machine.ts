@@ -6,6 +6,7 @@ import type { EndHandshakeResult, RelayEntry } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import { Attachments } from '../attach/attachments.ts'
 import type { ConnectionEffect, ConnectionMachine } from '../connection/index.ts'
+import { checkBuilt, type PathsOption } from '../paths/index.ts'
 import { AttachmentEvents, type AttachmentListeners } from './attachment-events.ts'
 import { CircuitTable } from './circuits.ts'
 import type { Verdict } from './connection-host.ts'
@@ -40,6 +41,7 @@ export class ClientMachine {
 
   constructor(options: ClientMachineOptions) {
     const tuning = { ...clientTuning, ...options.tuning }
+    if (options.paths !== undefined) checkBuilt(options.paths)
     this.#options = options
     const { crypto, random, identity, trust } = options
     const label = options.label ?? ''
@@ -78,6 +80,7 @@ export class ClientMachine {
       ...shared,
       connections: this.#connections,
       listens: this.#listens,
+      paths: options.paths,
       nextId,
       emit,
       needsSync,
@@ -274,6 +277,13 @@ export class ClientMachine {
     if (connection === undefined) return undefined
     this.#dirtyConnections.add(connection)
     return connection.machine.ping(nowMs)
+  }
+
+  /** Changes how a connection uses its relays; either end may. @throws SennitError `not_yet` */
+  setPaths(nowMs: number, handle: number, paths: PathsOption): void {
+    this.#now(nowMs)
+    checkBuilt(paths)
+    this.#connections.byHandle(handle)?.setPaths(nowMs, paths)
   }
 
   /** Ends a connection in order; `connectionClosed` follows. */

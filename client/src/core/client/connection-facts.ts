@@ -1,5 +1,6 @@
 /** What a connection is, apart from its machine. */
 import type { SessionSecrets } from '@sennit/protocol'
+import type { PathsOption } from '../paths/index.ts'
 import type { Peer } from './types.ts'
 
 /** What is known of a connection when its keys are. */
@@ -11,6 +12,8 @@ export interface ConnectionFacts {
   readonly peerInstance: Uint8Array
   readonly attempt: number
   readonly application: string
+  /** How this end wants its relays to be used; undefined when it said nothing. */
+  readonly paths: PathsOption | undefined
   /** The caller's third message, to go first on every circuit until the verdict. */
   readonly message3?: Uint8Array
 }

@@ -5,6 +5,7 @@
 import { hex, joinTag, PACKET_KIND, type PacketHeader } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import { type ConnectionEvent, ConnectionMachine } from '../connection/index.ts'
+import type { PathsOption } from '../paths/index.ts'
 import type { Circuit, CircuitOwner } from './circuits.ts'
 import type { ConnectionFacts, Stage } from './connection-facts.ts'
 import type { ConnectionHost } from './connection-host.ts'
@@ -68,6 +69,7 @@ export class ManagedConnection implements CircuitOwner {
       machine: this.machine,
       captain: this.captain,
       handle: facts.handle,
+      paths: facts.paths,
       relays: () => [...this.#paths.values()].map((circuit) => circuit.relayId),
       openRelays: () => this.#openRelays(),
       calm: () => this.#suspectUntilMs === 0 && this.#everywhereUntilMs === 0 && this.#pathlessSinceMs === undefined,
@@ -104,6 +106,13 @@ export class ManagedConnection implements CircuitOwner {
   /** No relay is left to stand by: the next failure would be a pause. */
   get exposed(): boolean {
     return this.#stage === 'open' && this.agreement.plan?.standby === ''
+  }
+
+  /** The application wants its relays used in another way. */
+  setPaths(nowMs: number, paths: PathsOption): void {
+    this.agreement.setPaths(nowMs, paths)
+    this.#host.needsSync()
+    this.#host.dirty(this)
   }
 
   /** A relay said that the peer is gone from it: with no path left, a hint to ask at once. */

@@ -6,6 +6,7 @@ import { type CryptoProvider, type EndHandshakeResult, hex, type MeshTrust, type
 import type { Attachment } from '../attach/attachment.ts'
 import type { AttachmentNeeds, Attachments } from '../attach/attachments.ts'
 import type { ConnectionEffect } from '../connection/index.ts'
+import { checkBuilt, type PathsOption } from '../paths/index.ts'
 import { Call, type CallConnected, type CallFacts, type CallHost, type CallResult } from './call.ts'
 import { failureText } from './call-failure.ts'
 import { Challenges } from './challenges.ts'
@@ -35,6 +36,8 @@ export interface MeetingContext {
   readonly connections: Connections
   readonly connectionHost: ConnectionHost
   readonly listens: ReadonlyMap<number, Listen>
+  /** What connections are to do with their relays where nothing else is said. */
+  readonly paths: PathsOption | undefined
   nextId(): number
   emit(effect: ClientEffect): void
   needsSync(): void
@@ -78,8 +81,11 @@ export class Meeting {
     this.#recoveries = new Recoveries({ previousAfterMs: tuning.previousAfterMs, connections, listens }, this.#callHost)
   }
 
+  /** @throws SennitError `not_yet` for a way to use relays that is only known by name */
   connect(nowMs: number, request: ConnectRequest): number {
     const { tuning, ownName, connections } = this.#context
+    const paths = request.paths ?? this.#context.paths
+    if (paths !== undefined) checkBuilt(paths)
     const label = request.label ?? ''
     const facts: CallFacts = {
       handle: this.#context.nextId(),
@@ -87,6 +93,7 @@ export class Meeting {
       label,
       application: request.application,
       keyMode: request.keyMode ?? 'blind',
+      paths,
       startedAtMs: nowMs,
       deadlineMs: nowMs + (request.waitMs ?? tuning.waitMs),
     }
@@ -166,6 +173,7 @@ export class Meeting {
       peerInstance: result.peerInstance,
       attempt: attempt.attempt,
       application,
+      paths: this.#context.paths,
     }
     const connection = this.#newConnection(nowMs, facts, 'challenging')
     this.#listenOf.set(connection, incoming.listenHandle)

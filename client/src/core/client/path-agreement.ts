@@ -5,6 +5,7 @@
 import { type Frame, type PlanFrame, type ReportFrame, relaysMax } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import type { ConnectionMachine } from '../connection/index.ts'
+import { bestPaths, type PathsOption } from '../paths/index.ts'
 import { type OwnFacts, Planner } from '../plan/planner.ts'
 import type { ConnectionHost } from './connection-host.ts'
 
@@ -15,6 +16,8 @@ export interface AgreementContext {
   /** The captain decides: the caller. */
   readonly captain: boolean
   readonly handle: number
+  /** What this end wants; undefined when it said nothing. */
+  readonly paths: PathsOption | undefined
   /** Relays with a circuit, and those of them whose path answered. */
   relays(): Iterable<string>
   openRelays(): ReadonlySet<string>
@@ -33,6 +36,8 @@ const probeAgeMs = 1_000
 
 export class PathAgreement {
   readonly planner: Planner
+  /** What both directions do, as this end sees them. */
+  paths: PathsOption
   readonly #context: AgreementContext
   readonly #bad = new Map<string, number>()
   #plan: PlanFrame | undefined
@@ -48,6 +53,7 @@ export class PathAgreement {
   constructor(context: AgreementContext) {
     this.#context = context
     this.planner = new Planner(context.host.random)
+    this.paths = context.paths ?? bestPaths
   }
 
   /** The plan in force here: the captain's own, or the last one agreed to. */
@@ -86,6 +92,12 @@ export class PathAgreement {
     this.#nextRoundAtMs = nowMs + tuning.earlyRoundMs
     this.#reportAtMs = nowMs
     this.#lookAtMs = nowMs + tuning.firstPlanWithinMs
+  }
+
+  /** The application of this end wants something else. */
+  setPaths(nowMs: number, paths: PathsOption): void {
+    this.paths = paths
+    this.lookSoon(nowMs)
   }
 
   /** The path to `relayId` went silent and is not to be planned for a while. */

@@ -47,6 +47,7 @@ export class Recoveries {
         ...peer,
         application,
         keyMode: 'blind',
+        paths: undefined,
         startedAtMs: nowMs,
         deadlineMs: Number.POSITIVE_INFINITY,
         recoverOf: connection,

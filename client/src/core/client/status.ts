@@ -1,6 +1,7 @@
 /** What a client is connected to, in the shape that `sennit status --json` prints. */
 import type { Attachment } from '../attach/attachment.ts'
 import type { Attachments } from '../attach/attachments.ts'
+import { formatMode } from '../paths/index.ts'
 import type { ManagedConnection } from './managed-connection.ts'
 import type { ClientConnectionStatus, RankingStatus, RelayStatus } from './types.ts'
 
@@ -23,6 +24,7 @@ export function relayStatus(attachments: Attachments, nowMs: number): RelayStatu
 /** One connection as it is now, never as it is merely planned. */
 export function connectionStatus(connection: ManagedConnection): ClientConnectionStatus {
   const status = connection.machine.status()
+  const { send, receive, whenShort } = connection.agreement.paths
   return {
     id: connection.id,
     handle: connection.facts.handle,
@@ -37,6 +39,7 @@ export function connectionStatus(connection: ManagedConnection): ClientConnectio
     })),
     active: { send: status.active.send, receive: connection.agreement.peerActive },
     standby: status.standby,
+    modes: { send: formatMode(send), receive: formatMode(receive), short: whenShort },
     failovers: status.failovers,
     ranking: ranking(connection),
   }

@@ -4,6 +4,7 @@
  */
 import type { CryptoProvider, MeshTrust, RelayEntry, UserIdentity } from '@sennit/protocol'
 import type { ConnectionEvent, ConnectionTuning, StreamCounts } from '../connection/index.ts'
+import type { PathsOption } from '../paths/index.ts'
 import type { StreamEvent, StreamSetOptions } from '../streams/index.ts'
 import type { ClientTuning } from './tuning.ts'
 
@@ -26,6 +27,8 @@ export interface ClientMachineOptions {
   readonly software?: string
   /** Attach to every relay of the list, however long, and stay. @default false */
   readonly attachAll?: boolean
+  /** How connections use their relays where nothing else is asked: those we call, and those whose caller does not say. @default best */
+  readonly paths?: PathsOption
   readonly tuning?: Partial<ClientTuning>
   /** Handed to every connection. */
   readonly connectionTuning?: Partial<ConnectionTuning>
@@ -47,6 +50,8 @@ export interface ConnectRequest {
   readonly application: string
   /** Only `blind` is built; the others are refused by the handshake with `not_yet`. @default 'blind' */
   readonly keyMode?: string
+  /** How the connection uses its relays, in each direction. @default as the client's */
+  readonly paths?: PathsOption
   /** How long to wait for the peer. @default 30 000 */
   readonly waitMs?: number
 }
@@ -185,6 +190,8 @@ export interface ClientConnectionStatus {
   readonly paths: readonly { readonly relay: string; readonly state: string; readonly rttMs: number | null }[]
   readonly active: { readonly send: string | null; readonly receive: string | null }
   readonly standby: string | null
+  /** How each direction uses its relays, as it was agreed. */
+  readonly modes: { readonly send: string; readonly receive: string; readonly short: 'wait' | 'fail' }
   readonly failovers: number
   readonly ranking: readonly RankingStatus[]
 }
