@@ -15,6 +15,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   unsupported: 'the peer demands something this version does not know (an unknown odd frame, an unknown handshake variant)',
   too_large: 'a value of ours is over the limit of its field',
   bad_public_key: 'a public key of the peer is a point that gives no shared secret',
+  bad_share_scheme: 'a packet cannot be cut into that many shares',
   not_yet: 'the wire reserves this, and this version refuses it',
   internal: 'a fault of this program, please report it',
   handshake_forged: 'a handshake message did not authenticate: changed on the way, or made with other keys, names or application',

@@ -88,6 +88,10 @@ export {
   joinTagBytes,
   type SessionSecrets,
 } from './session/secrets.ts'
+// Shares of packets
+export { ShareAssembler, type ShareAssemblerLimits, type ShareOutcome } from './share/assembler.ts'
+export { type Share, ShareEncoder } from './share/encoder.ts'
+export { checkShareScheme, type ShareScheme, shareBytes, sharesMax, shareThreshold } from './share/scheme.ts'
 export { simulatorCrypto } from './simulator-crypto.ts'
 // Trust: certificates, credentials, signed lists
 export {

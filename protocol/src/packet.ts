@@ -8,7 +8,7 @@
 export const PACKET_KIND = { data: 0, control: 1, loose: 2, handshake: 3, datagram: 4 } as const
 
 export interface PacketHeader {
-  /** 0 is a packet; 1, a share of one (`split`, `disperse`), is reserved. */
+  /** 0 is a packet; 1, a share of one (`split`, `disperse`). */
   readonly form: number
   /** One of {@link PACKET_KIND}. */
   readonly kind: number

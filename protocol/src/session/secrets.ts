@@ -26,6 +26,9 @@ export interface SessionSecrets {
   /** Root of epoch 0 for data packets and datagrams of this end: the key of the key mode. */
   readonly sendDataKey: Uint8Array
   readonly receiveDataKey: Uint8Array
+  /** Authenticates the shares of packets that this end sends over several relays, so that the one that changed its share is named. */
+  readonly sendShareKey: Uint8Array
+  readonly receiveShareKey: Uint8Array
   /** From it both ends make the tags by which a relay couples their joins. */
   readonly pathSecret: Uint8Array
 }
@@ -50,6 +53,8 @@ export function deriveSessionSecrets(
   const listenerControl = derive('listener control')
   const callerData = derive('caller data')
   const listenerData = derive('listener data')
+  const callerShare = derive('caller share')
+  const listenerShare = derive('listener share')
   const calls = role === 'caller'
   return {
     role,
@@ -59,6 +64,8 @@ export function deriveSessionSecrets(
     receiveControlKey: calls ? listenerControl : callerControl,
     sendDataKey: calls ? callerData : listenerData,
     receiveDataKey: calls ? listenerData : callerData,
+    sendShareKey: calls ? callerShare : listenerShare,
+    receiveShareKey: calls ? listenerShare : callerShare,
     pathSecret: derive('path'),
   }
 }
