@@ -234,6 +234,38 @@ describe('back-off', () => {
     backoff.established(100_000)
     expect(Math.round(backoff.failed(160_000, facts).delayMs)).toBe(1_000)
   })
+
+  it('asks a relay that went in order again at an even pace for half a minute, whatever it failed before', () => {
+    const facts = { urgent: false, mayRest: true }
+    const most = (): number => 0.999999
+    const backoff = new Backoff(clientTuning, most)
+    for (let failure = 0; failure < 4; failure += 1) backoff.failed(0, facts)
+    backoff.established(1_000)
+    const delays = [backoff.wentInOrder(5_000, 2_000, facts)]
+    for (const nowMs of [6_000, 7_000, 20_000, 34_999]) delays.push(backoff.failed(nowMs, facts))
+    expect(delays.map(({ delayMs }) => Math.round(delayMs))).toEqual([1_000, 1_000, 1_000, 1_000, 1_000])
+    expect(backoff.failed(35_000, facts).delayMs).toBe(backoffDelayMs(clientTuning, 0, false, most))
+  })
+
+  it.each([
+    ['the relay asked for no spread', 0, 250],
+    ['for a long one', 60_000, 2_000],
+  ])('keeps that pace within bounds when %s', (_name, spreadMs, paceMs) => {
+    const backoff = new Backoff(clientTuning, () => 0.999999)
+    backoff.established(0)
+    expect(Math.round(backoff.wentInOrder(5_000, spreadMs, { urgent: false, mayRest: true }).delayMs)).toBe(paceMs)
+  })
+
+  it('takes a relay that sends its clients away as soon as they come for a failing one', () => {
+    const facts = { urgent: false, mayRest: true }
+    const backoff = new Backoff(clientTuning, () => 0.5)
+    const steps: string[] = []
+    for (let nowMs = 0; nowMs < 6_000; nowMs += 1_000) {
+      backoff.established(nowMs)
+      steps.push(backoff.wentInOrder(nowMs + 999, 2_000, facts).type)
+    }
+    expect(steps).toEqual(['retry', 'retry', 'retry', 'retry', 'rest', 'rest'])
+  })
 })
 
 describe('dialing', () => {

@@ -54,6 +54,15 @@ type State =
   | { readonly type: 'dialing'; readonly race: DialRace }
   | { readonly type: 'attached'; readonly runner: Runner; readonly sinceMs: number }
 
+/** What a relay that goes has told, and whether we moved on account of it. */
+export interface Draining {
+  readonly leaveAtMs: number
+  readonly endAtMs: number
+  /** Over which it asked its clients to spread. */
+  readonly spreadMs: number
+  left: boolean
+}
+
 /** Pings right after attaching: one sample is noise, three in two seconds are a first opinion. */
 const earlyProbesMs = [0, 400, 1_500] as const
 
@@ -71,7 +80,7 @@ export class Attachment {
   /** Round trips to this relay; survives the attachment. */
   readonly leg: LegEstimator = new LegEstimator()
   /** Set from the relay's notice until the attachment ends: leave at `leaveAtMs`, closed at the latest at `endAtMs`. */
-  draining: { readonly leaveAtMs: number; readonly endAtMs: number; left: boolean } | undefined
+  draining: Draining | undefined
   /** Wanted by nobody since. */
   unwantedSinceMs: number | undefined
   /** What the last failed dial or lost attachment said. */
@@ -313,13 +322,20 @@ export class Attachment {
 
   #lost(nowMs: number, code: string, message: string): void {
     this.lastFailure = { code, message }
+    const wentInOrder = this.draining
     this.draining = undefined
     const wanted = this.unwantedSinceMs === undefined
     this.unwantedSinceMs = undefined
     if (!ownEnds.has(code)) this.leg.trouble(nowMs)
-    if (wanted) this.#retryLater(nowMs, () => undefined)
+    if (wanted && wentInOrder !== undefined) this.#returnLater(nowMs, wentInOrder.spreadMs)
+    else if (wanted) this.#retryLater(nowMs, () => undefined)
     else this.#enter({ type: 'idle' })
     this.#context.sink.detached(nowMs, this, code, message)
+  }
+
+  #returnLater(nowMs: number, spreadMs: number): void {
+    const step = this.#backoff.wentInOrder(nowMs, spreadMs, this.#context.sink.backoffFacts(this))
+    this.#enter({ type: 'waiting', untilMs: nowMs + step.delayMs, resting: step.type === 'rest', staggered: false })
   }
 
   #retryLater(nowMs: number, tell: (delayMs: number, resting: boolean) => void): void {

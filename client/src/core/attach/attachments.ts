@@ -108,7 +108,7 @@ export class Attachments {
       attachment.unwant(nowMs)
       if (!attachment.attached) continue
       // A removed relay moves its connections like a draining one.
-      attachment.draining = { leaveAtMs: nowMs, endAtMs: nowMs + this.#context.tuning.releaseAfterMs, left: true }
+      attachment.draining = { leaveAtMs: nowMs, endAtMs: nowMs + this.#context.tuning.releaseAfterMs, spreadMs: 0, left: true }
       this.#removed.push(attachment)
     }
     this.#byRelay.clear()

@@ -21,6 +21,8 @@ export class Backoff {
   readonly #random: () => number
   #failures = 0
   #establishedAtMs: number | undefined
+  /** A relay that went in order: asked again at this pace until then. */
+  #away: { readonly untilMs: number; readonly paceMs: number } | undefined
 
   constructor(tuning: ClientTuning, random: () => number) {
     this.#tuning = tuning
@@ -35,11 +37,26 @@ export class Backoff {
   /** The relay is attached; it counts as stable only after `backoffResetMs`. */
   established(nowMs: number): void {
     this.#establishedAtMs = nowMs
+    this.#away = undefined
+  }
+
+  /**
+   * The relay said that it goes, and went: no failure, most likely a restart. Names the delay before the next dial: full jitter over half the
+   * time over which the relay wanted its clients to move, because it knows how many they are. One that goes again at once is a failing one.
+   */
+  wentInOrder(nowMs: number, spreadMs: number, facts: BackoffFacts): BackoffStep {
+    const { awayMs, awayPaceMinMs, awayPaceMaxMs, awayAfterMs } = this.#tuning
+    if (this.#establishedAtMs === undefined || nowMs - this.#establishedAtMs < awayAfterMs) return this.failed(nowMs, facts)
+    this.reset()
+    const paceMs = Math.min(awayPaceMaxMs, Math.max(awayPaceMinMs, spreadMs / 2))
+    this.#away = { untilMs: nowMs + awayMs, paceMs }
+    return { type: 'retry', delayMs: this.#random() * paceMs }
   }
 
   /** A dial failed or an attachment was lost: names the delay before the next dial. */
   failed(nowMs: number, facts: BackoffFacts): BackoffStep {
     const tuning = this.#tuning
+    if (this.#away !== undefined && nowMs < this.#away.untilMs) return { type: 'retry', delayMs: this.#random() * this.#away.paceMs }
     if (this.#establishedAtMs !== undefined && nowMs - this.#establishedAtMs >= tuning.backoffResetMs) this.#failures = 0
     this.#establishedAtMs = undefined
     const delayMs = backoffDelayMs(tuning, this.#failures, facts.urgent, this.#random)
@@ -55,6 +72,7 @@ export class Backoff {
   reset(): void {
     this.#failures = 0
     this.#establishedAtMs = undefined
+    this.#away = undefined
   }
 }
 

@@ -151,7 +151,7 @@ export class AttachmentEvents implements AttachmentSink {
   #drain(nowMs: number, attachment: Attachment, { withinMs, spreadMs }: Extract<HopControl, { type: 'drain' }>): void {
     // Half of the time to move in is kept for the moving itself.
     const leaveAtMs = nowMs + this.#to.random() * Math.min(spreadMs, withinMs / 2)
-    attachment.draining = { leaveAtMs, endAtMs: nowMs + withinMs, left: false }
+    attachment.draining = { leaveAtMs, endAtMs: nowMs + withinMs, spreadMs, left: false }
     this.#event({ type: 'relay_draining', relayId: attachment.relayId, withinMs })
     this.#context.needsSync()
   }

@@ -12,6 +12,10 @@ export interface ClientTuning {
   readonly backoffCapMs: number
   readonly backoffUrgentCapMs: number
   readonly backoffResetMs: number
+  readonly awayMs: number
+  readonly awayPaceMinMs: number
+  readonly awayPaceMaxMs: number
+  readonly awayAfterMs: number
   readonly restAfterFailures: number
   readonly restStepMs: number
   readonly restMaxMs: number
@@ -52,6 +56,10 @@ export const clientTuning: ClientTuning = {
   backoffCapMs: 30_000, // a relay that stays away is asked twice a minute
   backoffUrgentCapMs: 5_000, // measured: cap 30 s with both ends waiting gave p99 28 s after a return, cap 5 s 4.7 s
   backoffResetMs: 60_000, // a relay that lasts a minute is stable again
+  awayMs: 30_000, // a relay that went in order is back within this, or the restart went wrong and the ordinary back-off takes over
+  awayPaceMinMs: 250, // a refused dial costs next to nothing, and the next relay of a rolling restart goes when this one is back
+  awayPaceMaxMs: 2_000, // slower than this, the next one would go before we are back
+  awayAfterMs: 1_000, // a relay that sends us away sooner than this after taking us in is not restarting, it is failing
   restAfterFailures: 5, // five full-jitter tries span about four seconds
   restStepMs: 30_000, // each further failure rests a step longer
   restMaxMs: 300_000, // nobody is given up for more than five minutes
