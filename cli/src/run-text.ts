@@ -30,6 +30,8 @@ function targetText(target: Plan['acts'][number]['target']): string {
       return `zone:${target.zone}`
     case 'link':
       return `link:${target.from}>${target.to}`
+    case 'clients':
+      return target.name
   }
 }
 

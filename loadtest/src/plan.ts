@@ -131,17 +131,43 @@ export type Distribution =
 export type FaultAction =
   | 'kill'
   | 'term'
+  | 'drain'
   | 'pause'
   | 'restart'
   | 'rolling_restart'
+  | 'cpu_hog'
+  | 'fd_exhaust'
+  | 'disk_full'
+  | 'clock_offset'
+  | 'clock_drift'
   | 'blackhole'
+  | 'partition'
+  | 'isolate_one'
   | 'one_way'
+  | 'swizzle_clog'
+  | 'flap'
+  | 'cut'
+  | 'refuse'
   | 'reset_peer'
+  | 'half_open'
+  | 'slow_close'
   | 'latency'
+  | 'loss'
+  | 'bandwidth'
+  | 'slice'
+  | 'mtu'
+  | 'limit_data'
   | 'corrupt'
+  | 'duplicate_frame'
+  | 'reorder_frame'
+  | 'captive'
+  | 'nat_rebind'
+  | 'dns_gone'
+  | 'sleep'
+  | 'directory_down'
 
 /** One concrete act. A row of `Faults` with a schedule or several targets gives several; a rolling restart one per relay. */
-export interface FaultAct {
+export interface FaultAct extends ActParameters {
   /** Index in `plan.acts`. */
   readonly act: number
   /** Name of the row. */
@@ -153,6 +179,11 @@ export interface FaultAct {
   readonly durationMs: number
   /** `never`: it is not healed while the run lasts, and nothing else revives that target. (Processes are cleaned up after the run.) */
   readonly heal: 'auto' | 'never'
+  readonly expect: 'survive' | 'degrade' | 'outage'
+}
+
+/** What `p1`–`p4` say. A field that an action does not have is absent (the first four: 0 or both). */
+export interface ActParameters {
   /** Latency that is added, one way. */
   readonly latencyMs: number
   readonly jitterMs: number
@@ -160,7 +191,25 @@ export interface FaultAct {
   readonly direction: 'up' | 'down' | 'both'
   /** `corrupt`: one byte in so many is changed; 0 otherwise. */
   readonly corruptOneIn: number
-  readonly expect: 'survive' | 'degrade' | 'outage'
+  /** `reset_peer`: again after so long, while the act lasts; absent: once. */
+  readonly everyMs?: number
+  /** `flap`: so long gone, then `upMs` there. `cpu_hog`: one turn of stopping and going on. */
+  readonly downMs?: number
+  readonly upMs?: number
+  /** `loss`, `duplicate_frame`, `reorder_frame`: of the pieces. `cpu_hog`: of the time. */
+  readonly share?: number
+  /** `loss`: until a lost piece comes after all. `slice`: between two pieces. `slow_close`: until the end is told. `reorder_frame`: at most so late. */
+  readonly delayMs?: number
+  /** `mtu`: the largest piece that passes. `slice`: the largest piece there is. `limit_data`: what a connection carries. */
+  readonly bytes?: number
+  /** `bandwidth` */
+  readonly bytesPerSecond?: number
+  /** `clock_offset`: how far the clock jumps. */
+  readonly offsetMs?: number
+  /** `clock_drift`: 0.01 gains 10 ms a second. */
+  readonly drift?: number
+  /** `flap`, `nat_rebind`, `clock_offset`, `restart`, `rolling_restart`, `directory_down`: one of the words of the action. */
+  readonly how?: string
 }
 
 export type ActTarget =
@@ -169,6 +218,8 @@ export type ActTarget =
   | { readonly kind: 'busiest'; readonly among: readonly string[] }
   /** Network actions: between all clients of the zone and every relay. */
   | { readonly kind: 'zone'; readonly zone: string }
+  /** Network and client actions: these clients, by name in the order of the plan. `name` is the target as it was written. */
+  | { readonly kind: 'clients'; readonly clients: readonly string[]; readonly name: string }
   /** Network actions: between clients of one zone and relays of another. */
   | { readonly kind: 'link'; readonly from: string; readonly to: string }
 

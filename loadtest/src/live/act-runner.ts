@@ -1,7 +1,12 @@
 // The nemesis: carries out the plan's acts at their times, heals each, and leaves a receipt for both.
+import { carriedBy, targetName } from '../act-target.ts'
+import { familyOf } from '../fault-actions.ts'
+import { networkScript } from '../network-script.ts'
 import type { FaultAct } from '../plan.ts'
 import type { RunRecorder } from '../verdict/run-recorder.ts'
-import { isNetworkAct, type Network } from './network.ts'
+import type { ListFiles } from './list-files.ts'
+import type { Network } from './network.ts'
+import { doProcessAct } from './process-acts.ts'
 import type { RelayFleet } from './relay-fleet.ts'
 
 export interface ActRunnerOptions {
@@ -9,6 +14,10 @@ export interface ActRunnerOptions {
   /** undefined: the relays are not ours, and acts on processes were refused before the run. */
   readonly fleet: RelayFleet | undefined
   readonly network: Network
+  /** The relay lists that clients read. */
+  readonly lists: ListFiles
+  /** Draws what acts leave open, from the run's seed. */
+  readonly random: () => number
   readonly now: () => number
 }
 
@@ -38,6 +47,7 @@ export class ActRunner {
     this.#timers.clear()
     await Promise.all(this.#running)
     await Promise.all([...this.#healing.values()].map((heal) => heal()))
+    for (const timer of this.#timers) clearTimeout(timer)
   }
 
   #at(atMs: number, what: () => Promise<void>): void {
@@ -64,7 +74,9 @@ export class ActRunner {
       return
     }
     try {
-      if (isNetworkAct(act)) await this.#network(act, relay)
+      const family = familyOf(act)
+      if (family === 'network') this.#network(act, relay)
+      else if (family === 'client') this.#lists(act)
       else if (relay === undefined) this.#fail(act, 'acts on processes need a relay as their target')
       else await this.#process(act, relay)
     } catch (error) {
@@ -72,18 +84,42 @@ export class ActRunner {
     }
   }
 
-  async #network(act: FaultAct, relay: string | undefined): Promise<void> {
-    const { recorder, network, now } = this.#options
-    recorder.faultStarted(now(), act.act, targetName(act, relay), '', this.#carried(act, relay))
-    const links = network.apply(act, relay)
-    recorder.faultReceipt(act.act, `${act.action} on ${links} link${links === 1 ? '' : 's'} of the fault proxy`)
-    if (act.action === 'reset_peer') {
+  #network(act: FaultAct, relay: string | undefined): void {
+    const { recorder, network, random, now } = this.#options
+    const links = network.hitBy(act, relay)
+    const startedMs = now()
+    recorder.faultStarted(startedMs, act.act, targetName(act, relay), '', carriedBy(recorder, act, relay))
+    let cut = 0
+    let over = false
+    const lasts = networkScript(act, links.length, random).map((step) => {
+      const run = async (): Promise<void> => {
+        if (!over) cut += network.step(act, links, step)
+      }
+      if (step.afterMs === 0) void run()
+      else this.#at(startedMs + step.afterMs, run)
+      return step.do === 'apply' || step.afterMs > 0
+    })
+    const ended = (): string => (cut === 0 ? '' : `, ${cut} connections ended`)
+    recorder.faultReceipt(act.act, `${act.action} on ${links.length} link${links.length === 1 ? '' : 's'} of the fault proxy${ended()}`)
+    if (!lasts.includes(true)) {
       recorder.faultHealed(now(), act.act, 'nothing to heal: new connections pass')
       return
     }
     this.#healLater(act, async () => {
-      const healed = network.heal(act)
-      recorder.faultHealed(now(), act.act, `rule taken from ${healed} of ${links} links`)
+      over = true
+      network.heal(act)
+      const effects = network.effects(links)
+      const facts = effects === '' ? '' : `; so far ${effects}`
+      recorder.faultHealed(now(), act.act, `rules taken from ${links.length} links${ended()}${facts}`)
+    })
+  }
+
+  #lists(act: FaultAct): void {
+    const { recorder, lists, now } = this.#options
+    recorder.faultStarted(now(), act.act, targetName(act, undefined), '', carriedBy(recorder, act, undefined))
+    recorder.faultReceipt(act.act, lists.spoil(act))
+    this.#healLater(act, async () => {
+      recorder.faultHealed(now(), act.act, lists.mend(act))
     })
   }
 
@@ -93,43 +129,20 @@ export class ActRunner {
       this.#fail(act, fleet === undefined ? 'the relays were not started by this run' : `${relay} does not run`)
       return
     }
-    const pid = fleet.pid(relay)
-    const startedMs = now()
-    recorder.faultStarted(startedMs, act.act, relay, '')
+    recorder.faultStarted(now(), act.act, relay, '')
     if (act.heal === 'never') this.#gone.add(relay)
-    switch (act.action) {
-      case 'pause':
-        fleet.pause(relay)
-        recorder.faultReceipt(act.act, `SIGSTOP to pid ${pid}`)
-        this.#healLater(act, async () => {
-          const continued = fleet.resume(relay)
-          recorder.faultHealed(now(), act.act, continued ? `SIGCONT to pid ${pid}` : 'it had ended meanwhile')
-        })
-        return
-      case 'kill':
-        await fleet.kill(relay)
-        recorder.faultReceipt(act.act, `SIGKILL to pid ${pid}, gone after ${(now() - startedMs).toFixed(1)} ms`)
-        break
-      default:
-        // term, restart and rolling_restart: SIGTERM, so that clients are told to move first.
-        await fleet.term(relay)
-        recorder.faultReceipt(act.act, `SIGTERM to pid ${pid}, gone after ${(now() - startedMs).toFixed(1)} ms`)
-    }
-    const restart = async (): Promise<void> => {
-      await fleet.start(relay)
-      recorder.faultHealed(now(), act.act, `started again as pid ${fleet.pid(relay)}`)
-    }
-    if (act.action === 'restart' || act.action === 'rolling_restart') {
-      if (act.heal !== 'never') await restart()
-    } else {
-      this.#healLater(act, restart)
-    }
+    const { receipt, heal, atOnce } = await doProcessAct({ act, relay, fleet, now })
+    recorder.faultReceipt(act.act, receipt)
+    const mend = async (): Promise<void> => recorder.faultHealed(now(), act.act, await heal())
+    if (atOnce !== true) this.#healLater(act, mend)
+    else if (act.heal !== 'never') await mend()
   }
 
   #healLater(act: FaultAct, heal: () => Promise<void>): void {
     if (act.heal === 'never') return
     const once = async (): Promise<void> => {
-      if (this.#healing.delete(act.act)) await heal()
+      if (!this.#healing.delete(act.act)) return
+      await heal().catch((error: unknown) => this.#fail(act, `not healed: ${error instanceof Error ? error.message : String(error)}`))
     }
     this.#healing.set(act.act, once)
     if (!this.#ended) this.#at(act.atMs + act.durationMs, once)
@@ -146,37 +159,4 @@ export class ActRunner {
     const running = act.target.among.filter((relay) => !this.#gone.has(relay) && (fleet === undefined || fleet.isRunning(relay)))
     return recorder.busiestRelay(running)
   }
-
-  /** Which connections go through what a network act hits. A relay's own name says it already. */
-  #carried(act: FaultAct, relay: string | undefined): ((flow: number) => boolean) | undefined {
-    if (relay !== undefined) return undefined
-    const { plan, flows } = this.#options.recorder
-    const zoneOf = (client: number): string => plan.clients[client]?.zone ?? ''
-    const relayZone = (name: string | null): string | undefined => plan.relays.find((one) => one.relay === name)?.zone
-    return (flow) => {
-      const planned = plan.flows[flow]
-      const record = flows[flow]
-      if (planned === undefined || record === undefined) return false
-      const ends = [
-        { zone: zoneOf(planned.caller), relay: record.activeRelay.caller },
-        { zone: zoneOf(planned.listener), relay: record.activeRelay.listener },
-      ]
-      if (act.target.kind === 'zone') {
-        const { zone } = act.target
-        return ends.some((end) => end.zone === zone)
-      }
-      if (act.target.kind === 'link') {
-        const { from, to } = act.target
-        return ends.some((end) => (end.zone === from && relayZone(end.relay) === to) || (end.zone === to && relayZone(end.relay) === from))
-      }
-      return false
-    }
-  }
-}
-
-function targetName(act: FaultAct, relay: string | undefined): string {
-  if (relay !== undefined) return relay
-  if (act.target.kind === 'zone') return `zone:${act.target.zone}`
-  if (act.target.kind === 'link') return `link:${act.target.from}>${act.target.to}`
-  return ''
 }

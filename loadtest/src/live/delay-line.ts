@@ -1,16 +1,42 @@
 // One direction of one proxied connection: bytes come in order, wait as long as the rules say, and go out in order.
 import type { Socket } from 'node:net'
 
+/** What the rules in force add up to for one direction; absent numbers mean no such rule. */
 export interface LineRules {
   readonly latencyMs: number
   readonly jitterMs: number
   readonly held: boolean
-  readonly corruptOneIn: number | undefined
-  readonly bytesPerSecond: number | undefined
+  readonly bytesPerSecond?: number
+  readonly corruptOneIn?: number
+  readonly lossShare?: number
+  readonly lossDelayMs?: number
+  readonly sliceBytes?: number
+  readonly sliceDelayMs?: number
+  readonly mtuBytes?: number
+  readonly limitBytes?: number
+  readonly duplicateShare?: number
+  readonly reorderShare?: number
+  readonly reorderDelayMs?: number
+  readonly endDelayMs?: number
+}
+
+/** What a line did to bytes, for receipts: a fault that touched nothing proves nothing. */
+export type LineEffect = 'flipped' | 'lost' | 'doubled' | 'swapped' | 'sliced' | 'stuck' | 'limited'
+
+export interface LineOptions {
+  readonly from: Socket
+  readonly to: Socket
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly onEffect?: (effect: LineEffect) => void
+  /** It has carried what a rule allows: the connection is to be cut. */
+  readonly onLimit?: () => void
 }
 
 /** What a line may hold before its source is paused: a long fat link (1 Gbit/s × 60 ms) fits, memory stays bounded. */
 const heldBytesMax = 8 * 1024 * 1024
+/** Bytes of one packet on an ordinary path: a large piece is lost as often as all its packets together. */
+const packetBytes = 1_448
 
 interface Held {
   readonly dueMs: number
@@ -19,10 +45,8 @@ interface Held {
 }
 
 export class DelayLine {
-  readonly #from: Socket
-  readonly #to: Socket
-  readonly #random: () => number
-  #rules: LineRules = { latencyMs: 0, jitterMs: 0, held: false, corruptOneIn: undefined, bytesPerSecond: undefined }
+  readonly #options: LineOptions
+  #rules: LineRules = { latencyMs: 0, jitterMs: 0, held: false }
   #queue: Held[] = []
   #head = 0
   #heldBytes = 0
@@ -31,14 +55,16 @@ export class DelayLine {
   #blocked = false
   #stopped = false
   #untilFlip: number | undefined
+  #carried = 0
+  /** A piece that the next one overtakes. */
+  #stray: { readonly bytes: Uint8Array; readonly timer: NodeJS.Timeout } | undefined
+  #stuck = false
 
-  constructor(from: Socket, to: Socket, random: () => number) {
-    this.#from = from
-    this.#to = to
-    this.#random = random
-    from.on('data', (bytes) => this.#take(bytes))
-    from.on('end', () => this.#take(undefined))
-    to.on('drain', () => {
+  constructor(options: LineOptions) {
+    this.#options = options
+    options.from.on('data', (bytes) => this.#take(bytes))
+    options.from.on('end', () => this.#take(undefined))
+    options.to.on('drain', () => {
       this.#blocked = false
       this.#pump()
     })
@@ -46,6 +72,8 @@ export class DelayLine {
 
   setRules(rules: LineRules): void {
     if (rules.corruptOneIn !== this.#rules.corruptOneIn) this.#untilFlip = undefined
+    if (rules.limitBytes !== this.#rules.limitBytes) this.#carried = 0
+    if (rules.reorderShare === undefined) this.#letStrayGo()
     this.#rules = rules
     this.#pump()
   }
@@ -53,6 +81,8 @@ export class DelayLine {
   stop(): void {
     this.#stopped = true
     clearTimeout(this.#timer)
+    clearTimeout(this.#stray?.timer)
+    this.#stray = undefined
     this.#queue = []
     this.#head = 0
     this.#heldBytes = 0
@@ -60,36 +90,99 @@ export class DelayLine {
 
   #take(bytes: Uint8Array | undefined): void {
     if (this.#stopped) return
-    const nowMs = performance.now()
+    if (bytes === undefined) {
+      this.#letStrayGo()
+      this.#put(undefined, this.#rules.endDelayMs ?? 0)
+      this.#pump()
+      return
+    }
+    for (const [piece, extraMs] of this.#sliced(this.#corrupt(bytes))) this.#order(piece, extraMs)
+    this.#pump()
+    if (this.#heldBytes > heldBytesMax) this.#options.from.pause()
+  }
+
+  /** Cuts up what a rule calls too large; each piece with its distance from the one before. */
+  *#sliced(bytes: Uint8Array): Generator<[Uint8Array, number]> {
+    const { sliceBytes, sliceDelayMs = 0 } = this.#rules
+    if (sliceBytes === undefined || bytes.length <= sliceBytes) {
+      yield [bytes, 0]
+      return
+    }
+    this.#options.onEffect?.('sliced')
+    for (let at = 0; at < bytes.length; at += sliceBytes) yield [bytes.subarray(at, at + sliceBytes), at === 0 ? 0 : sliceDelayMs]
+  }
+
+  /** Doubles a piece, or lets the next one overtake it. */
+  #order(piece: Uint8Array, extraMs: number): void {
+    const { random, onEffect } = this.#options
+    const { duplicateShare = 0, reorderShare = 0, reorderDelayMs = 0 } = this.#rules
+    if (this.#stray !== undefined) {
+      this.#put(piece, extraMs)
+      this.#letStrayGo()
+      return
+    }
+    if (reorderShare > 0 && random() < reorderShare) {
+      onEffect?.('swapped')
+      this.#stray = { bytes: piece, timer: setTimeout(() => this.#letStrayGo(), reorderDelayMs) }
+      return
+    }
+    this.#put(piece, extraMs)
+    if (duplicateShare > 0 && random() < duplicateShare) {
+      onEffect?.('doubled')
+      this.#put(piece, 0)
+    }
+  }
+
+  #letStrayGo(): void {
+    const stray = this.#stray
+    if (stray === undefined) return
+    this.#stray = undefined
+    clearTimeout(stray.timer)
+    this.#put(stray.bytes, 0)
+    this.#pump()
+  }
+
+  #put(bytes: Uint8Array | undefined, extraMs: number): void {
+    const { random } = this.#options
     const { latencyMs, jitterMs, bytesPerSecond } = this.#rules
     const sendMs = bytesPerSecond === undefined || bytes === undefined ? 0 : (bytes.length * 1000) / bytesPerSecond
     // Never before what came before it: a byte stream is delayed, not reordered.
-    this.#lastDueMs = Math.max(this.#lastDueMs + sendMs, nowMs + latencyMs + this.#random() * jitterMs)
-    this.#queue.push({ dueMs: this.#lastDueMs, bytes: bytes === undefined ? undefined : this.#corrupt(bytes) })
+    this.#lastDueMs = Math.max(this.#lastDueMs + sendMs + extraMs, performance.now() + latencyMs + random() * jitterMs)
+    if (bytes === undefined) this.#lastDueMs += extraMs
+    else this.#lastDueMs += this.#resendMs(bytes.length)
+    this.#queue.push({ dueMs: this.#lastDueMs, bytes })
     this.#heldBytes += bytes?.length ?? 0
-    this.#pump()
-    if (this.#heldBytes > heldBytesMax) this.#from.pause()
+  }
+
+  /** A lost piece comes when it is sent again, and what follows waits for it: over a byte stream loss is delay. */
+  #resendMs(length: number): number {
+    const { lossShare = 0, lossDelayMs = 0 } = this.#rules
+    if (lossShare === 0 || this.#options.random() >= 1 - (1 - lossShare) ** Math.ceil(length / packetBytes)) return 0
+    this.#options.onEffect?.('lost')
+    return lossDelayMs
   }
 
   #pump(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
     if (this.#stopped || this.#rules.held) return
+    const { from, to } = this.#options
     const nowMs = performance.now()
-    while (this.#head < this.#queue.length && !this.#blocked) {
+    while (this.#head < this.#queue.length && !this.#blocked && !this.#stopped) {
       const next = this.#queue[this.#head]
       if (next === undefined) break
       if (next.dueMs > nowMs) {
         this.#timer = setTimeout(() => this.#pump(), Math.max(1, next.dueMs - nowMs))
         break
       }
+      if (this.#isTooLarge(next.bytes)) break
       this.#head += 1
       if (next.bytes === undefined) {
-        this.#to.end()
+        to.end()
         continue
       }
       this.#heldBytes -= next.bytes.length
-      if (!this.#to.write(next.bytes)) this.#blocked = true
+      this.#write(next.bytes)
     }
     if (this.#head === this.#queue.length) {
       this.#queue = []
@@ -98,20 +191,40 @@ export class DelayLine {
       this.#queue = this.#queue.slice(this.#head)
       this.#head = 0
     }
-    if (this.#heldBytes <= heldBytesMax / 2 && this.#from.isPaused()) this.#from.resume()
+    if (this.#heldBytes <= heldBytesMax / 2 && from.isPaused()) from.resume()
+  }
+
+  #write(bytes: Uint8Array): void {
+    const { to, onEffect, onLimit } = this.#options
+    const { limitBytes } = this.#rules
+    this.#carried += bytes.length
+    if (!to.write(bytes)) this.#blocked = true
+    if (limitBytes === undefined || this.#carried < limitBytes) return
+    onEffect?.('limited')
+    onLimit?.()
+  }
+
+  #isTooLarge(bytes: Uint8Array | undefined): boolean {
+    const { mtuBytes } = this.#rules
+    const stuck = mtuBytes !== undefined && bytes !== undefined && bytes.length > mtuBytes
+    if (stuck && !this.#stuck) this.#options.onEffect?.('stuck')
+    this.#stuck = stuck
+    return stuck
   }
 
   /** Flips one bit in one byte of every so many, at places drawn from the seed. */
   #corrupt(bytes: Uint8Array): Uint8Array {
     const every = this.#rules.corruptOneIn
     if (every === undefined) return bytes
+    const { random, onEffect } = this.#options
     let left = this.#untilFlip ?? this.#draw(every)
     let changed = bytes
     let at = 0
     while (bytes.length - at > left) {
       at += left
       if (changed === bytes) changed = Uint8Array.from(bytes)
-      changed[at] = (changed[at] ?? 0) ^ (1 << Math.floor(this.#random() * 8))
+      changed[at] = (changed[at] ?? 0) ^ (1 << Math.floor(random() * 8))
+      onEffect?.('flipped')
       at += 1
       left = this.#draw(every)
     }
@@ -120,6 +233,6 @@ export class DelayLine {
   }
 
   #draw(every: number): number {
-    return Math.floor(this.#random() * 2 * every)
+    return Math.floor(this.#options.random() * 2 * every)
   }
 }

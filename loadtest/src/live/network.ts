@@ -1,30 +1,38 @@
-// The network between simulated clients and relays: one fault proxy for each (zone of clients, relay) where the plan asks for one, else nothing
-// in between, so that a drill without network faults measures relays and not proxies.
+// The network between simulated clients and relays: one fault proxy for each (zone of clients, relay) where the plan asks for one, and for each
+// client that an act names; else nothing in between, so that a drill without network faults measures relays and not proxies.
 import type { RelayEntry } from '@sennit/protocol'
-import type { FaultAct, Plan } from '../plan.ts'
-import { FaultProxy, type ProxyRule } from './fault-proxy.ts'
+import { type Between, isHit, namedClients } from '../act-target.ts'
+import { familyOf } from '../fault-actions.ts'
+import { type LinkRule, type NetworkStep, ruleOf } from '../network-script.ts'
+import type { FaultAct, Plan, PlanClient } from '../plan.ts'
+import { FaultProxy } from './fault-proxy.ts'
 
-interface Between {
-  readonly zone: string
-  readonly relay: string
+interface Way extends Between {
   readonly proxy: FaultProxy
+  /** Acts for which the relay's name is not found. */
+  readonly nameless: Set<number>
 }
 
-const networkActions = new Set(['blackhole', 'one_way', 'reset_peer', 'latency', 'corrupt'])
-
-/** Whether an act is done to the network and not to a process. */
-export function isNetworkAct(act: FaultAct): boolean {
-  return networkActions.has(act.action)
+function isNetworkAct(act: FaultAct): boolean {
+  return familyOf(act) === 'network'
 }
+
+/**
+ * A name that no resolver finds, and none is asked for: a label may have 63 letters, so the library refuses it before a question is sent. What
+ * the client sees is what it sees without name servers.
+ */
+const unknownName = `${'x'.repeat(64)}.invalid`
 
 export class Network {
-  readonly #between: Between[] = []
+  readonly #ways: Way[] = []
   readonly #plan: Plan
   readonly #entries: readonly RelayEntry[]
+  readonly #named: ReadonlySet<string>
 
   private constructor(plan: Plan, entries: readonly RelayEntry[]) {
     this.#plan = plan
     this.#entries = entries
+    this.#named = namedClients(plan)
   }
 
   /** Opens the proxies a plan needs. `random` draws jitter and corruption. */
@@ -32,11 +40,11 @@ export class Network {
     const network = new Network(plan, entries)
     const needed = plan.links.length > 0 || plan.acts.some(isNetworkAct)
     if (!needed) return network
-    const zones = new Set(plan.clients.map((client) => client.zone))
-    for (const zone of zones) {
+    const places = new Map(plan.clients.map((client) => [network.#place(client), client]))
+    for (const [name, { zone }] of places) {
+      const client = network.#named.has(name) ? name : ''
       for (const relay of plan.relays) {
-        const entry = entries.find((one) => one.relayId === relay.relay)
-        const url = entry?.urls[0]
+        const url = entries.find((one) => one.relayId === relay.relay)?.urls[0]
         if (url === undefined) continue
         const { hostname, port, protocol } = new URL(url)
         const base = network.#baseRule(zone, relay.zone)
@@ -45,79 +53,99 @@ export class Network {
           random,
           ...(base === undefined ? {} : { base }),
         })
-        network.#between.push({ zone, relay: relay.relay, proxy })
+        network.#ways.push({ client, zone, relay: relay.relay, proxy, nameless: new Set() })
       }
     }
     return network
   }
 
-  /** The relay list as a client of this zone must see it: through the proxies. */
-  entriesFor(zone: string, relayIds: readonly string[]): RelayEntry[] {
-    return relayIds.flatMap((relayId) => {
+  /** The relay list as a client must see it: through the proxies. */
+  entriesFor(client: PlanClient): RelayEntry[] {
+    return client.relays.flatMap((relayId) => {
       const entry = this.#entries.find((one) => one.relayId === relayId)
       if (entry === undefined) return []
-      const between = this.#between.find((one) => one.zone === zone && one.relay === relayId)
-      if (between === undefined) return [entry]
+      const way = this.#way(client, relayId)
+      if (way === undefined) return [entry]
       const scheme = new URL(entry.urls[0] ?? 'http://127.0.0.1').protocol
-      return [{ ...entry, urls: [`${scheme}//127.0.0.1:${between.proxy.port}`] }]
+      return [{ ...entry, urls: [`${scheme}//127.0.0.1:${way.proxy.port}`] }]
     })
   }
 
-  /** Puts a network act in force. `relay` is the one it hit, where its target was chosen at run time. Returns how many links it touched. */
-  apply(act: FaultAct, relay: string | undefined): number {
-    const hit = this.#between.filter((one) => this.#isHit(one, act, relay))
-    for (const { proxy } of hit) {
-      if (act.action === 'reset_peer') proxy.resetAll()
-      else proxy.apply(ruleName(act), ruleOf(act))
-    }
-    return hit.length
+  /** The address that a client dials for a relay now. */
+  dialled(client: PlanClient, url: string, relayId: string): string {
+    const way = this.#way(client, relayId)
+    if (way === undefined || way.nameless.size === 0) return url
+    const { protocol, port } = new URL(url)
+    return `${protocol}//${unknownName}:${port}`
   }
 
-  /** Takes it away again. Returns from how many links, which a heal receipt compares with what `apply` said. */
-  heal(act: FaultAct): number {
-    return this.#between.filter(({ proxy }) => proxy.heal(ruleName(act))).length
+  /** The links that an act hits. `relay` is the one it hit, where its target was chosen at run time. */
+  hitBy(act: FaultAct, relay: string | undefined): readonly Way[] {
+    return this.#ways.filter((way) => isHit(this.#plan, act, way, relay))
+  }
+
+  /** Does one step of an act. Returns how many connections it ended. */
+  step(act: FaultAct, ways: readonly Way[], step: NetworkStep): number {
+    let ended = 0
+    const chosen = 'link' in step && step.link !== undefined ? ways.slice(step.link, step.link + 1) : ways
+    for (const way of chosen) {
+      if (step.do === 'apply') this.#apply(act, way)
+      else if (step.do === 'lift') this.#lift(act, way)
+      else if (step.do === 'halfOpen') ended += way.proxy.halfOpenAll()
+      else if (step.do === 'rebind') ended += way.proxy.rebind(step.how)
+      else ended += way.proxy.resetAll()
+    }
+    return ended
+  }
+
+  /** Takes everything of an act away. */
+  heal(act: FaultAct): void {
+    for (const way of this.#ways) this.#lift(act, way)
+  }
+
+  /** What the rules did to bytes on these links, in words; '' when they did nothing that is counted. */
+  effects(ways: readonly Way[]): string {
+    const sums = new Map<string, number>()
+    for (const { proxy } of ways) for (const [effect, count] of proxy.effects) sums.set(effect, (sums.get(effect) ?? 0) + count)
+    return [...sums].map(([effect, count]) => `${count} ${effect}`).join(', ')
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#between.map(({ proxy }) => proxy.close()))
+    await Promise.all(this.#ways.map(({ proxy }) => proxy.close()))
   }
 
-  #baseRule(clientZone: string, relayZone: string): ProxyRule | undefined {
+  #apply(act: FaultAct, way: Way): void {
+    const rule = ruleOf(act)
+    if (rule === undefined) return
+    if (rule.nameless === true) way.nameless.add(act.act)
+    way.proxy.apply(ruleName(act), rule)
+  }
+
+  #lift(act: FaultAct, way: Way): void {
+    way.nameless.delete(act.act)
+    way.proxy.heal(ruleName(act))
+  }
+
+  /** Clients that an act names have ways of their own; the others of a zone share theirs. */
+  #place({ client, zone }: PlanClient): string {
+    return this.#named.has(client) ? client : `zone ${zone}`
+  }
+
+  #way(client: PlanClient, relay: string): Way | undefined {
+    const own = this.#named.has(client.client) ? client.client : ''
+    return this.#ways.find((one) => one.client === own && one.zone === client.zone && one.relay === relay)
+  }
+
+  #baseRule(clientZone: string, relayZone: string): LinkRule | undefined {
     const out = this.#plan.links.find((link) => link.from === clientZone && link.to === relayZone)
     const back = this.#plan.links.find((link) => link.from === relayZone && link.to === clientZone) ?? out
     const link = out ?? back
     if (link === undefined) return undefined
     // The row gives a round trip; each way has half of its own row's.
-    const latencyMs = ((out ?? link).rttMs + (back ?? link).rttMs) / 4
-    return { directions: ['up', 'down'], latencyMs, jitterMs: link.jitterMs }
-  }
-
-  #isHit(between: Between, act: FaultAct, relay: string | undefined): boolean {
-    const target = act.target
-    if (target.kind === 'relay') return between.relay === target.relay
-    if (target.kind === 'busiest') return between.relay === relay
-    if (target.kind === 'zone') return between.zone === target.zone
-    const relayZone = this.#plan.relays.find((one) => one.relay === between.relay)?.zone
-    return (between.zone === target.from && relayZone === target.to) || (between.zone === target.to && relayZone === target.from)
+    return { latencyMs: ((out ?? link).rttMs + (back ?? link).rttMs) / 4, jitterMs: link.jitterMs }
   }
 }
 
 function ruleName(act: FaultAct): string {
   return `act ${act.act}`
-}
-
-function ruleOf(act: FaultAct): ProxyRule {
-  const both = ['up', 'down'] as const
-  switch (act.action) {
-    case 'blackhole':
-      return { directions: both, blackhole: true }
-    case 'one_way':
-      return { directions: act.direction === 'both' ? both : [act.direction], blackhole: true }
-    case 'latency':
-      return { directions: act.direction === 'both' ? both : [act.direction], latencyMs: act.latencyMs, jitterMs: act.jitterMs }
-    case 'corrupt':
-      return { directions: act.direction === 'both' ? both : [act.direction], corruptOneIn: act.corruptOneIn }
-    default:
-      return { directions: both }
-  }
 }

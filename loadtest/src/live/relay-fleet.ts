@@ -1,8 +1,11 @@
 // The relays of a run that the test set starts itself: real processes of the real program, killed and frozen by real signals.
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Writable } from 'node:stream'
 import { SennitError } from '@sennit/protocol'
+import { renewRelayKey } from '@sennit/protocol/node'
+import { type Clock, clockOptions, rightClock } from './false-clock.ts'
 
 /** A relay starts in well under a second; one that has not after this is stuck. */
 const readyTimeoutMs = 20_000
@@ -17,10 +20,13 @@ export interface FleetOptions {
   /** Told of each line a relay logs, for the report's errors; relays log JSON on stderr. */
   readonly onLog?: (relayId: string, line: string) => void
   readonly drainMs?: number
+  /** Relays get a clock that acts can set. @default false */
+  readonly clocks?: boolean
 }
 
 interface Running {
   readonly child: ChildProcess
+  readonly clock: Writable | undefined
   readonly exited: Promise<void>
   readonly adminUrl: string
 }
@@ -30,6 +36,8 @@ export class RelayFleet {
   readonly #options: FleetOptions
   readonly #running = new Map<string, Running>()
   readonly #frozen = new Set<string>()
+  /** How wrong the clocks of relays are; kept over restarts, as the clock of a machine is. */
+  readonly #clocks = new Map<string, Clock>()
 
   constructor(options: FleetOptions) {
     this.#options = options
@@ -58,11 +66,15 @@ export class RelayFleet {
     if (program === undefined) throw new SennitError('usage', 'expected a relay command; found an empty one')
     const config = join(this.#options.meshDir, 'relays', `${relayId}.toml`)
     const drain = this.#options.drainMs === undefined ? [] : ['--drain', `${this.#options.drainMs}ms`]
+    const { clocks = false } = this.#options
     const child = spawn(program, [...args, '--config', config, '--json', '--exit-with-stdin', ...drain], {
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', ...(clocks ? (['pipe'] as const) : [])],
       // In a group of its own: a Ctrl-C at the terminal is for the run, which ends its relays itself and in order.
       detached: true,
-    })
+      ...(clocks ? { env: { ...process.env, ...clockOptions(this.#clocks.get(relayId) ?? rightClock) } } : {}),
+    }) as ChildProcessWithoutNullStreams
+    const clock = clocks ? (child.stdio[3] as unknown as Writable) : undefined
+    clock?.on('error', () => {})
     child.stdin.on('error', () => {})
     createInterface({ input: child.stderr }).on('line', (line) => this.#options.onLog?.(relayId, line))
     const exited = new Promise<void>((done) => {
@@ -72,10 +84,10 @@ export class RelayFleet {
       if (this.#running.get(relayId)?.child === child) this.#running.delete(relayId)
       this.#frozen.delete(relayId)
     })
-    const pending: Running = { child, exited, adminUrl: '' }
+    const pending: Running = { child, clock, exited, adminUrl: '' }
     this.#running.set(relayId, pending)
     const ready = await readyLine(child, exited, relayId)
-    if (this.#running.get(relayId)?.child === child) this.#running.set(relayId, { child, exited, adminUrl: ready.adminUrl })
+    if (this.#running.get(relayId)?.child === child) this.#running.set(relayId, { child, clock, exited, adminUrl: ready.adminUrl })
   }
 
   /** SIGKILL; resolves when the process is gone. */
@@ -100,6 +112,17 @@ export class RelayFleet {
     const running = this.#running.get(relayId)
     if (running === undefined || !this.#frozen.delete(relayId)) return false
     return running.child.kill('SIGCONT')
+  }
+
+  /** Sets a relay's clock wrong, or right again: at once where it runs, and from its start on when it starts. */
+  setClock(relayId: string, clock: Clock): void {
+    this.#clocks.set(relayId, clock)
+    this.#running.get(relayId)?.clock?.write(`${JSON.stringify(clock)}\n`)
+  }
+
+  /** Gives a relay a new key and certificate, which it reads when it starts again. */
+  async renewKey(relayId: string): Promise<void> {
+    await renewRelayKey(this.#options.meshDir, relayId)
   }
 
   /** Ends every relay, frozen ones too. */

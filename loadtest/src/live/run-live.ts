@@ -1,14 +1,16 @@
 // A run with the real client library, real relay processes and real faults.
 import { Client, type ClientOptions } from '@sennit/client'
 import { SennitError } from '@sennit/protocol'
-import type { Flow, Plan, PlanClient } from '../plan.ts'
+import { familyOf, refuseActs } from '../fault-actions.ts'
+import type { FaultAction, Flow, Plan, PlanClient } from '../plan.ts'
 import { keystreamKey } from '../verdict/keystream.ts'
 import { RunRecorder, type RunStatus } from '../verdict/run-recorder.ts'
 import type { Environment, RunResult } from '../verdict/run-result.ts'
 import { ActRunner } from './act-runner.ts'
 import { Gauges } from './gauges.ts'
+import { ListFiles } from './list-files.ts'
 import { codeOf, type FlowContext, LiveFlow } from './live-flow.ts'
-import { isNetworkAct, Network } from './network.ts'
+import { Network } from './network.ts'
 import { Pacer } from './pacer.ts'
 import { RelayFleet } from './relay-fleet.ts'
 import { makeTestMesh, openTestMesh, type TestMesh } from './test-mesh.ts'
@@ -41,6 +43,7 @@ const interruptedEndMs = 3_000
 const interruptedCloseMs = 500
 /** Relays that restart in a drill move their clients within this. */
 const relayDrainMs = 2_000
+const clockActions: readonly FaultAction[] = ['clock_offset', 'clock_drift']
 
 /** Runs a plan and gives what happened. Throws only before the run began: a mesh that cannot be made, acts that cannot be done there. */
 export async function runLive(options: LiveOptions): Promise<RunResult> {
@@ -75,10 +78,12 @@ class LiveRun {
 
   async run(): Promise<RunResult> {
     const { meshDir, signal } = this.#options
+    refuseActs(this.#plan, 'live')
     this.#refuseActsThatNeedOurOwnRelays()
     const mesh = meshDir === undefined ? await makeTestMesh(this.#plan) : await openTestMesh(this.#plan, meshDir)
     let fleet: RelayFleet | undefined
     let network: Network | undefined
+    let lists: ListFiles | undefined
     try {
       if (meshDir === undefined) {
         fleet = new RelayFleet({
@@ -86,26 +91,35 @@ class LiveRun {
           meshDir: mesh.dir,
           relayIds: this.#plan.relays.map(({ relay }) => relay),
           drainMs: relayDrainMs,
+          clocks: this.#plan.acts.some(({ action }) => clockActions.includes(action)),
           ...(this.#options.onRelayLog === undefined ? {} : { onLog: this.#options.onRelayLog }),
         })
         await fleet.startAll()
       }
       network = await Network.open(this.#plan, mesh.entries, this.#random())
-      return await this.#drive(mesh, fleet, network, signal)
+      lists = new ListFiles(this.#plan, mesh, network)
+      return await this.#drive(mesh, fleet, network, lists, signal)
     } finally {
       await fleet?.end()
       await network?.close()
+      lists?.dispose()
       mesh.dispose()
     }
   }
 
-  async #drive(mesh: TestMesh, fleet: RelayFleet | undefined, network: Network, signal: AbortSignal | undefined): Promise<RunResult> {
+  async #drive(
+    mesh: TestMesh,
+    fleet: RelayFleet | undefined,
+    network: Network,
+    lists: ListFiles,
+    signal: AbortSignal | undefined,
+  ): Promise<RunResult> {
     this.#startedMs = performance.now()
-    const acts = new ActRunner({ recorder: this.#recorder, fleet, network, now: () => this.#now() })
+    const acts = new ActRunner({ recorder: this.#recorder, fleet, network, lists, random: this.#random(), now: () => this.#now() })
     const gauges = new Gauges(this.#recorder, fleet, () => this.#now())
     gauges.start(() => this.#options.onStatus?.(this.#recorder.status(this.#now())))
     this.#plan.clients.forEach((client, index) => {
-      this.#at(client.attachAtMs, () => this.#runClient(client, index, mesh, network))
+      this.#at(client.attachAtMs, () => this.#runClient(client, index, mesh, network, lists))
     })
     acts.start()
     await this.#until(this.#plan.run.durationMs, signal)
@@ -149,10 +163,11 @@ class LiveRun {
     clearTimeout(timer)
   }
 
-  async #runClient(planned: PlanClient, index: number, mesh: TestMesh, network: Network): Promise<void> {
+  async #runClient(planned: PlanClient, index: number, mesh: TestMesh, network: Network, lists: ListFiles): Promise<void> {
     const options: ClientOptions = {
       credential: mesh.credentials.get(planned.user) ?? '',
-      relays: network.entriesFor(planned.zone, planned.relays),
+      relays: lists.fileFor(planned) ?? network.entriesFor(planned),
+      dialThrough: (url, relayId) => network.dialled(planned, url, relayId),
       ...(planned.label === '' ? {} : { label: planned.label }),
       ...(planned.carrier === 'auto' ? {} : { carriers: [planned.carrier] }),
       ...(planned.proxy === '' ? {} : { proxy: planned.proxy }),
@@ -239,7 +254,7 @@ class LiveRun {
 
   #refuseActsThatNeedOurOwnRelays(): void {
     if (this.#options.meshDir === undefined) return
-    const act = this.#plan.acts.find((one) => !isNetworkAct(one))
+    const act = this.#plan.acts.find((one) => familyOf(one) === 'process')
     if (act === undefined) return
     throw new SennitError(
       'not_allowed',

@@ -2,8 +2,8 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type RelayEntry, SennitError } from '@sennit/protocol'
-import { addUser, freePorts, initMesh, readMeshTrust, readRelayList } from '@sennit/protocol/node'
+import { type RelayEntry, SennitError, signRelayList } from '@sennit/protocol'
+import { addUser, freePorts, initMesh, nodeCrypto, readKeyFile, readMeshTrust, readRelayList } from '@sennit/protocol/node'
 import type { Plan } from '../plan.ts'
 
 export interface TestMesh {
@@ -13,6 +13,14 @@ export interface TestMesh {
   readonly credentials: ReadonlyMap<string, string>
   /** Removes what was made for the run. A mesh that was there before stays, with the users that were added. */
   dispose(): void
+}
+
+/** Lists are made for a run and end with it. */
+const listLifeMs = 24 * 3_600_000
+
+/** As old as a mesh in use: clocks that a fault sets back find its certificates valid, as they would there. */
+function yesterday(): number {
+  return Date.now() - 24 * 3_600_000
 }
 
 /** Makes a mesh with the plan's relays and a credential for each of its users. */
@@ -28,16 +36,28 @@ export async function makeTestMesh(plan: Plan): Promise<TestMesh> {
       zone: relay.zone,
       failureDomain: relay.failureDomain,
     }))
-    await initMesh(dir, { relays })
-    return await openTestMesh(plan, dir, () => rmSync(dir, { recursive: true, force: true }))
+    await initMesh(dir, { relays, nowMs: yesterday() })
+    return await openTestMesh(plan, dir, () => rmSync(dir, { recursive: true, force: true }), yesterday())
   } catch (error) {
     rmSync(dir, { recursive: true, force: true })
     throw error
   }
 }
 
+/** A list of these relays, signed as the mesh's own is. Only where the mesh's list signer key lies in its directory. */
+export function signedRelayList({ dir }: TestMesh, version: number, relays: readonly RelayEntry[]): Uint8Array {
+  const trust = readMeshTrust(join(dir, 'mesh.json'))
+  const { privateKey } = readKeyFile(join(dir, 'issuers', 'list.key'))
+  return signRelayList(nodeCrypto(), privateKey, trust.meshId, { version, expiresMs: Date.now() + listLifeMs, relays })
+}
+
 /** Uses a mesh that runs already; users the plan names and it lacks are added. */
-export async function openTestMesh(plan: Plan, dir: string, dispose: () => void = () => {}): Promise<TestMesh> {
+export async function openTestMesh(
+  plan: Plan,
+  dir: string,
+  dispose: () => void = () => {},
+  issuedMs: number = Date.now(),
+): Promise<TestMesh> {
   const trust = await readMeshTrust(join(dir, 'mesh.json'))
   const list = await readRelayList(join(dir, 'relays.list'), trust)
   const unknown = plan.relays.filter((relay) => !list.relays.some((entry) => entry.relayId === relay.relay))
@@ -50,7 +70,7 @@ export async function openTestMesh(plan: Plan, dir: string, dispose: () => void 
   const credentials = new Map<string, string>()
   for (const user of new Set(plan.clients.map((client) => client.user))) {
     const file = join(dir, 'users', `${user}.cred`)
-    credentials.set(user, existsSync(file) ? file : await addUser(dir, user))
+    credentials.set(user, existsSync(file) ? file : await addUser(dir, user, { nowMs: issuedMs }))
   }
   return { dir, entries: list.relays, credentials, dispose }
 }

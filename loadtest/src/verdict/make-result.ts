@@ -256,6 +256,8 @@ function targetText({ act }: ActRecord): string {
       return `zone:${act.target.zone}`
     case 'link':
       return `link:${act.target.from}>${act.target.to}`
+    case 'clients':
+      return act.target.name
   }
 }
 

@@ -228,9 +228,9 @@ export class ClientHost extends Host {
     const fails = world.dice.chance(link.nature.dialFailShare)
     // Something on the way that strips one carrier answers; where nothing listens nobody does, whatever the carrier.
     const stripped = this.options.deadCarriers?.includes(effect.carrier) === true
-    if (fails || relay === undefined || stripped) {
-      world.coverage.hit('dial fails by chance')
-      pipe.down.put({ type: 'end', code: stripped ? 'dial_refused' : 'dial_failed' }, link.rules.up.latencyMs)
+    if (fails || relay === undefined || stripped || link.nameless || link.captive) {
+      world.coverage.hit(link.nameless ? 'name not found' : link.captive ? 'captive portal' : 'dial fails by chance')
+      pipe.down.put({ type: 'end', code: stripped || link.captive ? 'dial_refused' : 'dial_failed' }, link.rules.up.latencyMs)
       return
     }
     relay.reachedBy(pipe)

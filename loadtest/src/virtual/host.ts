@@ -19,7 +19,9 @@ export abstract class Host {
   readonly name: string
   /** `paused`: the process is stopped (SIGSTOP, a sleeping laptop). `down`: there is none. */
   state: 'running' | 'paused' | 'down' = 'running'
-  readonly #rate: number
+  #rate: number
+  /** What its machine's clock will be off by when its process starts again: a running one has a steady clock that does not jump. */
+  #jumpMs = 0
   readonly #turnMs: number
   #offsetMs: number
   #lastNowMs = 0
@@ -45,6 +47,19 @@ export abstract class Host {
   /** Its clock goes forward at once. */
   jumpClock(ms: number): void {
     this.#offsetMs += ms
+  }
+
+  /** The clock of its machine jumps: the process, whose clock is steady, takes that over when it starts again. */
+  jumpClockLater(ms: number): void {
+    this.#jumpMs += ms
+  }
+
+  /** From now on its clocks gain so much: 1.01 is 10 ms a second. */
+  drift(rate: number): void {
+    const { nowMs } = this.world
+    this.#offsetMs += nowMs * (this.#rate - rate)
+    this.#rate = rate
+    this.touch()
   }
 
   get running(): boolean {
@@ -76,6 +91,12 @@ export abstract class Host {
 
   protected started(): void {
     this.#forget()
+    if (this.#jumpMs !== 0) {
+      this.#offsetMs += this.#jumpMs
+      this.#jumpMs = 0
+      // A new process remembers no later time.
+      this.#lastNowMs = 0
+    }
     this.state = 'running'
     this.touch()
   }

@@ -11,7 +11,28 @@ export interface LineRule {
   readonly held: boolean
   /** One byte in so many is changed; 0: none. */
   readonly corruptOneIn: number
+  /** What few faults do; absent most of the time, so that it costs nothing. */
+  readonly special?: SpecialRule
 }
+
+export interface SpecialRule {
+  /** What is larger does not come while the rule lasts. Infinity: all passes (so for the next two). */
+  readonly mtuBytes: number
+  /** The pipe is reset when it has carried so much. */
+  readonly limitBytes: number
+  /** What is larger comes in pieces, `sliceDelayMs` apart. */
+  readonly sliceBytes: number
+  readonly sliceDelayMs: number
+  /** Share of packets that come only when they are sent again, `lossDelayMs` later. */
+  readonly lossShare: number
+  readonly lossDelayMs: number
+  /** The end of a pipe is told so much later. */
+  readonly endDelayMs: number
+}
+
+/** Bytes of one packet on an ordinary path: a large piece is lost as often as all its packets together. */
+const packetBytes = 1_448
+const noSlices = { sliceBytes: Number.POSITIVE_INFINITY, sliceDelayMs: 0 }
 
 /** What travels. `dial` and `open` are the carrier's own request and answer, `end` is its close or reset. */
 export type LineItem =
@@ -55,6 +76,8 @@ export class Line {
   #scheduledMs = Number.POSITIVE_INFINITY
   #untilFlip: number | undefined
   #cleared = 0
+  #carried = 0
+  #stranded = false
 
   constructor(options: LineOptions) {
     this.#options = options
@@ -82,7 +105,14 @@ export class Line {
   /** Puts bytes in, which must not change any more. False: full; `drained` follows. */
   write(bytes: Uint8Array): boolean {
     this.#queuedBytes += bytes.length
-    this.put({ type: 'bytes', bytes: this.#corrupted(bytes) }, 0)
+    const { sliceBytes, sliceDelayMs } = this.#options.rule().special ?? noSlices
+    const changed = this.#corrupted(bytes)
+    if (changed.length <= sliceBytes) this.put({ type: 'bytes', bytes: changed }, 0)
+    else
+      for (let at = 0; at < changed.length; at += sliceBytes) {
+        if (at > 0) this.#lastDueMs += sliceDelayMs
+        this.put({ type: 'bytes', bytes: changed.subarray(at, at + sliceBytes) }, 0)
+      }
     if (this.#queuedBytes > this.#options.capacityBytes) this.#full = true
     return !this.#full
   }
@@ -90,10 +120,11 @@ export class Line {
   /** Sends an item after what was written before; `extraMs` on top of the delay of the link. */
   put(item: LineItem, extraMs: number): void {
     const { world, rule } = this.#options
-    const { latencyMs, jitterMs, bytesPerMs } = rule()
+    const { latencyMs, jitterMs, bytesPerMs, special } = rule()
     const sendMs = item.type === 'bytes' ? item.bytes.length / bytesPerMs : 0
     const arrivesMs = world.nowMs + latencyMs + (jitterMs > 0 ? this.#random() * jitterMs : 0) + extraMs
     this.#lastDueMs = Math.max(this.#lastDueMs + sendMs, arrivesMs + sendMs)
+    if (special !== undefined) this.#lastDueMs += this.#lateMs(item, special)
     this.#queue.push({ dueMs: this.#lastDueMs, item })
     this.#schedule()
   }
@@ -107,12 +138,17 @@ export class Line {
     this.#full = false
   }
 
+  /** Nothing comes out of it ever again; it fills up, and nobody is told. */
+  strand(): void {
+    this.#stranded = true
+  }
+
   /** Hands over what is due; called by itself, and by whoever lifts a hold. */
   pump(): void {
     const { world, rule, ends } = this.#options
-    while (this.#head < this.#queue.length && !rule().held && ends.reads()) {
+    while (this.#head < this.#queue.length && !this.#stranded && !rule().held && ends.reads()) {
       const { dueMs, item } = this.#queue[this.#head]!
-      if (dueMs > world.nowMs) break
+      if (dueMs > world.nowMs || this.#isTooLarge(item)) break
       this.#head += 1
       if (item.type === 'bytes') this.#deliver(item.bytes)
       else ends.take(item)
@@ -129,6 +165,32 @@ export class Line {
       this.#full = false
       ends.drained()
     }
+  }
+
+  /** A lost piece comes when it is sent again, and what follows waits behind it: over a byte stream loss is delay. */
+  #lateMs(item: LineItem, { lossShare, lossDelayMs, endDelayMs }: SpecialRule): number {
+    if (item.type === 'end') return endDelayMs
+    if (lossShare === 0 || item.type !== 'bytes') return 0
+    if (this.#random() >= 1 - (1 - lossShare) ** Math.ceil(item.bytes.length / packetBytes)) return 0
+    this.#options.world.coverage.hit('piece lost on a link')
+    return lossDelayMs
+  }
+
+  #isTooLarge(item: LineItem): boolean {
+    const { special } = this.#options.rule()
+    if (special === undefined || item.type !== 'bytes' || item.bytes.length <= special.mtuBytes) return false
+    this.#options.world.coverage.hit('piece too large for a link')
+    return true
+  }
+
+  /** Counts what is carried under a limit, and ends the pipe when that was all. */
+  #count(length: number): void {
+    const { special } = this.#options.rule()
+    this.#carried = special === undefined ? 0 : this.#carried + length
+    if (special === undefined || this.#carried < special.limitBytes) return
+    this.#options.world.coverage.hit('pipe limited')
+    this.clear()
+    this.put({ type: 'end', code: 'connection_reset' }, 0)
   }
 
   #deliver(bytes: Uint8Array): void {
@@ -154,6 +216,7 @@ export class Line {
     }
     this.#queuedBytes -= rest.length
     ends.take({ type: 'bytes', bytes: rest })
+    if (this.#cleared === cleared) this.#count(bytes.length)
   }
 
   #schedule(): void {

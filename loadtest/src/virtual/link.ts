@@ -1,20 +1,13 @@
 // What lies between one client and one relay: its delays, the faults in force on it, and the pipes that go through it.
-import { Line, type LineEnds, type LineRule } from './line.ts'
+import type { Direction, LinkRule } from '../network-script.ts'
+import { Line, type LineEnds, type LineRule, type SpecialRule } from './line.ts'
 import type { World } from './world.ts'
 
-export type Direction = 'up' | 'down'
+export type { Direction } from '../network-script.ts'
 
-/** What a fault changes. Latencies and jitters add up, any hold holds, the least bandwidth and the most corruption count. */
-export interface LinkFault {
-  /** @default both */
-  readonly directions?: readonly Direction[]
-  readonly latencyMs?: number
-  readonly jitterMs?: number
+/** What a fault changes: the rules of the fault proxy, and what only a simulated link can do. */
+export interface LinkFault extends LinkRule {
   readonly bytesPerMs?: number
-  readonly held?: boolean
-  readonly corruptOneIn?: number
-  /** New connections are refused. */
-  readonly refuse?: boolean
   /** A dial takes so much longer. */
   readonly slowDialMs?: number
 }
@@ -54,6 +47,10 @@ export class Link {
   readonly nature: LinkNature
   rules: Record<Direction, LineRule>
   refuses = false
+  /** Something on the way answers in the relay's place. */
+  captive = false
+  /** The relay's name is not found. */
+  nameless = false
   slowDialMs = 0
   readonly #world: World
   readonly #faults = new Map<string, LinkFault>()
@@ -93,6 +90,28 @@ export class Link {
     this.#refresh()
   }
 
+  /** Every pipe is reset, and both ends are told. */
+  reset(): void {
+    for (const pipe of this.pipes) {
+      pipe.up.put({ type: 'end', code: 'connection_reset' }, 0)
+      pipe.down.put({ type: 'end', code: 'connection_reset' }, 0)
+    }
+  }
+
+  /** Pipes are dead: neither end is told, and nothing comes through any more. New ones pass. */
+  strand(): void {
+    for (const pipe of this.pipes) for (const line of [pipe.up, pipe.down]) line.strand()
+  }
+
+  /** The same, but the relay is told that its end was reset. */
+  halfOpen(): void {
+    for (const { up, down } of this.pipes) {
+      down.strand()
+      up.clear()
+      up.put({ type: 'end', code: 'connection_reset' }, 0)
+    }
+  }
+
   open(clientKey: number, carrier: string, ends: (pipe: () => Pipe) => Record<Direction, LineEnds>): Pipe {
     this.#pipes += 1
     for (const pipe of this.pipes) if (!pipe.clientOpen && !pipe.relayOpen && pipe.up.empty && pipe.down.empty) this.pipes.delete(pipe)
@@ -119,6 +138,8 @@ export class Link {
     this.rules = { up: this.#rule('up'), down: this.#rule('down') }
     const faults = [...this.#faults.values()]
     this.refuses = faults.some((fault) => fault.refuse === true)
+    this.captive = faults.some((fault) => fault.captive === true)
+    this.nameless = faults.some((fault) => fault.nameless === true)
     this.slowDialMs = Math.max(0, ...faults.map((fault) => fault.slowDialMs ?? 0))
     for (const pipe of [...this.pipes]) {
       pipe.up.pump()
@@ -134,11 +155,31 @@ export class Link {
       if (fault.directions !== undefined && !fault.directions.includes(direction)) continue
       latencyMs += fault.latencyMs ?? 0
       jitterMs += fault.jitterMs ?? 0
-      bytesPerMs = Math.min(bytesPerMs, fault.bytesPerMs ?? Number.POSITIVE_INFINITY)
+      const { bytesPerSecond = Number.POSITIVE_INFINITY } = fault
+      bytesPerMs = Math.min(bytesPerMs, fault.bytesPerMs ?? Number.POSITIVE_INFINITY, bytesPerSecond / 1_000)
       held ||= fault.held ?? false
       const every = fault.corruptOneIn ?? 0
       if (every > 0) corruptOneIn = corruptOneIn === 0 ? every : Math.min(corruptOneIn, every)
     }
-    return { latencyMs, jitterMs, bytesPerMs, held, corruptOneIn }
+    const special = this.#special(direction)
+    return { latencyMs, jitterMs, bytesPerMs, held, corruptOneIn, ...(special === undefined ? {} : { special }) }
+  }
+
+  #special(direction: Direction): SpecialRule | undefined {
+    const faults = [...this.#faults.values()].filter((fault) => fault.directions?.includes(direction) ?? true)
+    const least = (key: 'mtuBytes' | 'limitBytes' | 'sliceBytes'): number =>
+      Math.min(Number.POSITIVE_INFINITY, ...faults.map((fault) => fault[key] ?? Number.POSITIVE_INFINITY))
+    const most = (key: 'sliceDelayMs' | 'lossShare' | 'lossDelayMs' | 'endDelayMs'): number =>
+      Math.max(0, ...faults.map((fault) => fault[key] ?? 0))
+    const rule: SpecialRule = {
+      mtuBytes: least('mtuBytes'),
+      limitBytes: least('limitBytes'),
+      sliceBytes: least('sliceBytes'),
+      sliceDelayMs: most('sliceDelayMs'),
+      lossShare: most('lossShare'),
+      lossDelayMs: most('lossDelayMs'),
+      endDelayMs: most('endDelayMs'),
+    }
+    return Object.values(rule).some((value) => value !== 0 && value !== Number.POSITIVE_INFINITY) ? rule : undefined
   }
 }

@@ -1,8 +1,12 @@
 // The plan's acts in the simulated world: each at its time, each healed, each with a receipt for both. What an act means is what it means to the
 // live runner; only the hands are others.
+import { carriedBy, isHit, targetName } from '../act-target.ts'
+import { familyOf } from '../fault-actions.ts'
+import { type NetworkStep, networkScript, ruleOf } from '../network-script.ts'
 import type { FaultAct } from '../plan.ts'
 import type { RunRecorder } from '../verdict/run-recorder.ts'
-import type { Link, LinkFault } from './link.ts'
+import type { ClientHost } from './client-host.ts'
+import type { Link } from './link.ts'
 import type { RelayHost } from './relay-host.ts'
 import type { World } from './world.ts'
 
@@ -11,11 +15,12 @@ export interface PlanActsOptions {
   readonly recorder: RunRecorder
   readonly relays: ReadonlyMap<string, RelayHost>
   readonly links: readonly Link[]
+  /** By name. */
+  readonly clients: ReadonlyMap<string, ClientHost>
   /** Zone of the client of a link. */
   readonly zoneOf: (link: Link) => string
 }
 
-const networkActions = new Set(['blackhole', 'one_way', 'reset_peer', 'latency', 'corrupt'])
 /** Relays that are told to end in a drill move their clients within this (the live runner tells them the same). */
 const drainMs = 2_000
 /** A process that starts: Node, its modules and its keys. */
@@ -53,7 +58,8 @@ export class PlanActs {
     world.note(() => `ACT ${act.fault} ${act.action} ${relay ?? ''}`)
     if (relay !== undefined && this.#gone.has(relay)) this.#fail(act, `${relay} was ended for good by an earlier act`)
     else if (act.target.kind === 'busiest' && relay === undefined) this.#fail(act, 'no relay of the target runs and is free of other acts')
-    else if (networkActions.has(act.action)) this.#network(act, relay)
+    else if (familyOf(act) === 'network') this.#network(act, relay)
+    else if (familyOf(act) === 'client') this.#sleep(act)
     else if (relay === undefined) this.#fail(act, 'acts on processes need a relay as their target')
     else if (this.#options.relays.get(relay)?.running === true) this.#process(act, relay, this.#options.relays.get(relay)!)
     else recorder.faultFailed(world.nowMs, act.act, `${relay} does not run`)
@@ -61,23 +67,62 @@ export class PlanActs {
 
   #network(act: FaultAct, relay: string | undefined): void {
     const { world, recorder } = this.#options
-    recorder.faultStarted(world.nowMs, act.act, targetName(act, relay), '', this.#carried(act, relay))
+    recorder.faultStarted(world.nowMs, act.act, targetName(act, relay), '', carriedBy(recorder, act, relay))
     const links = this.#options.links.filter((link) => this.#isHit(link, act, relay))
     recorder.faultReceipt(act.act, `${act.action} on ${links.length} simulated link${links.length === 1 ? '' : 's'}`)
-    if (act.action === 'reset_peer') {
-      for (const link of links)
-        for (const pipe of link.pipes) {
-          pipe.up.put({ type: 'end', code: 'connection_reset' }, 0)
-          pipe.down.put({ type: 'end', code: 'connection_reset' }, 0)
-        }
+    const meddled = this.#meddle(act, links)
+    let over = false
+    const lasts = networkScript(act, links.length, world.dice.next).map((step) => {
+      const run = (): void => {
+        if (!over) this.#step(act, links, step)
+      }
+      if (step.afterMs === 0) run()
+      else world.after(step.afterMs, run)
+      return step.do === 'apply' || step.afterMs > 0
+    })
+    if (!lasts.includes(true)) {
       recorder.faultHealed(world.nowMs, act.act, 'nothing to heal: new connections pass')
       return
     }
-    const name = `act ${act.act}`
-    for (const link of links) link.apply(name, faultOf(act))
     this.#healLater(act, () => {
-      const healed = links.filter((link) => link.heal(name)).length
-      recorder.faultHealed(world.nowMs, act.act, `rule taken from ${healed} of ${links.length} links`)
+      over = true
+      for (const link of links) link.heal(`act ${act.act}`)
+      for (const relayHost of meddled) relayHost.meddler.meddling = undefined
+      recorder.faultHealed(world.nowMs, act.act, `rules taken from ${links.length} links`)
+    })
+  }
+
+  #step(act: FaultAct, links: readonly Link[], step: NetworkStep): void {
+    const chosen = 'link' in step && step.link !== undefined ? links.slice(step.link, step.link + 1) : links
+    for (const link of chosen) {
+      if (step.do === 'apply') link.apply(`act ${act.act}`, ruleOf(act) ?? {})
+      else if (step.do === 'lift') link.heal(`act ${act.act}`)
+      else if (step.do === 'reset' || (step.do === 'rebind' && step.how === 'reset')) link.reset()
+      else if (step.do === 'halfOpen') link.halfOpen()
+      else link.strand()
+    }
+  }
+
+  /** Frames that come twice or out of order: a simulated relay passes them on so. On a byte stream no network could. */
+  #meddle(act: FaultAct, links: readonly Link[]): RelayHost[] {
+    const { share = 0 } = act
+    if (act.action !== 'duplicate_frame' && act.action !== 'reorder_frame') return []
+    const hosts = [...new Set(links.map((link) => link.relay))].map((relay) => this.#options.relays.get(relay)!)
+    const doubles = act.action === 'duplicate_frame'
+    for (const host of hosts) host.meddler.meddling = { drop: 0, flip: 0, duplicate: doubles ? share : 0, reorder: doubles ? 0 : share }
+    return hosts
+  }
+
+  /** The machine of a client sleeps: nothing of it runs, and its time goes on without it. */
+  #sleep(act: FaultAct): void {
+    const { world, recorder, clients } = this.#options
+    recorder.faultStarted(world.nowMs, act.act, targetName(act, undefined), '', carriedBy(recorder, act, undefined))
+    const asleep = act.target.kind === 'clients' ? act.target.clients.flatMap((name) => clients.get(name) ?? []) : []
+    for (const client of asleep) client.pause()
+    recorder.faultReceipt(act.act, `${asleep.length} clients fall asleep`)
+    this.#healLater(act, () => {
+      for (const client of asleep) client.resume()
+      recorder.faultHealed(world.nowMs, act.act, 'they wake up')
     })
   }
 
@@ -104,13 +149,71 @@ export class PlanActs {
         recorder.faultReceipt(act.act, 'killed; its sockets are reset')
         this.#healLater(act, start)
         return
+      case 'cpu_hog':
+        this.#slow(act, relay)
+        return
+      case 'clock_drift':
+        relay.drift(1 + (act.drift ?? 0))
+        recorder.faultReceipt(act.act, `its clock gains ${(act.drift ?? 0) * 1_000} ms a second`)
+        this.#healLater(act, () => {
+          relay.drift(1)
+          recorder.faultHealed(world.nowMs, act.act, 'its clock runs right')
+        })
+        return
+      case 'clock_offset':
+        this.#jump(act, relay, start)
+        return
       default:
         this.#drain(act, relay, () => {
           recorder.faultReceipt(act.act, 'drained and ended')
-          if (act.action === 'term') this.#healLater(act, start)
+          if (act.how === 'new_key') relay.renewKey()
+          if (act.action === 'term' || act.action === 'drain') this.#healLater(act, start)
           else if (act.heal !== 'never') this.#soon(act, start)
         })
     }
+  }
+
+  /** It stands still for its share of each turn. */
+  #slow(act: FaultAct, relay: RelayHost): void {
+    const { world, recorder } = this.#options
+    const { share = 0.8, downMs = 100 } = act
+    const { machine } = relay
+    let over = false
+    const turn = (): void => {
+      if (over || relay.machine !== machine) return
+      relay.freeze()
+      world.after(downMs * share, () => {
+        if (!over && relay.machine === machine) relay.thaw()
+      })
+      world.after(downMs, turn)
+    }
+    turn()
+    recorder.faultReceipt(act.act, `stands still for ${Math.round(share * 100)} % of each ${downMs} ms`)
+    this.#healLater(act, () => {
+      over = true
+      if (relay.machine === machine) relay.thaw()
+      recorder.faultHealed(world.nowMs, act.act, 'runs freely')
+    })
+  }
+
+  /** The clock of its machine jumps; a running relay's own clock is steady, so only its next life has it. */
+  #jump(act: FaultAct, relay: RelayHost, start: () => void): void {
+    const { world, recorder } = this.#options
+    const { offsetMs = 0 } = act
+    const restarts = act.how === 'restart'
+    const jump = (ms: number): void => {
+      relay.jumpClockLater(ms)
+      if (!restarts || relay.state === 'down') return
+      relay.kill('close')
+      relay.start()
+    }
+    jump(offsetMs)
+    recorder.faultReceipt(act.act, `its machine's clock is ${offsetMs / 1_000} s ahead${restarts ? ', and it started again' : ''}`)
+    this.#healLater(act, () => {
+      jump(-offsetMs)
+      start()
+      recorder.faultHealed(world.nowMs, act.act, 'its clock is right again')
+    })
   }
 
   /** As by SIGTERM: clients are told to move; when all have, or the time is over, the process ends. */
@@ -159,60 +262,8 @@ export class PlanActs {
     return recorder.busiestRelay(act.target.among.filter((relay) => !this.#gone.has(relay) && relays.get(relay)?.running === true))
   }
 
-  #relayZone(relay: string | null): string | undefined {
-    return this.#options.recorder.plan.relays.find((one) => one.relay === relay)?.zone
-  }
-
   #isHit(link: Link, act: FaultAct, relay: string | undefined): boolean {
-    const { target } = act
-    if (target.kind === 'relay') return link.relay === target.relay
-    if (target.kind === 'busiest') return link.relay === relay
-    const zone = this.#options.zoneOf(link)
-    if (target.kind === 'zone') return zone === target.zone
-    const relayZone = this.#relayZone(link.relay)
-    return (zone === target.from && relayZone === target.to) || (zone === target.to && relayZone === target.from)
-  }
-
-  /** Which connections go through what a network act hits. A relay's own name says it already. */
-  #carried(act: FaultAct, relay: string | undefined): ((flow: number) => boolean) | undefined {
-    if (relay !== undefined) return undefined
-    const { plan, flows } = this.#options.recorder
-    const { target } = act
-    return (flow) => {
-      const planned = plan.flows[flow]!
-      const { activeRelay } = flows[flow]!
-      const ends = [
-        { zone: plan.clients[planned.caller]?.zone, relay: this.#relayZone(activeRelay.caller) },
-        { zone: plan.clients[planned.listener]?.zone, relay: this.#relayZone(activeRelay.listener) },
-      ]
-      if (target.kind === 'zone') return ends.some((end) => end.zone === target.zone)
-      if (target.kind !== 'link') return false
-      return ends.some(
-        (end) => (end.zone === target.from && end.relay === target.to) || (end.zone === target.to && end.relay === target.from),
-      )
-    }
-  }
-}
-
-function targetName(act: FaultAct, relay: string | undefined): string {
-  if (relay !== undefined) return relay
-  if (act.target.kind === 'zone') return `zone:${act.target.zone}`
-  if (act.target.kind === 'link') return `link:${act.target.from}>${act.target.to}`
-  return ''
-}
-
-function faultOf(act: FaultAct): LinkFault {
-  const directions = act.direction === 'both' ? {} : { directions: [act.direction] }
-  switch (act.action) {
-    case 'blackhole':
-      return { held: true }
-    case 'one_way':
-      return { ...directions, held: true }
-    case 'latency':
-      return { ...directions, latencyMs: act.latencyMs, jitterMs: act.jitterMs }
-    case 'corrupt':
-      return { ...directions, corruptOneIn: act.corruptOneIn }
-    default:
-      return {}
+    const between = { client: link.client, zone: this.#options.zoneOf(link), relay: link.relay }
+    return isHit(this.#options.recorder.plan, act, between, relay)
   }
 }

@@ -173,8 +173,10 @@ export class PlanFlow {
     if (sender.armedMs <= dueMs) return
     sender.armedMs = dueMs
     this.#world.at(dueMs, () => {
-      sender.armedMs = Number.POSITIVE_INFINITY
-      this.#pump(end)
+      end.client.whenRunning(() => {
+        sender.armedMs = Number.POSITIVE_INFINITY
+        this.#pump(end)
+      })
     })
   }
 
@@ -191,8 +193,10 @@ export class PlanFlow {
     if (bytes === 0) return
     end.reading = 'later'
     this.#world.after((bytes * 1000) / rate, () => {
-      end.reading = 'now'
-      if (!end.over) this.#read(side, end)
+      end.client.whenRunning(() => {
+        end.reading = 'now'
+        if (!end.over) this.#read(side, end)
+      })
     })
   }
 

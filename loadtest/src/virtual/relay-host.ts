@@ -31,7 +31,7 @@ export class RelayHost extends Host {
   readonly meddler: Meddler
   onIdle: (() => void) | undefined
   readonly #options: RelayHostOptions
-  readonly #identity: ReturnType<World['relayIdentity']>
+  #identity: ReturnType<World['relayIdentity']>
   readonly #blocked = new Map<Pipe, number>()
   #keys = 0
   #watchesProgress = false
@@ -108,6 +108,11 @@ export class RelayHost extends Host {
     this.world.note(() => `${this.name} drains within ${withinMs.toFixed(0)} ms`)
     this.machine?.drain(this.now(), { withinMs, spreadMs })
     this.touch()
+  }
+
+  /** Its next life has another key. */
+  renewKey(): void {
+    this.#identity = this.world.relayIdentity(this.name)
   }
 
   usersChanged(users: UserList): void {

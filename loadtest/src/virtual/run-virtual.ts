@@ -2,6 +2,7 @@
 // result: the same plan gives the same numbers on every machine, in seconds for hours.
 import { parsePaths } from '@sennit/client/core'
 import type { RelayEntry } from '@sennit/protocol'
+import { refuseActs } from '../fault-actions.ts'
 import type { Plan } from '../plan.ts'
 import type { RunStatus } from '../verdict/recorded.ts'
 import { RunRecorder } from '../verdict/run-recorder.ts'
@@ -67,6 +68,7 @@ class VirtualRun {
   }
 
   async run(): Promise<RunResult> {
+    refuseActs(this.#plan, 'virtual')
     const world = this.#world
     const { durationMs, drainMs } = this.#plan.run
     const acts = new PlanActs({
@@ -74,6 +76,7 @@ class VirtualRun {
       recorder: this.#recorder,
       relays: this.#relays,
       links: this.#links,
+      clients: new Map(this.#clients.map(({ host }) => [host.name, host])),
       zoneOf: (link) => this.#zones.get(link) ?? '',
     })
     acts.arm()

@@ -1,6 +1,8 @@
 // The sheet `Faults`: rows with schedules and patterns become concrete acts, drawn from the seed.
-import type { ActTarget, FaultAct, FaultAction, PlanRelay, PlanZone } from '../plan.ts'
-import { duration, fits, type Kind, name, oneOf, percent, type Schedule, schedule, size, type Target, target } from './grammar.ts'
+import { actionNames, faultActions } from '../fault-actions.ts'
+import type { ActTarget, FaultAct, FaultAction, PlanClient, PlanRelay, PlanZone } from '../plan.ts'
+import { type RowParameters, readParameters } from './fault-parameters.ts'
+import { duration, fits, type Kind, name, oneOf, type Schedule, schedule, type Target, target } from './grammar.ts'
 import type { Names } from './names.ts'
 import { nearest } from './problems.ts'
 import { randomStream, shuffled } from './random.ts'
@@ -12,6 +14,7 @@ export interface FaultsContext {
   readonly warmupMs: number
   readonly zones: Names<PlanZone>
   readonly relays: Names<PlanRelay>
+  readonly clients: readonly PlanClient[]
 }
 
 interface FaultRow {
@@ -20,13 +23,9 @@ interface FaultRow {
   readonly action: FaultAction
   readonly when: Schedule
   readonly durationMs: number
-  readonly gapMs: number
   readonly target: Target
   readonly heal: 'auto' | 'never'
-  readonly latencyMs: number
-  readonly jitterMs: number
-  readonly direction: FaultAct['direction']
-  readonly corruptOneIn: number
+  readonly parameters: RowParameters
   readonly expect: FaultAct['expect']
 }
 
@@ -35,63 +34,14 @@ type Draft = Omit<FaultAct, 'act'> & { readonly row: TableRow; readonly explicit
 /** More acts than this are no test of anything. */
 const actsMax = 10_000
 
-const builtActions = [
-  'kill',
-  'term',
-  'pause',
-  'restart',
-  'rolling_restart',
-  'blackhole',
-  'one_way',
-  'reset_peer',
-  'latency',
-  'corrupt',
-] as const
-const laterActions = [
-  'drain',
-  'partition',
-  'isolate_one',
-  'swizzle_clog',
-  'refuse',
-  'loss',
-  'bandwidth',
-  'slice',
-  'limit_data',
-  'duplicate_frame',
-  'reorder_frame',
-  'half_open',
-  'slow_close',
-  'clock_offset',
-  'clock_drift',
-  'fd_exhaust',
-  'cpu_hog',
-  'disk_full',
-  'cert_expired',
-  'directory_down',
-  'drain_zone',
-]
-const networkActions: readonly FaultAction[] = ['blackhole', 'one_way', 'reset_peer', 'latency', 'corrupt']
+const laterActions = ['cert_expired', 'drain_zone']
 
-/** How long an act lasts when the row does not say: long enough to see the fail-over, short enough to see the return. */
-const defaultDurationMs: Readonly<Record<FaultAction, number>> = {
-  kill: 3000,
-  term: 3000,
-  pause: 3000,
-  restart: 0,
-  rolling_restart: 0,
-  blackhole: 5000,
-  one_way: 5000,
-  reset_peer: 0,
-  latency: 5000,
-  corrupt: 5000,
-}
-
-/** Between two relays of a rolling restart: time for the first to be back in use. */
-const rollingGapMs = 5000
+/** `reset_peer` again and again lasts this long when the row does not say. */
+const resettingMs = 15_000
 
 const action: Kind<FaultAction> = {
-  ...oneOf(builtActions),
-  guess: (text) => nearest(text, builtActions),
+  ...oneOf(actionNames),
+  guess: (text) => nearest(text, actionNames),
 }
 
 export function readFaults(table: Table, context: FaultsContext): { acts: FaultAct[]; faults: string[] } {
@@ -118,7 +68,7 @@ export function readFaults(table: Table, context: FaultsContext): { acts: FaultA
 function readRow(row: TableRow, context: FaultsContext): FaultRow | undefined {
   const written = row.text('action').toLowerCase().replace(/ /g, '_')
   let kind: FaultAction | undefined
-  if (laterActions.includes(written)) row.notYet('action', [], `expected one of ${builtActions.join(', ')}`)
+  if (laterActions.includes(written)) row.notYet('action', [], `expected one of ${actionNames.join(', ')}`)
   else kind = row.need('action', action)
   const fault = row.read('fault', name, `F${row.row - 1}`)
   const when = row.read('when', schedule, { kind: 'once' })
@@ -133,44 +83,16 @@ function readRow(row: TableRow, context: FaultsContext): FaultRow | undefined {
     row.read('duration', duration, 0)
     return undefined
   }
-  const durationMs = row.read('duration', duration, defaultDurationMs[kind])
   const parameters = readParameters(row, kind)
+  const durationMs = row.read('duration', duration, parameters.everyMs === undefined ? faultActions[kind].durationMs : resettingMs)
   if (!aimed(row, aim, kind, context)) return undefined
-  return { row, fault, action: kind, when, durationMs, target: aim, heal, expect, ...parameters }
-}
-
-/** `p1`–`p4` by action. */
-function readParameters(
-  row: TableRow,
-  kind: FaultAction,
-): Pick<FaultRow, 'gapMs' | 'latencyMs' | 'jitterMs' | 'direction' | 'corruptOneIn'> {
-  const used = { latency: 2, one_way: 1, corrupt: 1, rolling_restart: 1 }[kind as string] ?? 0
-  for (const [index, column] of ['p1', 'p2', 'p3', 'p4'].entries()) {
-    if (index >= used && row.has(column))
-      row.wrong('W107', column, `expected nothing (${kind} has ${used === 0 ? 'no parameters' : `${used}`})`)
-  }
-  return {
-    gapMs: kind === 'rolling_restart' ? row.read('p1', duration, rollingGapMs) : 0,
-    latencyMs: kind === 'latency' ? (row.need('p1', duration) ?? 0) : 0,
-    jitterMs: kind === 'latency' ? row.read('p2', duration, 0) : 0,
-    direction: kind === 'one_way' ? row.read('p1', oneOf(['up', 'down']), 'up') : 'both',
-    corruptOneIn: kind === 'corrupt' ? row.read('p1', oneIn, 65_536) : 0,
-  }
-}
-
-/** One byte in so many, as a share or as a size. */
-const oneIn: Kind<number> = {
-  code: 'W105',
-  expected: 'a share of bytes such as 0.01%, or a size such as 64KiB (one byte in so many)',
-  parse: (text) => {
-    const share = text.includes('%') ? percent.parse(text) : undefined
-    const bytes = share === undefined ? size.parse(text) : share === 0 ? undefined : Math.round(1 / share)
-    return bytes === undefined || bytes < 1 ? undefined : bytes
-  },
+  return { row, fault, action: kind, when, durationMs, target: aim, heal, expect, parameters }
 }
 
 /** Whether the target exists and the action can be done to it; says so when not. */
-function aimed(row: TableRow, aim: Target, kind: FaultAction, { relays, zones }: FaultsContext): boolean {
+function aimed(row: TableRow, aim: Target, kind: FaultAction, context: FaultsContext): boolean {
+  const { relays, zones, clients } = context
+  const { family } = faultActions[kind]
   const inner = 'of' in aim ? aim.of : aim
   const found = `"${row.text('target').slice(0, 60)}"`
   const expectation = 'expected a relay, zone, link, client or tag'
@@ -179,8 +101,14 @@ function aimed(row: TableRow, aim: Target, kind: FaultAction, { relays, zones }:
     return false
   }
   if (inner.kind === 'client' || inner.kind === 'tag') {
-    row.notYet('target', [], 'expected a relay, zone or link')
-    return false
+    if (family === 'process') {
+      row.wrong('W123', 'target', `expected a relay or a zone (${kind} is done to a relay)`, found)
+      return false
+    }
+    if (clientsOf(inner, clients).length > 0) return true
+    const written = clients.map(({ client }) => client)
+    const near = inner.kind === 'client' ? nearest(inner.pattern, written) : undefined
+    return wrong(`no enabled client is in it${near === undefined ? '' : `. Nearest: client:${near}`}`)
   }
   if (inner.kind === 'link') {
     const missing = [inner.from, inner.to].find((zone) => zones.get(zone) === undefined)
@@ -191,9 +119,16 @@ function aimed(row: TableRow, aim: Target, kind: FaultAction, { relays, zones }:
     const near = nearest(inner.pattern, relays.names())
     return wrong(`no such relay in ${relays.range()}${near === undefined ? '' : `. Nearest: relay:${near}`}`)
   }
-  if (networkActions.includes(kind)) {
-    if ('of' in aim && inner.kind !== 'relay') return wrong(`${aim.kind}(…) needs relays inside`)
-    return true
+  if (family === 'client') {
+    if (inner.kind === 'zone' && clientsOf(inner, clients).length > 0) return true
+    row.wrong('W123', 'target', `expected clients, a tag or a zone with clients (${kind} is done to a client)`, found)
+    return false
+  }
+  if (family === 'network') {
+    if ('of' in aim && inner.kind !== 'relay') return wrong(`${aim.kind}(…) needs relays or clients inside`)
+    if (kind !== 'partition' || inner.kind !== 'relay') return true
+    row.wrong('W123', 'target', 'expected a link, a zone or clients (use blackhole or isolate_one for a relay)', found)
+    return false
   }
   if (inner.kind === 'link') {
     row.wrong('W123', 'target', `expected a relay or a zone (${kind} is done to a process)`, found)
@@ -216,6 +151,14 @@ function aimed(row: TableRow, aim: Target, kind: FaultAction, { relays, zones }:
 function relaysOf(aim: Target, relays: readonly PlanRelay[]): PlanRelay[] {
   if (aim.kind === 'zone') return relays.filter((relay) => fits(aim.pattern, relay.zone))
   return aim.kind === 'relay' ? relays.filter((relay) => fits(aim.pattern, relay.relay)) : []
+}
+
+function clientsOf(aim: Target, clients: readonly PlanClient[]): string[] {
+  if (!('pattern' in aim)) return []
+  const { kind, pattern } = aim
+  const isHit = ({ client, tags, zone }: PlanClient): boolean =>
+    kind === 'client' ? fits(pattern, client) : kind === 'tag' ? tags.some((tag) => fits(pattern, tag)) : fits(pattern, zone)
+  return clients.filter(isHit).map(({ client }) => client)
 }
 
 /** When the acts of a row begin. `after:F` follows the end of the last act of F. */
@@ -296,7 +239,8 @@ function expand(row: FaultRow, times: readonly number[], context: FaultsContext)
   const random = randomStream(context.seed, `target ${row.fault.toLowerCase()}`)
   return times.flatMap((atMs) => {
     const targets = targetsOf(row, context, random)
-    const gap = row.action === 'rolling_restart' ? row.gapMs + row.durationMs : 0
+    const { gapMs, ...parameters } = row.parameters
+    const gap = row.action === 'rolling_restart' ? gapMs + row.durationMs : 0
     return targets.map((one, index) => ({
       fault: row.fault,
       action: row.action,
@@ -304,10 +248,7 @@ function expand(row: FaultRow, times: readonly number[], context: FaultsContext)
       atMs: atMs + index * gap,
       durationMs: row.durationMs,
       heal: row.heal,
-      latencyMs: row.latencyMs,
-      jitterMs: row.jitterMs,
-      direction: row.direction,
-      corruptOneIn: row.corruptOneIn,
+      ...parameters,
       expect: row.expect,
       row: row.row,
       explicit: row.target.kind === 'relay' && !row.target.pattern.includes('*'),
@@ -315,22 +256,30 @@ function expand(row: FaultRow, times: readonly number[], context: FaultsContext)
   })
 }
 
-function targetsOf({ action: kind, target: aim }: FaultRow, { relays, zones }: FaultsContext, random: () => number): ActTarget[] {
-  const network = networkActions.includes(kind)
+function targetsOf(row: FaultRow, { relays, zones, clients }: FaultsContext, random: () => number): ActTarget[] {
+  const { action: kind, target: aim } = row
+  const { family } = faultActions[kind]
   if (aim.kind === 'link') return [{ kind: 'link', from: zones.get(aim.from)!.zone, to: zones.get(aim.to)!.zone }]
-  if (aim.kind === 'zone' && network) {
-    return zones
-      .names()
-      .filter((zone) => fits(aim.pattern, zone))
-      .map((zone) => ({ kind: 'zone', zone }))
+  const inner = 'of' in aim ? aim.of : aim
+  const alone = aim.kind === 'one' || kind === 'isolate_one'
+  const drawn = <T>(all: readonly T[]): T[] =>
+    alone ? [all[Math.floor(random() * all.length)]!] : aim.kind === 'percent' ? some(all, aim.share, random) : [...all]
+  if (inner.kind === 'client' || inner.kind === 'tag' || family === 'client') {
+    return [{ kind: 'clients', clients: drawn(clientsOf(inner, clients)), name: row.row.text('target').replace(/ /g, '') }]
   }
-  const hit = relaysOf('of' in aim ? aim.of : aim, relays.all()).map(({ relay }) => relay)
-  const one = (relay: string): ActTarget => ({ kind: 'relay', relay })
+  if (aim.kind === 'zone' && family === 'network') {
+    const hit = zones.names().filter((zone) => fits(aim.pattern, zone))
+    return drawn(hit).map((zone) => ({ kind: 'zone', zone }))
+  }
+  const hit = relaysOf(inner, relays.all()).map(({ relay }) => relay)
   if (aim.kind === 'busiest') return [{ kind: 'busiest', among: hit }]
-  if (aim.kind === 'one') return [one(hit[Math.floor(random() * hit.length)]!)]
-  if (aim.kind !== 'percent') return hit.map(one)
-  const some = new Set(shuffled(hit, random).slice(0, Math.ceil(hit.length * aim.share)))
-  return hit.filter((relay) => some.has(relay)).map(one)
+  return drawn(hit).map((relay) => ({ kind: 'relay', relay }))
+}
+
+/** A share of them, drawn, in their order. */
+function some<T>(all: readonly T[], share: number, random: () => number): T[] {
+  const chosen = new Set(shuffled(all, random).slice(0, Math.ceil(all.length * share)))
+  return all.filter((one) => chosen.has(one))
 }
 
 /** `heal = never` holds: later acts on that relay fall away when a pattern chose it, and are wrong when the row names it. */
@@ -349,7 +298,7 @@ function withoutDead(drafts: readonly Draft[]): Draft[] {
       }
       continue
     }
-    if (draft.heal === 'never' && relay !== undefined && !networkActions.includes(draft.action)) dead.set(relay, draft)
+    if (draft.heal === 'never' && relay !== undefined && faultActions[draft.action].family === 'process') dead.set(relay, draft)
     placed.push(draft)
   }
   return placed

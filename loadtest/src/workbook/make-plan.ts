@@ -37,9 +37,9 @@ export function makePlan(workbook: RawWorkbook, options: PlanOptions, problems: 
   const pairs = pairClients(clients)
   if (pairs.length === 0 && problems.count === before) noPair(tables.Clients, problems)
   refusePhases(tables.Phases)
-  const faults = readFaults(tables.Faults, { seed, durationMs, warmupMs, zones, relays })
   const world = scaled(clients, pairs, options.scale ?? 1)
   const planClients = placeClients(world.clients, run.rampPerSecond, seed, links, relays.all())
+  const faults = readFaults(tables.Faults, { seed, durationMs, warmupMs, zones, relays, clients: planClients })
   const flows = world.pairs.map((pair, flow) => makeFlow(flow, pair, world.clients, planClients))
   const limits = readLimits(tables.Limits, {
     faults: faults.faults,

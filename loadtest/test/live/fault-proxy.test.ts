@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { FaultProxy, type ProxyRule } from '../../src/live/fault-proxy.ts'
+import { FaultProxy } from '../../src/live/fault-proxy.ts'
+import type { LinkRule } from '../../src/network-script.ts'
 
 const open: { close(): void | Promise<void> }[] = []
 afterEach(async () => {
@@ -10,7 +11,7 @@ afterEach(async () => {
 
 /** A server that sends back what it gets, a proxy before it, and a client through the proxy. */
 async function echoThroughProxy(
-  base?: ProxyRule,
+  base?: LinkRule,
 ): Promise<{ proxy: FaultProxy; client: Socket; received: () => Buffer; until: (bytes: number) => Promise<Buffer> }> {
   const sockets = new Set<Socket>()
   const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -87,7 +88,7 @@ describe('fault proxy', () => {
     const { proxy, client, received, until } = await echoThroughProxy()
     client.write('before')
     await until(6)
-    proxy.apply('F1', { directions: ['down'], blackhole: true })
+    proxy.apply('F1', { directions: ['down'], held: true })
     client.write('during')
     const { client: other, until: otherUntil } = await echoThroughProxy()
     other.write('a full round trip elsewhere')

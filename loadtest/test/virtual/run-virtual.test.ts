@@ -129,6 +129,43 @@ describe('a plan in the simulated world', () => {
     ['restart', { action: 'restart' }, 50],
     ['latency', { action: 'latency', latencyMs: 30, jitterMs: 10 }, 500],
     ['corrupt', { action: 'corrupt', corruptOneIn: 2_000 }, 500],
+    ['partition', { action: 'partition', target: { kind: 'clients', clients: ['c1'], name: 'client:c1' } }, 3_500],
+    ['isolate_one', { action: 'isolate_one' }, 500],
+    ['swizzle_clog', { action: 'swizzle_clog', durationMs: 4_000, target: { kind: 'zone', zone: 'home' } }, 5_000],
+    ['flap', { action: 'flap', durationMs: 8_000, downMs: 2_000, upMs: 2_000 }, 500],
+    ['flap by cuts', { action: 'flap', durationMs: 4_000, downMs: 500, upMs: 500, how: 'cut' }, 100],
+    ['cut', { action: 'cut' }, 50],
+    ['refuse', { action: 'refuse' }, 10],
+    ['reset_peer again and again', { action: 'reset_peer', durationMs: 5_000, everyMs: 1_000 }, 50],
+    ['half_open', { action: 'half_open', durationMs: 0 }, 500],
+    ['slow_close', { action: 'slow_close', delayMs: 1_000 }, 10],
+    ['loss', { action: 'loss', share: 0.02, delayMs: 200 }, 500],
+    ['bandwidth', { action: 'bandwidth', bytesPerSecond: 30_000 }, 5_000],
+    ['slice', { action: 'slice', bytes: 64, delayMs: 1 }, 500],
+    ['mtu', { action: 'mtu', bytes: 300 }, 500],
+    ['limit_data', { action: 'limit_data', bytes: 20_000 }, 100],
+    ['duplicate_frame', { action: 'duplicate_frame', share: 0.1 }, 10],
+    ['reorder_frame', { action: 'reorder_frame', share: 0.1, delayMs: 40 }, 100],
+    ['captive', { action: 'captive' }, 100],
+    ['nat_rebind', { action: 'nat_rebind', durationMs: 0, how: 'silent' }, 500],
+    ['nat_rebind with resets', { action: 'nat_rebind', durationMs: 0, how: 'reset' }, 50],
+    [
+      'the address of one client',
+      { action: 'nat_rebind', durationMs: 0, target: { kind: 'clients', clients: ['c1'], name: 'client:c1' } },
+      4_500,
+    ],
+    ['dns_gone', { action: 'dns_gone' }, 10],
+    ['cpu_hog', { action: 'cpu_hog', share: 0.8, downMs: 100 }, 500],
+    ['clock_drift', { action: 'clock_drift', drift: 0.01 }, 10],
+    ['clock_offset', { action: 'clock_offset', offsetMs: 3_600_000 }, 10],
+    ['clock_offset and a new start', { action: 'clock_offset', offsetMs: -3_600_000, how: 'restart' }, 50],
+    ['drain', { action: 'drain' }, 50],
+    ['restart with a new key', { action: 'restart', how: 'new_key' }, 50],
+    [
+      'sleep for four seconds',
+      { action: 'sleep', durationMs: 4_000, target: { kind: 'clients', clients: ['c1'], name: 'client:c1' } },
+      4_500,
+    ],
     ['a zone cut off', { action: 'blackhole', target: { kind: 'zone', zone: 'home' } }, 3_500],
   ])('survives %s of the relay in use without losing a byte', async (_name, act, stallMs) => {
     const { summary, reasons } = await runVirtual({ plan: planOf({ acts: [act], perSecond: 110, pairs: 1 }), environment })
@@ -139,6 +176,33 @@ describe('a plan in the simulated world', () => {
     expect(failover?.healedAtMs).not.toBeNull()
     expect(failover?.connections).toBe(1)
     expect(failover?.stallMs.max).toBeLessThanOrEqual(stallMs)
+  })
+
+  const asleep = (durationMs: number): Partial<FaultAct> => ({
+    action: 'sleep',
+    durationMs,
+    target: { kind: 'clients', clients: ['c1'], name: 'client:c1' },
+    expect: 'outage',
+  })
+
+  it('goes on after a machine slept for a minute and a half', async () => {
+    const { summary } = await runVirtual({ plan: planOf({ acts: [asleep(90_000)], durationMs: 120_000 }), environment })
+    expect(summary).toMatchObject({ verdict: 'pass', connections: { opened: 2, neverRecovered: 0, reset: 0 } })
+    expect(summary.integrity).toMatchObject({ lost: 0, duplicated: 0, reordered: 0, corrupted: 0, unexpected: 0, unknown: 0 })
+    expect(summary.latencyMs.response.max).toBeGreaterThan(85_000)
+  })
+
+  it('tells both ends after a machine slept for ten minutes, and calls nothing lost', async () => {
+    const result = await runVirtual({ plan: planOf({ acts: [asleep(600_000)], durationMs: 640_000, perSecond: 5 }), environment })
+    expect(result.summary).toMatchObject({ exitCode: 121, connections: { opened: 2, neverRecovered: 1, reset: 1 } })
+    expect(result.summary.integrity).toMatchObject({ lost: 0, duplicated: 0, reordered: 0, corrupted: 0, unexpected: 0 })
+    expect(result.summary.errors.map(({ code }) => code)).toEqual(['timeout'])
+  })
+
+  it('refuses before the run what a simulated process cannot suffer', async () => {
+    await expect(runVirtual({ plan: planOf({ acts: [{ action: 'disk_full' }] }), environment })).rejects.toThrow(
+      'fault F1 (disk_full) cannot be done here',
+    )
   })
 
   it('moves before it breaks in a rolling restart, even after a freeze that made one relay suspect', async () => {

@@ -10,6 +10,7 @@ export {
   type RelaySpec,
   readRelayList,
   readUserList,
+  renewRelayKey,
   revokeUser,
   type UserOptions,
 } from './mesh-directory.ts'

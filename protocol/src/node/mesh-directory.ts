@@ -15,7 +15,7 @@
 
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { CryptoProvider } from '../crypto.ts'
+import type { CryptoProvider, KeyPair } from '../crypto.ts'
 import { SennitError } from '../errors.ts'
 import { certificateLifeMs, issueRelayCertificate, issueUserCertificate } from '../trust/certificates.ts'
 import { signRelayList, signUserList, verifyRelayList, verifyUserList } from '../trust/lists.ts'
@@ -108,6 +108,28 @@ export async function addRelay(
     const entry = setUpRelay(directory, trust, relay, crypto, nowMs)
     saveRelays(directory, trust, { version: list.version + 1, expiresMs: nowMs + listLifeMs, relays: [...list.relays, entry] }, crypto)
     return entry
+  })
+}
+
+/**
+ * Gives a relay a new key and certificate, in its files and in the list; the relay reads them when it starts again.
+ * @throws SennitError `relay_unknown`
+ */
+export async function renewRelayKey(
+  directory: string,
+  relayId: string,
+  options: { readonly crypto?: CryptoProvider; readonly nowMs?: number } = {},
+): Promise<void> {
+  const { crypto = nodeCrypto(), nowMs = Date.now() } = options
+  await change(directory, () => {
+    const trust = readMeshTrust(paths(directory).mesh, crypto, nowMs)
+    const known = readRelayList(paths(directory).relays, trust, crypto, nowMs)
+    if (!known.relays.some((entry) => entry.relayId === relayId)) {
+      throw new SennitError('relay_unknown', `expected a relay of the list, found no '${relayId}' in it`, { relayId })
+    }
+    const { publicKey: key } = issueRelayKey(directory, trust, relayId, crypto, nowMs)
+    const relays = known.relays.map((entry) => (entry.relayId === relayId ? { ...entry, key } : entry))
+    saveRelays(directory, trust, { version: known.version + 1, expiresMs: nowMs + listLifeMs, relays }, crypto)
   })
 }
 
@@ -224,6 +246,18 @@ async function change<T>(directory: string, work: () => T): Promise<T> {
 
 function setUpRelay(directory: string, trust: MeshTrust, relay: RelaySpec, crypto: CryptoProvider, nowMs: number): RelayEntry {
   const relayId = checkName('a relay id', relay.relayId)
+  const { publicKey } = issueRelayKey(directory, trust, relayId, crypto, nowMs)
+  writeFileAtomically(`${join(directory, 'relays', relayId)}.toml`, relayToml(relayId, relay), publicMode)
+  return {
+    relayId,
+    urls: list(relay.url),
+    key: publicKey,
+    ...(relay.failureDomain === undefined ? {} : { failureDomain: relay.failureDomain }),
+    ...(relay.zone === undefined ? {} : { zone: relay.zone }),
+  }
+}
+
+function issueRelayKey(directory: string, trust: MeshTrust, relayId: string, crypto: CryptoProvider, nowMs: number): KeyPair {
   const staticKey = crypto.generateX25519()
   const certificate = issueRelayCertificate(crypto, readKeyFile(paths(directory).relayIssuerKey).privateKey, {
     meshId: trust.meshId,
@@ -235,14 +269,7 @@ function setUpRelay(directory: string, trust: MeshTrust, relay: RelaySpec, crypt
   const base = join(directory, 'relays', relayId)
   writeKeyFile(`${base}.key`, `relay ${relayId}`, staticKey)
   writeCertificateFile(`${base}.cert`, certificate)
-  writeFileAtomically(`${base}.toml`, relayToml(relayId, relay), publicMode)
-  return {
-    relayId,
-    urls: list(relay.url),
-    key: staticKey.publicKey,
-    ...(relay.failureDomain === undefined ? {} : { failureDomain: relay.failureDomain }),
-    ...(relay.zone === undefined ? {} : { zone: relay.zone }),
-  }
+  return staticKey
 }
 
 function relayToml(relayId: string, relay: RelaySpec): string {

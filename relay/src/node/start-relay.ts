@@ -11,6 +11,7 @@ import { steadyClock } from './clock.ts'
 import type { RelayConfig } from './config.ts'
 import { GrpcFront } from './grpc-front.ts'
 import { HttpFront } from './http-front.ts'
+import { LogDestination } from './log-destination.ts'
 import { relayMetrics } from './metrics.ts'
 import { OnePort } from './one-port.ts'
 import { RelayShell } from './relay-shell.ts'
@@ -54,8 +55,8 @@ export async function startRelay(config: RelayConfig, options: StartRelayOptions
   const { identity, trust } = config
   const crypto = nodeCrypto()
   const now = steadyClock()
-  const log =
-    options.log ?? pino({ level: config.logLevel ?? 'info', base: { relay: identity.relayId } }, pino.destination({ fd: 2, sync: false }))
+  const lines = new LogDestination(2)
+  const log = options.log ?? pino({ level: config.logLevel ?? 'info', base: { relay: identity.relayId } }, lines)
   let users = readUsersFile(config.usersFile, trust, crypto, now())
   const shell = new RelayShell(
     { crypto, random: Math.random, identity, trust, users, ...(config.limits === undefined ? {} : { limits: config.limits }) },
@@ -106,7 +107,7 @@ export async function startRelay(config: RelayConfig, options: StartRelayOptions
     grpc.close()
     await Promise.all([port.close(), config.admin === undefined ? undefined : admin.close()])
     log.info({ event: 'closed' })
-    log.flush()
+    lines.flushSync()
   }
   const ports = addresses.map((address) => address.port)
   log.info({ event: 'listening', ports, adminPort, carriers: ['upgrade', 'http', 'grpc'], tls: config.tls !== undefined })

@@ -1,0 +1,70 @@
+// Whom an act hits: the same words mean the same to the live runner and to the simulated world.
+import type { FaultAct, Plan } from './plan.ts'
+import type { FlowRecord } from './verdict/recorded.ts'
+
+/** What lies between one client (or all clients of its zone) and one relay. */
+export interface Between {
+  /** '' = any client of the zone that no act names. */
+  readonly client: string
+  readonly zone: string
+  readonly relay: string
+}
+
+/** How the target is called in reports. `relay` is the one that it was when the act began. */
+export function targetName({ target }: FaultAct, relay: string | undefined): string {
+  if (relay !== undefined) return relay
+  switch (target.kind) {
+    case 'zone':
+      return `zone:${target.zone}`
+    case 'link':
+      return `link:${target.from}>${target.to}`
+    case 'clients':
+      return target.name
+    default:
+      return ''
+  }
+}
+
+/** Whether a network act hits this. */
+export function isHit(plan: Plan, { target }: FaultAct, between: Between, relay: string | undefined): boolean {
+  switch (target.kind) {
+    case 'relay':
+      return between.relay === target.relay
+    case 'busiest':
+      return between.relay === relay
+    case 'zone':
+      return between.zone === target.zone
+    case 'clients':
+      return target.clients.includes(between.client)
+    case 'link': {
+      const relayZone = zoneOfRelay(plan, between.relay)
+      return (between.zone === target.from && relayZone === target.to) || (between.zone === target.to && relayZone === target.from)
+    }
+  }
+}
+
+/** Which connections go through what an act on the network or on clients hits. undefined: those of the relay, whose name says it already. */
+export function carriedBy(
+  { plan, flows }: { readonly plan: Plan; readonly flows: readonly FlowRecord[] },
+  act: FaultAct,
+  relay: string | undefined,
+): ((flow: number) => boolean) | undefined {
+  if (relay !== undefined) return undefined
+  return (flow) => {
+    const planned = plan.flows[flow]!
+    const { activeRelay } = flows[flow]!
+    return (['caller', 'listener'] as const).some((side) => {
+      const { client, zone } = plan.clients[planned[side]]!
+      return isHit(plan, act, { client, zone, relay: activeRelay[side] ?? '' }, undefined)
+    })
+  }
+}
+
+/** Clients that some act names: each has a way of its own to every relay. */
+export function namedClients(plan: Plan): ReadonlySet<string> {
+  return new Set(plan.acts.flatMap(({ target }) => (target.kind === 'clients' ? target.clients : [])))
+}
+
+function zoneOfRelay(plan: Plan, relay: string): string | undefined {
+  return plan.relays.find((one) => one.relay === relay)?.zone
+}

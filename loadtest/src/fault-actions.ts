@@ -1,0 +1,86 @@
+// Every action of the sheet `Faults`: what it is done to, how long it lasts by default, and which engine can do it.
+import { SennitError } from '@sennit/protocol'
+import type { FaultAct, FaultAction, Plan } from './plan.ts'
+
+export type Engine = 'live' | 'virtual'
+
+/** What an action is done to. */
+export type ActionFamily =
+  /** A relay's process. */
+  | 'process'
+  /** What lies between clients and relays. */
+  | 'network'
+  /** A client's process or machine. */
+  | 'client'
+
+export interface ActionFacts {
+  readonly family: ActionFamily
+  /** How long an act lasts when the row does not say: long enough to see the fail-over, short enough to see the return. */
+  readonly durationMs: number
+  /** Why an engine cannot do it; absent: it can. */
+  readonly refused?: Partial<Readonly<Record<Engine, string>>>
+}
+
+const noDescriptors = 'a simulated process has no descriptors and no disk; run it live'
+
+export const faultActions: Readonly<Record<FaultAction, ActionFacts>> = {
+  kill: { family: 'process', durationMs: 3_000 },
+  term: { family: 'process', durationMs: 3_000 },
+  drain: { family: 'process', durationMs: 3_000 },
+  pause: { family: 'process', durationMs: 3_000 },
+  restart: { family: 'process', durationMs: 0 },
+  rolling_restart: { family: 'process', durationMs: 0 },
+  cpu_hog: { family: 'process', durationMs: 5_000 },
+  fd_exhaust: { family: 'process', durationMs: 5_000, refused: { virtual: noDescriptors } },
+  disk_full: { family: 'process', durationMs: 5_000, refused: { virtual: noDescriptors } },
+  clock_offset: { family: 'process', durationMs: 5_000 },
+  clock_drift: { family: 'process', durationMs: 5_000 },
+  blackhole: { family: 'network', durationMs: 5_000 },
+  partition: { family: 'network', durationMs: 5_000 },
+  isolate_one: { family: 'network', durationMs: 5_000 },
+  one_way: { family: 'network', durationMs: 5_000 },
+  swizzle_clog: { family: 'network', durationMs: 10_000 },
+  flap: { family: 'network', durationMs: 12_000 },
+  cut: { family: 'network', durationMs: 5_000 },
+  refuse: { family: 'network', durationMs: 5_000 },
+  reset_peer: { family: 'network', durationMs: 0 },
+  half_open: { family: 'network', durationMs: 0 },
+  slow_close: { family: 'network', durationMs: 5_000 },
+  latency: { family: 'network', durationMs: 5_000 },
+  loss: { family: 'network', durationMs: 5_000 },
+  bandwidth: { family: 'network', durationMs: 5_000 },
+  slice: { family: 'network', durationMs: 5_000 },
+  mtu: { family: 'network', durationMs: 5_000 },
+  limit_data: { family: 'network', durationMs: 5_000 },
+  corrupt: { family: 'network', durationMs: 5_000 },
+  duplicate_frame: { family: 'network', durationMs: 5_000 },
+  reorder_frame: { family: 'network', durationMs: 5_000 },
+  captive: { family: 'network', durationMs: 5_000 },
+  nat_rebind: { family: 'network', durationMs: 0 },
+  dns_gone: { family: 'network', durationMs: 5_000 },
+  sleep: {
+    family: 'client',
+    durationMs: 600_000,
+    refused: { live: 'the clients of a live run share this process, and it would sleep with them; use --virtual' },
+  },
+  directory_down: {
+    family: 'client',
+    durationMs: 10_000,
+    refused: { virtual: 'simulated clients are handed their relays and read no list; run it live' },
+  },
+}
+
+/** In the order of the table. */
+export const actionNames: readonly FaultAction[] = Object.keys(faultActions) as FaultAction[]
+
+export function familyOf(act: Pick<FaultAct, 'action'>): ActionFamily {
+  return faultActions[act.action].family
+}
+
+/** @throws SennitError `not_allowed` when the plan has an act that the engine cannot do: before the run, so that nothing is half tested */
+export function refuseActs(plan: Plan, engine: Engine): void {
+  for (const { action, fault } of plan.acts) {
+    const why = faultActions[action].refused?.[engine]
+    if (why !== undefined) throw new SennitError('not_allowed', `fault ${fault} (${action}) cannot be done here: ${why}`)
+  }
+}
