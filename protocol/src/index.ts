@@ -44,6 +44,7 @@ export {
   helloNonceBytes,
   type MessageDeliveredFrame,
   type MessageRefusedFrame,
+  type NothingFrame,
   type OpenFrame,
   type PathBadFrame,
   type PingFrame,
@@ -76,7 +77,7 @@ export {
 } from './noise/handshake-state.ts'
 export { noiseNonce } from './noise/symmetric-state.ts'
 // Packets and frames
-export { isKept, PACKET_KIND, type PacketHeader, packetBytesMax, packetPlaintextBytesMax } from './packet.ts'
+export { datagramBytesMax, isKept, PACKET_KIND, type PacketHeader, packetBytesMax, packetPlaintextBytesMax } from './packet.ts'
 // Keys of a connection
 export { endVersion, PacketSealer } from './session/packet-sealer.ts'
 export {

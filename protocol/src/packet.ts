@@ -3,7 +3,7 @@
 /**
  * Kinds of packets. *Kept* ones (data, control) share one dense number space per direction, are held until acknowledged and resent as
  * the same bytes. *Loose* ones have their own rising numbers and are never resent. `handshake` carries the third message of the end
- * handshake and is not sealed by these keys; `datagram` is reserved.
+ * handshake and is not sealed by these keys; *datagrams* have rising numbers of their own, and are neither acknowledged nor resent.
  */
 export const PACKET_KIND = { data: 0, control: 1, loose: 2, handshake: 3, datagram: 4 } as const
 
@@ -23,6 +23,9 @@ export const packetBytesMax = 65_536
 
 /** Plaintext that fits a packet of {@link packetBytesMax}, with the tag. */
 export const packetPlaintextBytesMax: number = packetBytesMax - 16
+
+/** The longest datagram: a packet less its tag, the frame's head, and what a share of it may cost. */
+export const datagramBytesMax = 65_280
 
 /** Whether packets of this kind are acknowledged and resent. */
 export function isKept(kind: number): boolean {

@@ -72,5 +72,6 @@ export function anyFrame(): fc.Arbitrary<Frame> {
       }),
     }),
     fc.record({ type: is('datagram'), data: bytes(200) }),
+    fc.record({ type: is('nothing') }),
   )
 }

@@ -148,3 +148,30 @@ test('a dropped circuit is forgotten, the others go on', () => {
   add(scheduler, 1, 10)
   expect(all(scheduler)).toHaveLength(1)
 })
+
+test('datagrams overtake kept packets, and loose ones overtake datagrams, however many wait', () => {
+  const scheduler = new SendScheduler(recordBytesMax)
+  for (let index = 0; index < 50; index += 1) add(scheduler, 1, 60_000, PACKET_KIND.data)
+  for (let index = 0; index < 50; index += 1) add(scheduler, 1, 20_000, PACKET_KIND.datagram)
+  add(scheduler, 1, 40, PACKET_KIND.loose)
+  expect(scheduler.queuedDatagramBytes(1)).toBe(1_000_000)
+  expect(scheduler.queuedBytes(1)).toBe(4_000_040)
+  const kinds = scheduler.take()!.packets.map(({ header }) => header.kind)
+  expect(kinds[0]).toBe(PACKET_KIND.loose)
+  // What overtakes takes a quarter of the record at most, and the rest is the kept packets'.
+  expect(kinds.filter((kind) => kind === PACKET_KIND.datagram)).toHaveLength(3)
+  expect(kinds.filter((kind) => kind === PACKET_KIND.data)).toHaveLength(3)
+  const rest = all(scheduler)
+  expect(rest).toHaveLength(47 + 47)
+  expect(scheduler.queuedDatagramBytes(1)).toBe(0)
+  expect(scheduler.hasWork).toBe(false)
+})
+
+test('a dropped circuit takes its datagrams along', () => {
+  const scheduler = new SendScheduler(recordBytesMax)
+  add(scheduler, 1, 500, PACKET_KIND.datagram)
+  add(scheduler, 2, 400, PACKET_KIND.datagram)
+  scheduler.dropCircuit(1)
+  expect(scheduler.queuedBytes()).toBe(400)
+  expect(all(scheduler).map(({ circuit }) => circuit)).toEqual([2])
+})

@@ -106,5 +106,6 @@ export const goldenFrames: readonly { readonly why: string; readonly frame: Fram
     },
     bytes: '28 18 02 027231 5388 40fa 6710 45dc 01 027232 00 00 800f4240 00 00',
   },
-  { why: 'reserved', frame: { type: 'datagram', data: unhex('0102') }, bytes: '2a 02 0102' },
+  { why: 'bytes that may be lost', frame: { type: 'datagram', data: unhex('0102') }, bytes: '2a 02 0102' },
+  { why: 'no words', frame: { type: 'nothing' }, bytes: '2c 00' },
 ]

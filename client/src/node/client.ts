@@ -273,6 +273,9 @@ export class Client {
       case 'streamEvent':
         this.#connections.get(effect.handle)?.streamEvent(effect.event)
         return
+      case 'datagram':
+        this.#connections.get(effect.handle)?.datagramEvent(effect.data)
+        return
       case 'connectionEvent':
         this.#connections.get(effect.handle)?.machineEvent(effect.event)
         return
@@ -328,6 +331,7 @@ export class Client {
         close: (reason, message) => driver.act((nowMs) => this.#machine.closeConnection(nowMs, handle, reason, message)),
         abort: (reason, message) => driver.act((nowMs) => this.#machine.abortConnection(nowMs, handle, reason, message)),
         setPaths: (paths) => driver.act((nowMs) => this.#machine.setPaths(nowMs, handle, paths)),
+        sendDatagram: (data) => driver.act((nowMs) => this.#machine.sendDatagram(nowMs, handle, data)),
         status: () => this.#machine.status().connections.find((each) => each.handle === handle),
       },
       { id, peer, application },

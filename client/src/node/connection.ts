@@ -6,6 +6,7 @@ import type { ConnectionMachine, ConnectionEvent as MachineConnectionEvent } fro
 import { type PathsOption, parsePaths } from '../core/paths/index.ts'
 import type { StreamEvent, StreamSet } from '../core/streams/index.ts'
 import { Listeners, tell } from './callbacks.ts'
+import { DatagramInbox } from './datagram-inbox.ts'
 import { type CloseInfo, type ConnectionEvent, endedInOrder } from './events.ts'
 import { HandOver } from './hand-over.ts'
 import { MessageReceiver, type ReceiveOptions } from './message-receiver.ts'
@@ -23,6 +24,7 @@ export interface ConnectionHost {
   close(reason: string, message: string): void
   abort(reason: string, message: string): void
   setPaths(paths: PathsOption): void
+  sendDatagram(data: Uint8Array): boolean
   status(): ClientConnectionStatus | undefined
 }
 
@@ -66,6 +68,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
   readonly #receiver: MessageReceiver
   readonly #streams = new Map<number, Stream>()
   readonly #incoming = new HandOver<Stream>()
+  readonly #datagrams = new DatagramInbox()
   readonly #listeners = new Listeners<ConnectionEvent>()
   /** Who waits for a pong, and the ids of the pings that may bring it. */
   readonly #pings = new Map<(result: PingResult) => void, Set<number>>()
@@ -150,6 +153,31 @@ export class Connection implements AsyncIterable<Uint8Array> {
   onStream(callback: (stream: Stream) => void): void {
     this.#onStream = callback
     for (const stream of this.#incoming.takeAll()) tell(callback, stream)
+  }
+
+  /**
+   * Sends up to 65 280 bytes that are worth something now or never, such as a frame of a video: sealed like everything else, but never sent
+   * again, in no order, and ahead of queued messages and streams. Not copied: never change them afterwards.
+   * @returns false when it was dropped here: no relay in use (nor yet, in the first moments), or the way to it is full. True: it left, no more.
+   * @throws SennitError `too_large`, or the code the connection ended with
+   */
+  sendDatagram(data: Uint8Array | string): boolean {
+    const ended = this.#endError()
+    if (ended !== undefined) throw ended
+    return this.#host.sendDatagram(typeof data === 'string' ? utf8(data) : data)
+  }
+
+  /**
+   * Datagrams of the other end as they come, none twice; ends with the connection. Up to 1 MiB or 4 096 wait for a slow loop, then the oldest make
+   * way. `status().datagrams` counts those sent, dropped, received and missing.
+   */
+  datagrams(): AsyncIterable<Uint8Array> {
+    return this.#datagrams
+  }
+
+  /** Datagrams that came and made way for newer ones, because the loop over {@link datagrams} was too slow, or there was none. */
+  get datagramsOverrun(): number {
+    return this.#datagrams.overrun
   }
 
   /** Message bytes that `send` takes now without waiting; 0 after the end. */
@@ -268,6 +296,11 @@ export class Connection implements AsyncIterable<Uint8Array> {
   }
 
   /** @internal */
+  datagramEvent(data: Uint8Array): void {
+    this.#datagrams.push(data)
+  }
+
+  /** @internal */
   machineEvent(event: MachineConnectionEvent): void {
     if (event.type === 'pong') {
       for (const [settle, ids] of this.#pings) if (ids.has(event.id)) settle({ rttMs: event.rttMs, relay: event.relayId })
@@ -288,6 +321,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
     for (const stream of this.#streams.values()) stream.connectionEnded()
     this.#streams.clear()
     this.#incoming.end()
+    this.#datagrams.end()
     this.#creditChanged()
     this.#listeners.emit({ type: 'closed', ...info })
     this.#resolveClosed(info)

@@ -126,6 +126,8 @@ export class End {
   readonly incoming: Set<number> = new Set()
   readonly keptHashes: Map<number, string> = new Map()
   readonly looseCounters: Set<number> = new Set()
+  readonly datagramCounters: Set<number> = new Set()
+  readonly datagramsGot: Uint8Array[] = []
   /** Times at which a message was taken, for stalls. */
   lastGotAtMs = 0
   longestGapMs = 0
@@ -428,6 +430,9 @@ export class World {
           for (const relayId of this.relays.keys()) this.after(5 + this.random() * 45, () => this.join(relayId))
         }
         return
+      case 'datagram':
+        end.datagramsGot.push(effect.data)
+        return
       case 'event':
         end.events.push({ atMs: this.nowMs, event: effect.event })
         this.note(`end ${side}: ${JSON.stringify(effect.event)}`)
@@ -517,6 +522,11 @@ export class World {
     if (header.kind === PACKET_KIND.loose) {
       if (end.looseCounters.has(header.counter)) this.fail(`loose counter ${header.counter} sealed twice`)
       end.looseCounters.add(header.counter)
+      return
+    }
+    if (header.kind === PACKET_KIND.datagram) {
+      if (end.datagramCounters.has(header.counter)) this.fail(`datagram counter ${header.counter} sealed twice`)
+      end.datagramCounters.add(header.counter)
       return
     }
     const hash = `${header.kind} ${header.epoch} ${fingerprint(pieces)}`

@@ -84,6 +84,8 @@ function decodeBody(type: number, body: ByteReader): Frame | undefined {
       return { type: 'yield' }
     case FRAME_TYPE.exists:
       return { type: 'exists' }
+    case FRAME_TYPE.nothing:
+      return { type: 'nothing' }
     case FRAME_TYPE.plan: {
       const epoch = body.varint()
       const relays = list(body, relaysMax, readPlanRelay)

@@ -166,6 +166,7 @@ function writeBody(target: Target, frame: Frame): void {
     case 'confirm':
     case 'yield':
     case 'exists':
+    case 'nothing':
       return
     case 'plan':
       limit('relays of a plan', frame.relays.length, relaysMax)

@@ -170,7 +170,12 @@ export interface ReportFrame {
   relays: RelayMeasurement[]
 }
 
-/** Reserved: bytes that may be lost. */
+/** Says nothing. Being kept and acked is all it is for: it lets an epoch end in which only datagrams were sent. */
+export interface NothingFrame {
+  type: 'nothing'
+}
+
+/** Bytes that may be lost, and that come whole or not at all. Packets of kind datagram only. */
 export interface DatagramFrame {
   type: 'datagram'
   data: Uint8Array
@@ -195,6 +200,7 @@ export type Frame =
   | PingFrame
   | HelloFrame
   | ReportFrame
+  | NothingFrame
   | DatagramFrame
 
 /** The numbers on the wire, with the layout of each body. */
@@ -221,6 +227,7 @@ export const FRAME_TYPE: Readonly<Record<Frame['type'], number>> = {
   hello: 0x27, // text relayId ‖ 8 bytes nonce ‖ u8 0 or 8 ‖ echo ‖ v cumulative ‖ ranges ‖ v planEpoch
   report: 0x28, // v count ‖ count × (text relayId ‖ us rtt ‖ us var ‖ v loss in millionths ‖ v ageMs ‖ u8 reachable)
   datagram: 0x2a, // data to the end
+  nothing: 0x2c, // nothing
 }
 
 /** Words of an application about a stream it opens: a name and a little, not a payload. */

@@ -141,6 +141,11 @@ export class HopLink {
     return this.#scheduler.queuedBytes(circuit)
   }
 
+  /** Bytes of datagrams that wait here on one circuit. */
+  queuedDatagramBytes(circuit: number): number {
+    return this.#scheduler.queuedDatagramBytes(circuit)
+  }
+
   /** Forgets what waits on a circuit. */
   dropCircuit(circuit: number): void {
     this.#scheduler.dropCircuit(circuit)

@@ -1,10 +1,10 @@
 /**
- * What goes into the next record: control first, then loose packets, then kept ones; circuits take turns by deficit round robin
+ * What goes into the next record: control first, then loose packets, datagrams, kept ones; circuits take turns by deficit round robin
  * (Shreedhar and Varghese, 1995), so that one with a long queue holds up no other.
  */
 
 import { controlBytesMax } from '../control/codec.ts'
-import { isKept, packetBytesMax } from '../packet.ts'
+import { isKept, PACKET_KIND, packetBytesMax } from '../packet.ts'
 import { entryHeaderBytes, type OutgoingPacket, recordEntriesMax, recordOverheadBytes } from './record.ts'
 
 /** A turn sends at least one packet of any size, which keeps a turn at constant cost. */
@@ -117,6 +117,8 @@ class Ring {
 
 interface Circuit {
   readonly loose: PacketQueue
+  /** Apart from the loose ones, so that acks and pings never wait behind somebody's video. */
+  datagrams: PacketQueue | undefined
   readonly kept: PacketQueue
 }
 
@@ -130,6 +132,7 @@ export class SendScheduler {
   readonly #recordBytesMax: number
   readonly #circuits = new Map<number, Circuit>()
   readonly #loose = new Ring()
+  readonly #datagrams = new Ring()
   readonly #kept = new Ring()
   #controls: Uint8Array[] = []
   #controlHead = 0
@@ -145,7 +148,7 @@ export class SendScheduler {
   }
 
   get hasWork(): boolean {
-    return this.#controlBytes > 0 || this.#loose.bytes > 0 || this.#kept.bytes > 0
+    return this.#controlBytes > 0 || this.#kept.bytes > 0 || this.#loose.bytes > 0 || this.#datagrams.bytes > 0
   }
 
   addControl(encoded: Uint8Array): void {
@@ -163,18 +166,26 @@ export class SendScheduler {
     const { circuit, header } = packet
     let queues = this.#circuits.get(circuit)
     if (queues === undefined) {
-      queues = { loose: new PacketQueue(circuit), kept: new PacketQueue(circuit) }
+      queues = { loose: new PacketQueue(circuit), datagrams: undefined, kept: new PacketQueue(circuit) }
       this.#circuits.set(circuit, queues)
     }
     if (isKept(header.kind)) this.#kept.push(queues.kept, packet)
-    else this.#loose.push(queues.loose, packet)
+    else if (header.kind === PACKET_KIND.datagram) {
+      queues.datagrams ??= new PacketQueue(circuit)
+      this.#datagrams.push(queues.datagrams, packet)
+    } else this.#loose.push(queues.loose, packet)
   }
 
   /** Payload bytes waiting, of one circuit or of all. */
   queuedBytes(circuit?: number): number {
-    if (circuit === undefined) return this.#loose.bytes + this.#kept.bytes
+    if (circuit === undefined) return this.#loose.bytes + this.#datagrams.bytes + this.#kept.bytes
     const queues = this.#circuits.get(circuit)
-    return queues === undefined ? 0 : queues.loose.bytes + queues.kept.bytes
+    return queues === undefined ? 0 : queues.loose.bytes + (queues.datagrams?.bytes ?? 0) + queues.kept.bytes
+  }
+
+  /** Bytes of datagrams waiting on one circuit. */
+  queuedDatagramBytes(circuit: number): number {
+    return this.#circuits.get(circuit)?.datagrams?.bytes ?? 0
   }
 
   /** Forgets a circuit and what waits on it. */
@@ -182,6 +193,7 @@ export class SendScheduler {
     const queues = this.#circuits.get(circuit)
     if (queues === undefined) return
     this.#loose.drop(queues.loose)
+    if (queues.datagrams !== undefined) this.#datagrams.drop(queues.datagrams)
     this.#kept.drop(queues.kept)
     this.#circuits.delete(circuit)
   }
@@ -203,10 +215,13 @@ export class SendScheduler {
     for (const control of controls) room -= entryHeaderBytes + control.length
     const entries = recordEntriesMax - controls.length
     if (this.#kept.bytes === 0) {
-      this.#loose.take(packets, entries, room)
+      room = this.#loose.take(packets, entries, room)
+      this.#datagrams.take(packets, entries - packets.length, room)
     } else {
       const overtaking = Math.max(Math.floor(room / overtakingShare), Math.min(room, quantumBytes))
-      room -= overtaking - this.#loose.take(packets, Math.min(entries, overtakingEntriesMax), overtaking)
+      const overtakingEntries = Math.min(entries, overtakingEntriesMax)
+      const left = this.#loose.take(packets, overtakingEntries, overtaking)
+      room -= overtaking - this.#datagrams.take(packets, overtakingEntries - packets.length, left)
       this.#kept.take(packets, entries - packets.length, room)
     }
     if (this.#circuits.size > idleCircuitsMax) this.#forgetIdle(packets)
@@ -215,7 +230,7 @@ export class SendScheduler {
 
   #takeControls(): Uint8Array[] {
     const taken: Uint8Array[] = []
-    const entries = this.#loose.bytes + this.#kept.bytes > 0 ? overtakingEntriesMax : recordEntriesMax
+    const entries = this.queuedBytes() > 0 ? overtakingEntriesMax : recordEntriesMax
     let bytes = 0
     while (taken.length < entries) {
       const control = this.#controls[this.#controlHead]
@@ -235,7 +250,8 @@ export class SendScheduler {
   #forgetIdle(packets: readonly OutgoingPacket[]): void {
     for (const { circuit } of packets) {
       const queues = this.#circuits.get(circuit)
-      if (queues !== undefined && !queues.loose.waiting && !queues.kept.waiting) this.#circuits.delete(circuit)
+      const waits = queues?.loose.waiting || queues?.datagrams?.waiting || queues?.kept.waiting
+      if (queues !== undefined && !waits) this.#circuits.delete(circuit)
     }
   }
 }

@@ -38,6 +38,9 @@ export interface CircuitHalf {
 /** What a source may be over its credit before its circuit is closed: one packet that crossed a message. */
 const creditSlackBytes = packetBytesMax
 
+/** Datagrams that may wait for a slow reader on one circuit: a burst of a video's key frame, 20 ms at 100 Mbit/s. */
+const datagramQueueBytesMax = 262_144
+
 /** A read block is 256 KiB: a packet under this that waits would hold 64 times its size, and the memory brake would not know. */
 const copyBelowBytes = 4096
 
@@ -126,6 +129,7 @@ export class Circuits {
     // Nothing to pass on, and nothing that a link would take.
     if (bytes === 0) return
     half.receivedBytes += bytes
+    const { other } = half
     const loose = header.kind >= PACKET_KIND.loose
     if (!loose) half.keptBytes += bytes
     // Loose packets overtake kept ones on their way here, so a count of both would blame the honest.
@@ -139,11 +143,15 @@ export class Circuits {
       this.droppedPackets += 1
       return
     }
+    // A datagram that would wait behind others for long is worth nothing when it comes; the next one is fresher.
+    if (header.kind === PACKET_KIND.datagram && other.attachment.link.queuedDatagramBytes(other.circuit) > datagramQueueBytesMax) {
+      this.droppedPackets += 1
+      return
+    }
     half.queuedBytes += bytes
     this.queuedBytes += bytes
     this.forwardedBytes += bytes
     this.forwardedPackets += 1
-    const other = half.other
     // A slice keeps all that was read with it alive, so small packets that will have to wait are copied; large ones never.
     const waits = bytes < copyBelowBytes && other.attachment.blockedSinceMs !== undefined
     other.attachment.link.sendPacket(other.circuit, header, waits ? [copyOf(pieces, bytes)] : pieces)

@@ -193,6 +193,11 @@ export class Attachment {
     this.#context.sink.dirty(this)
   }
 
+  /** Bytes of datagrams that wait for the carrier on one circuit. */
+  queuedDatagramBytes(circuit: number): number {
+    return this.#state.type === 'attached' ? this.#state.runner.link.queuedDatagramBytes(circuit) : 0
+  }
+
   dropCircuit(circuit: number): void {
     if (this.#state.type === 'attached') this.#state.runner.link.dropCircuit(circuit)
   }

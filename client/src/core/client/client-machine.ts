@@ -279,6 +279,12 @@ export class ClientMachine {
     return connection.machine.ping(nowMs)
   }
 
+  /** Sends a datagram of a connection, at once and once. @returns false when it was dropped. @throws SennitError `too_large` */
+  sendDatagram(nowMs: number, handle: number, data: Uint8Array): boolean {
+    this.#now(nowMs)
+    return this.#connections.byHandle(handle)?.sendDatagram(nowMs, data) ?? false
+  }
+
   /** Changes how a connection uses its relays; either end may. @throws SennitError `not_yet` */
   setPaths(nowMs: number, handle: number, paths: PathsOption): void {
     this.#now(nowMs)

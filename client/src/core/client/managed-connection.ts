@@ -20,6 +20,8 @@ const suspectMs = 10_000
 const everywhereMs = 10_000
 /** The path that brought the verdict proves itself within this, or the connection counts as one without a path. */
 const validateMs = 1_000
+/** Datagrams that may wait for one carrier: a burst of a video's key frame. What waits behind more would be old when it comes. */
+const datagramQueueBytesMax = 262_144
 /** Relays of the plan that are opened beyond active and standby when these are in doubt. */
 const nextRelays = 2
 
@@ -48,6 +50,8 @@ export class ManagedConnection implements CircuitOwner {
   #validateByMs = Number.POSITIVE_INFINITY
   #resendAtMs = Number.POSITIVE_INFINITY
   #resendAfterMs: number
+  /** Of datagrams that were not pumped yet. */
+  #datagramBytes = 0
 
   constructor(host: ConnectionHost, facts: ConnectionFacts, stage: 'confirming' | 'challenging', nowMs: number) {
     this.facts = facts
@@ -113,6 +117,22 @@ export class ManagedConnection implements CircuitOwner {
     this.agreement.setPaths(nowMs, paths)
     this.#host.needsSync()
     this.#host.dirty(this)
+  }
+
+  /** Sends a datagram now, or drops it: no path, no credit, or too much before it. @throws SennitError `too_large` */
+  sendDatagram(nowMs: number, data: Uint8Array): boolean {
+    const { machine } = this
+    const pathId = machine.datagramPathId(data.length)
+    const circuit = pathId === undefined ? undefined : this.#paths.get(pathId)
+    const before = circuit === undefined ? 0 : this.#datagramBytes + circuit.attachment.queuedDatagramBytes(circuit.number)
+    if (before > datagramQueueBytesMax) {
+      machine.datagramDropped()
+      return false
+    }
+    const sent = machine.sendDatagram(nowMs, data)
+    if (sent) this.#datagramBytes += data.length
+    this.#host.dirty(this)
+    return sent
   }
 
   /** A relay said that the peer is gone from it: with no path left, a hint to ask at once. */
@@ -268,6 +288,7 @@ export class ManagedConnection implements CircuitOwner {
   /** Carries out what the machine wants. */
   pump(nowMs: number): void {
     const { machine } = this
+    this.#datagramBytes = 0
     for (let effect = machine.poll(); effect !== undefined; effect = machine.poll()) {
       switch (effect.type) {
         case 'send': {
@@ -287,6 +308,9 @@ export class ManagedConnection implements CircuitOwner {
           if (effect.frame.type === 'confirm' || effect.frame.type === 'yield' || effect.frame.type === 'exists') {
             if (this.#stage === 'confirming') this.#host.verdict(nowMs, this, effect.frame.type)
           } else this.agreement.frame(nowMs, this.#paths.get(effect.pathId)?.relayId, effect.frame)
+          break
+        case 'datagram':
+          if (this.announced) this.#host.emit({ type: 'datagram', handle: this.facts.handle, data: effect.data })
           break
         case 'sample':
           this.agreement.planner.endToEnd(nowMs, effect.relayId, effect.rttMs)

@@ -41,6 +41,7 @@ export function connectionStatus(connection: ManagedConnection): ClientConnectio
     standby: status.standby,
     modes: { send: formatMode(send), receive: formatMode(receive), short: whenShort },
     failovers: status.failovers,
+    datagrams: status.datagrams,
     ranking: ranking(connection),
   }
 }

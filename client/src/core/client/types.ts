@@ -3,7 +3,7 @@
  * and time in and carries these effects out; nothing here knows a socket.
  */
 import type { CryptoProvider, MeshTrust, RelayEntry, UserIdentity } from '@sennit/protocol'
-import type { ConnectionEvent, ConnectionTuning, StreamCounts } from '../connection/index.ts'
+import type { ConnectionEvent, ConnectionTuning, DatagramCounts, StreamCounts } from '../connection/index.ts'
 import type { PathsOption } from '../paths/index.ts'
 import type { StreamEvent, StreamSetOptions } from '../streams/index.ts'
 import type { ClientTuning } from './tuning.ts'
@@ -148,6 +148,7 @@ export type ClientEffect =
       readonly remote: boolean
       readonly counts: readonly StreamCounts[]
     }
+  | { readonly type: 'datagram'; readonly handle: number; readonly data: Uint8Array }
   | { readonly type: 'streamEvent'; readonly handle: number; readonly event: StreamEvent }
   | { readonly type: 'event'; readonly event: ClientEvent }
 
@@ -193,5 +194,6 @@ export interface ClientConnectionStatus {
   /** How each direction uses its relays, as it was agreed. */
   readonly modes: { readonly send: string; readonly receive: string; readonly short: 'wait' | 'fail' }
   readonly failovers: number
+  readonly datagrams: DatagramCounts
   readonly ranking: readonly RankingStatus[]
 }

@@ -9,6 +9,7 @@ import { type Frame, type PacketHeader, PacketSealer, ProtocolError, type Sessio
 import { StreamSet } from '../streams/index.ts'
 import { AckTracker } from './ack-tracker.ts'
 import { Closing } from './closing.ts'
+import { Datagrams } from './datagrams.ts'
 import { Epochs } from './epochs.ts'
 import { Farewell } from './farewell.ts'
 import { Outbox } from './outbox.ts'
@@ -42,6 +43,7 @@ export class ConnectionMachine {
   readonly #epochs: Epochs
   readonly #builder: PacketBuilder
   readonly #sender: Sender
+  readonly #datagrams: Datagrams
   readonly #receiver: Receiver
   readonly #hello: PathHello
   readonly #watch: PathWatch
@@ -83,6 +85,7 @@ export class ConnectionMachine {
       forged: (now, path) => this.#watch.onForged(now, path),
       // Once CLOSE is said nothing more can leave, so new credit must not make a message "accepted"; what was delivered still counts.
       streamFrame: (frame) => streams.onFrame(frame.type === 'credit' && builder.sealed ? { ...frame, limit: frame.consumed } : frame),
+      datagram: (data) => outbox.effect({ type: 'datagram', data }),
       agreementFrame: (now, pathId, frame) => this.#onAgreement(now, pathId, frame),
       looseFrame: (now, path, frame) => this.#onLoose(now, path, frame),
     })
@@ -97,6 +100,7 @@ export class ConnectionMachine {
       wanted: (now) => this.#keeper.wanted(now),
     })
     this.#keeper = new PathKeeper({ nowMs, tuning, outbox, table, sender, acks, builder, hello: this.#hello, watch: this.#watch })
+    this.#datagrams = new Datagrams({ sealer, epochs, outbox, table, watch: this.#watch, sender, builder })
     this.#closing = new Closing(tuning, streams)
     const keeper = this.#keeper
     const closing = this.#closing
@@ -160,6 +164,22 @@ export class ConnectionMachine {
     this.#guarded(nowMs, () => {
       if (!this.#receiver.packet(nowMs, path, header, pieces)) this.#farewell.answer(path)
     })
+  }
+
+  /** The path that a datagram of this size would take now; undefined when it would be dropped. */
+  datagramPathId(bytes: number): number | undefined {
+    return this.#closing.over ? undefined : this.#datagrams.path(bytes)?.pathId
+  }
+
+  /** Sends a datagram, at once and once. @returns false when it was dropped. @throws SennitError `too_large` */
+  sendDatagram(nowMs: number, data: Uint8Array): boolean {
+    this.#at(nowMs)
+    return !this.#closing.over && this.#datagrams.send(nowMs, data)
+  }
+
+  /** A datagram that never got as far as {@link sendDatagram}: what carries the path is full. */
+  datagramDropped(): void {
+    this.#datagrams.dropped += 1
   }
 
   /** Sends a frame of the agreement, kept. */
@@ -266,6 +286,7 @@ export class ConnectionMachine {
       receiver: this.#receiver,
       acks: this.#acks,
       epochs: this.#epochs,
+      datagrams: this.#datagrams,
     })
   }
 
@@ -357,8 +378,6 @@ export class ConnectionMachine {
         return
       case 'report':
         if (!this.#closing.over) this.#outbox.effect({ type: 'frame', pathId: path.pathId, frame })
-        return
-      case 'datagram':
         return
       default:
         throw new ProtocolError('malformed', `expected loose frames in a loose packet, found ${frame.type}`)

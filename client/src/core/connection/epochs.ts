@@ -37,10 +37,15 @@ export class Epochs {
     if (packet.epoch === this.sendEpoch) this.#ackedOne = true
   }
 
+  /** The epoch is as old or as full as it should get. */
+  due(nowMs: number): boolean {
+    const { epochMs, epochPackets, epochBytes } = this.#tuning
+    return nowMs - this.#startedAtMs >= epochMs || this.#packets >= epochPackets || this.#bytes >= epochBytes
+  }
+
   /** Starts the next epoch if it is time and allowed. Call before sealing a new packet. @returns whether it did */
   advance(nowMs: number, buffer: SendBuffer): boolean {
-    const { epochMs, epochPackets, epochBytes } = this.#tuning
-    if (nowMs - this.#startedAtMs < epochMs && this.#packets < epochPackets && this.#bytes < epochBytes) return false
+    if (!this.due(nowMs)) return false
     if (!this.#ackedOne) return false
     const oldest = buffer.oldest()
     if (oldest !== undefined && oldest.epoch < this.sendEpoch) return false

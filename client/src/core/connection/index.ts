@@ -6,6 +6,7 @@ export type {
   ConnectionEvent,
   ConnectionOptions,
   ConnectionStatus,
+  DatagramCounts,
   MoveReason,
   PathOpening,
   PathPlan,

@@ -88,6 +88,11 @@ export class LooseNumbers {
   readonly #bits = new Uint32Array(looseWindow / 32)
   #next = 0
 
+  /** Above the newest. */
+  get next(): number {
+    return this.#next
+  }
+
   /** Whether `counter` is new; it is not a second time. Ask only after the seal was found good. */
   take(counter: number): boolean {
     if (counter < this.#next - looseWindow) return false

@@ -35,17 +35,21 @@ export interface ReceiverNeeds {
   streamFrame(frame: Frame): void
   /** A frame of the agreement, in order; PATH_BAD and CLOSE as they come. */
   agreementFrame(nowMs: number, pathId: number, frame: Frame): void
+  /** A datagram, once. */
+  datagram(data: Uint8Array): void
   /** A frame of a loose packet. */
   looseFrame(nowMs: number, path: Path, frame: Frame): void
 }
 
 export class Receiver {
   duplicates = 0
+  datagramsReceived = 0
   /** Set once the connection is over: only a CLOSE is still taken, anything else new is `refused`. */
   closed = false
   readonly #needs: ReceiverNeeds
   readonly #numbers: KeptNumbers<Held> = new KeptNumbers(windowPackets)
   readonly #loose = new LooseNumbers()
+  readonly #datagrams = new LooseNumbers()
   #heldFrames = 0
 
   constructor(needs: ReceiverNeeds) {
@@ -56,6 +60,11 @@ export class Receiver {
     return this.#numbers.next
   }
 
+  /** Datagrams of the peer that have not come, though later ones did. */
+  get datagramsMissing(): number {
+    return this.#datagrams.next - this.datagramsReceived
+  }
+
   ackState(): AckState {
     return this.#numbers.state()
   }
@@ -64,6 +73,7 @@ export class Receiver {
   packet(nowMs: number, path: Path, header: PacketHeader, pieces: readonly Uint8Array[]): boolean {
     if (header.form !== 0) return true
     if (header.kind === PACKET_KIND.loose) this.#onLoose(nowMs, path, header, pieces)
+    else if (header.kind === PACKET_KIND.datagram) this.#onDatagram(nowMs, path, header, pieces)
     else if (header.kind === PACKET_KIND.data || header.kind === PACKET_KIND.control) return this.#onKept(nowMs, path, header, pieces)
     return true
   }
@@ -75,6 +85,16 @@ export class Receiver {
       throw new ProtocolError('malformed', `expected at most ${looseFramesMax} frames in a loose packet, found ${frames.length}`, {})
     this.#needs.heard(nowMs, path)
     for (const frame of frames) this.#needs.looseFrame(nowMs, path, frame)
+  }
+
+  #onDatagram(nowMs: number, path: Path, header: PacketHeader, pieces: readonly Uint8Array[]): void {
+    const frames = this.#open(nowMs, path, header, pieces)
+    if (frames === undefined || !this.#datagrams.take(header.counter)) return
+    this.datagramsReceived += 1
+    this.#needs.heard(nowMs, path)
+    const [frame] = frames
+    if (frames.length !== 1 || frame?.type !== 'datagram') throw new ProtocolError('malformed', 'expected one datagram in its packet', {})
+    if (!this.closed) this.#needs.datagram(frame.data)
   }
 
   #onKept(nowMs: number, path: Path, header: PacketHeader, pieces: readonly Uint8Array[]): boolean {
@@ -153,6 +173,8 @@ export class Receiver {
         case 'planNo':
           if (later === undefined) later = [frame]
           else later.push(frame)
+          break
+        case 'nothing':
           break
         default:
           throw new ProtocolError('malformed', `expected control frames in a control packet, found ${frame.type}`)

@@ -73,7 +73,7 @@ export class Sender {
     const { builder } = this.#needs
     this.blockedBy = undefined
     if (builder.hasControl() && this.#controlMayGo(nowMs, path)) {
-      this.#rekey(nowMs)
+      this.rekey(nowMs)
       const packet = builder.control(this.buffer.next)
       if (packet !== undefined) return this.#sendNew(nowMs, packet, path)
     }
@@ -102,7 +102,7 @@ export class Sender {
     }
     if (path.creditLeft() < creditWorthBytes) return this.#starves(nowMs, path)
     if (path.inFlightBytes >= path.capBytes()) return false
-    this.#rekey(nowMs)
+    this.rekey(nowMs)
     const packet = builder.data(this.buffer.next, Math.min(path.rate.packetBytes(), path.creditLeft() - packetMarginBytes))
     return packet === undefined ? false : this.#sendNew(nowMs, packet, path)
   }
@@ -210,7 +210,8 @@ export class Sender {
     return true
   }
 
-  #rekey(nowMs: number): void {
+  /** Starts the next key epoch if it is time and allowed. Before every packet that is sealed under the keys of an epoch. */
+  rekey(nowMs: number): void {
     const { epochs, outbox } = this.#needs
     if (epochs.advance(nowMs, this.buffer)) outbox.event({ type: 'rekeyed', epoch: epochs.sendEpoch })
   }

@@ -1,6 +1,7 @@
 /** What a connection shows of itself: what is, never what is merely configured. */
 import type { AckTracker } from './ack-tracker.ts'
 import type { Closing } from './closing.ts'
+import type { Datagrams } from './datagrams.ts'
 import type { Epochs } from './epochs.ts'
 import type { Path } from './path.ts'
 import type { PathTable } from './path-table.ts'
@@ -16,10 +17,11 @@ export interface StatusSources {
   readonly receiver: Receiver
   readonly acks: AckTracker
   readonly epochs: Epochs
+  readonly datagrams: Datagrams
 }
 
 export function connectionStatus(sources: StatusSources): ConnectionStatus {
-  const { closing, table, sender, receiver, acks, epochs } = sources
+  const { closing, table, sender, receiver, acks, epochs, datagrams } = sources
   const receives = acks.newestPathId === undefined ? undefined : table.all.get(acks.newestPathId)
   const { type } = closing.state
   return {
@@ -35,6 +37,12 @@ export function connectionStatus(sources: StatusSources): ConnectionStatus {
       received: receiver.received,
       resent: sender.resentPackets,
       duplicates: receiver.duplicates,
+    },
+    datagrams: {
+      sent: datagrams.sent,
+      dropped: datagrams.dropped,
+      received: receiver.datagramsReceived,
+      missing: receiver.datagramsMissing,
     },
     unackedBytes: sender.buffer.unackedBytes,
     epoch: { send: epochs.sendEpoch, receive: epochs.receiveEpoch },

@@ -97,6 +97,8 @@ export type ConnectionEffect =
   | { readonly type: 'wantPaths'; readonly why: 'suspect' | 'no_path' }
   /** A frame of the agreement (confirm, yield, exists, plan, planOk, planNo, report), kept ones in their order. */
   | { readonly type: 'frame'; readonly pathId: number; readonly frame: Frame }
+  /** A datagram of the peer. */
+  | { readonly type: 'datagram'; readonly data: Uint8Array }
   /** An end-to-end round trip, at most one a second and path. */
   | { readonly type: 'sample'; readonly pathId: number; readonly relayId: string; readonly rttMs: number; readonly varMs: number }
   | { readonly type: 'event'; readonly event: ConnectionEvent }
@@ -129,6 +131,16 @@ export interface PathStatus {
   readonly waiting: boolean
 }
 
+/** Datagrams of one connection, counted by this end. */
+export interface DatagramCounts {
+  readonly sent: number
+  /** Not sent: the path was full, or there was none. */
+  readonly dropped: number
+  readonly received: number
+  /** Of the peer's, those that did not come although later ones did. */
+  readonly missing: number
+}
+
 export interface ConnectionStatus {
   readonly state: 'open' | 'closing' | 'closed'
   readonly paths: readonly PathStatus[]
@@ -143,6 +155,7 @@ export interface ConnectionStatus {
     readonly resent: number
     readonly duplicates: number
   }
+  readonly datagrams: DatagramCounts
   readonly unackedBytes: number
   readonly epoch: { readonly send: number; readonly receive: number }
 }
