@@ -31,6 +31,7 @@ const refusedCodes: ReadonlySet<string> = new Set([
   'not_registered',
   'not_yet',
   'out_of_date',
+  'peer_revoked',
   'pinned_key_mismatch',
   'proxy_refused',
   'refused',

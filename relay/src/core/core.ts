@@ -15,6 +15,8 @@ export interface RelayCore {
   /** Says something to the client of an attachment. */
   say(attachment: Attachment, message: HopControl): void
   log(level: LogLevel, event: string, fields: Readonly<Record<string, unknown>>): void
+  /** The list of users says that this one is revoked; one it does not know is not. */
+  isRevoked(user: string): boolean
   /** Is this a user of the mesh who is not revoked? */
   isRegistered(user: string): boolean
   /** Counts a user's use of something; false (and nothing counted) when the limit is reached. */

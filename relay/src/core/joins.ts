@@ -40,6 +40,10 @@ export class Joins {
       this.refuse(attachment, joinId, 'malformed')
       return
     }
+    if (this.core.isRevoked(user)) {
+      this.refuse(attachment, joinId, 'peer_revoked')
+      return
+    }
     const who = attachment.who!
     const waiters = this.waiting.get(tag) ?? []
     // A client that asks again under another number means its newest.
@@ -82,6 +86,16 @@ export class Joins {
   leave(attachment: Attachment, joinId: number): void {
     const pending = attachment.joins.get(joinId)
     if (pending !== undefined) this.forget(pending)
+  }
+
+  /** Who waits for somebody that was revoked waits in vain, and hears it. */
+  usersChanged(): void {
+    for (const waiters of [...this.waiting.values()])
+      for (const pending of waiters) {
+        if (!this.core.isRevoked(pending.user)) continue
+        this.forget(pending)
+        this.refuse(pending.attachment, pending.joinId, 'peer_revoked')
+      }
   }
 
   /** The attachment is gone, and with it all it waited for. */

@@ -217,6 +217,7 @@ export class RelayMachine {
       if (refusal !== undefined) this.hangUp(attachment, refusal.refuse, refusal.message)
     }
     this.matching.usersChanged()
+    this.joins.usersChanged()
   }
 
   /** Tells every client to move within `withinMs`, spread over `spreadMs`; takes nobody new; ends with effect `idle`. */
@@ -476,7 +477,9 @@ export class RelayMachine {
 
   /** Takes everything the attachment had in the relay; its link may still say goodbye. */
   private release(attachment: Attachment, reason: string): void {
-    for (const half of [...attachment.circuits.values()]) this.circuits.close(half, reason === 'draining' ? reason : 'peer_detached', false)
+    // The other end hears why, as a hint: whether it is over for it, it decides from what all its relays say.
+    const hint = reason === 'draining' ? reason : reason === 'revoked' ? 'peer_revoked' : 'peer_detached'
+    for (const half of [...attachment.circuits.values()]) this.circuits.close(half, hint, false)
     this.joins.ended(attachment)
     if (attachment.who !== undefined) this.matching.ended(this.nowMs, attachment)
   }
@@ -562,6 +565,7 @@ export class RelayMachine {
       touch: (attachment) => this.touch(attachment),
       say: (attachment, message) => this.say(attachment, message),
       log: (level, event, fields) => this.log(level, event, fields),
+      isRevoked: (user) => this.users.get(user) === Number.POSITIVE_INFINITY,
       isRegistered: (user) => this.users.has(user) && this.users.get(user) !== Number.POSITIVE_INFINITY,
       takeShare: (user, what) => this.takeShare(user, what),
       giveShare: (user, what) => this.giveShare(user, what),

@@ -121,7 +121,7 @@ export class AttachmentEvents implements AttachmentSink {
         this.#joined(nowMs, attachment, message)
         break
       case 'joinRefused':
-        to.connections.byJoin(message.joinId)?.joinRefused(nowMs, attachment, message.joinId)
+        to.connections.byJoin(message.joinId)?.joinRefused(nowMs, attachment, message.joinId, message.code)
         this.#context.needsSync()
         break
       case 'circuitCredit': {

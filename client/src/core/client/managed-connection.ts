@@ -12,6 +12,7 @@ import type { ConnectionHost } from './connection-host.ts'
 import { JoinKeeper } from './joins.ts'
 import { LastWord } from './last-word.ts'
 import { PathAgreement } from './path-agreement.ts'
+import { Revocation } from './revocation.ts'
 import { SilenceWatch } from './silence-watch.ts'
 
 /** A suspicion keeps the next relays of the plan wanted this long; a verdict or an ack comes well before. */
@@ -41,6 +42,7 @@ export class ManagedConnection implements CircuitOwner {
   readonly #validated = new Set<number>()
   readonly #silence = new SilenceWatch()
   readonly #lastWord = new LastWord()
+  readonly #revocation = new Revocation()
   #stage: Stage
   #pathlessSinceMs: number | undefined
   #hadPath = false
@@ -188,6 +190,7 @@ export class ManagedConnection implements CircuitOwner {
   circuitClosed(nowMs: number, circuit: Circuit, reason: string): void {
     if (!this.#paths.delete(circuit.pathId)) return
     if (reason === 'peer_detached') this.#toldGone = true
+    this.#revocation.told(circuit.relayId, reason)
     this.machine.pathClosed(nowMs, circuit.pathId, reason)
     this.#pathGone(nowMs, circuit.pathId)
     this.#host.dirty(this)
@@ -238,18 +241,23 @@ export class ManagedConnection implements CircuitOwner {
     else this.#host.circuits.close(circuit, 'not_wanted')
   }
 
-  joinRefused(nowMs: number, attachment: Attachment, joinId: number): void {
+  joinRefused(nowMs: number, attachment: Attachment, joinId: number, code: string): void {
+    this.#revocation.told(attachment.relayId, code)
     this.#joins.refused(nowMs, attachment.relayId, joinId)
   }
 
   /** An attachment came, went or drains. */
   attachmentChanged(nowMs: number, attachment: Attachment): void {
-    if (!attachment.attached) this.#joins.detached(attachment.relayId)
+    if (!attachment.attached) {
+      this.#joins.detached(attachment.relayId)
+      this.#revocation.forget(attachment.relayId)
+    }
     if (this.#stage === 'open') this.agreement.attachmentChanged(nowMs, attachment)
   }
 
   /** Brings joins in line with what is wanted now. */
   sync(nowMs: number): void {
+    this.#endRevoked(nowMs)
     this.#joins.sync(nowMs, this.#wanted(nowMs), (relayId) => this.#hasPath(relayId))
   }
 
@@ -331,6 +339,15 @@ export class ManagedConnection implements CircuitOwner {
       if (this.announced) this.#host.emit({ type: 'streamEvent', handle: this.facts.handle, event })
   }
 
+  /** Without a path, and every relay says that one of the two ends may not come back: it is over now, not when its time is. */
+  #endRevoked(nowMs: number): void {
+    if (this.pathlessSinceMs === undefined) return
+    const verdict = this.#revocation.verdict(this.#host.attachments, this.facts.peerName)
+    if (verdict === undefined) return
+    this.machine.abort(nowMs, verdict.code, verdict.message)
+    this.#host.dirty(this)
+  }
+
   #unheard(nowMs: number): boolean {
     return this.#lastWord.wanted(nowMs, this.#paths.size === 0 && this.machine.unheard)
   }
@@ -410,6 +427,7 @@ export class ManagedConnection implements CircuitOwner {
   #pathOpened(nowMs: number, pathId: number, relayId: string): void {
     const first = this.#validated.size === 0
     this.#validated.add(pathId)
+    this.#revocation.forget(relayId)
     this.#toldGone = false
     if (this.#pathlessSinceMs !== undefined && this.#hadPath) this.#everywhereUntilMs = nowMs + everywhereMs
     this.#pathlessSinceMs = undefined
