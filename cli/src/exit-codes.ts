@@ -17,6 +17,7 @@ const refusedCodes: ReadonlySet<string> = new Set([
   'exists',
   'file_refused',
   'handshake_forged',
+  'identity_unproved',
   'incompatible',
   'key_mismatch',
   'key_mode_mismatch',

@@ -28,6 +28,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   key_mismatch: 'the certificate does not certify the key that was used',
   pinned_key_mismatch: 'the key of the other end is not the one that was pinned',
   key_mode_mismatch: 'the two ends accept no key mode in common',
+  identity_unproved: 'the other end does not hold the identity key that its certificate names',
   certificate_expired: 'a certificate is past its end',
   certificate_not_yet_valid: 'a certificate is before its beginning',
   certificate_foreign: 'a certificate belongs to another mesh',

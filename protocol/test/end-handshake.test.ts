@@ -273,6 +273,18 @@ describe('wrong words and certificates', () => {
     ['a listener with the pinned key', () => caller({ pinnedEndKey: world.bob.endKey.publicKey }), 'done', ''],
     ['a caller with another key than pinned', () => listener({ pinnedEndKey: mallory.endKey.publicKey }), 'confirm', 'pinned_key_mismatch'],
     ['a caller taken back', () => listener({ revoked: (certificate) => certificate.user === 'alice' }), 'confirm', 'certificate_revoked'],
+    [
+      'a listener without the identity key of its certificate',
+      () => listener({ identity: { ...world.bob, identityKey: mallory.identityKey } }),
+      'message3',
+      'identity_unproved',
+    ],
+    [
+      'a caller without the identity key of its certificate',
+      () => caller({ identity: { ...world.alice, identityKey: mallory.identityKey } }),
+      'confirm',
+      'identity_unproved',
+    ],
     ['a caller that offers no built mode', () => caller({ keyModes: ['relay', 'none'] }), 'message1', 'not_yet'],
     [
       'a listener whose best mode in common is not built',
@@ -360,10 +372,17 @@ describe('bytes as docs/protocol.md lays them out', () => {
     const listening = new ListenerHandshake(listenerOptions(world, { instance: new Uint8Array(16).fill(0xc3) }))
     const message2 = listening.answer(concat([head, state.writeMessage(unhex(''))]))
     expect(message2[0]).toBe(1)
-    const credentialOf = (certificate: Uint8Array) => concat([unhex('01'), encodeVarint(certificate.length), certificate])
-    const acceptance = concat([unhex(`01 01 ${'c3'.repeat(16)} 04 686f6d65`.replaceAll(' ', '')), credentialOf(world.bob.certificate)])
+    const credentialOf = ({ certificate, identityKey, endKey }: typeof world.bob, hash: Uint8Array) => {
+      const signed = concat([utf8('sennit e2e identity 1'), unhex('00'), hash, endKey.publicKey])
+      const proof = world.crypto.ed25519Sign(identityKey.privateKey, signed)
+      return concat([unhex('01'), encodeVarint(certificate.length), certificate, proof])
+    }
+    const acceptance = concat([
+      unhex(`01 01 ${'c3'.repeat(16)} 04 686f6d65`.replaceAll(' ', '')),
+      credentialOf(world.bob, state.handshakeHash),
+    ])
     expect(hex(state.readMessage(message2.subarray(1)))).toBe(hex(acceptance))
-    const message3 = concat([unhex('01'), state.writeMessage(concat([credentialOf(world.alice.certificate), unhex('cafe')]))])
+    const message3 = concat([unhex('01'), state.writeMessage(concat([credentialOf(world.alice, state.handshakeHash), unhex('cafe')]))])
     const { secrets, peer } = listening.confirm(message3)
     expect(peer.user).toBe('alice')
     expect(hex(secrets.handshakeHash)).toBe(hex(state.keys().handshakeHash))

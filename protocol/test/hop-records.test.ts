@@ -6,6 +6,7 @@ import {
   concat,
   emptyBytes,
   encodeControl,
+  equalBytes,
   hex,
   type PacketHeader,
   ProtocolError,
@@ -69,7 +70,8 @@ test('a reader says how much of each chunk its packets hold, whatever way the ch
         for (const piece of pieces) if (held.has(piece.buffer)) held.set(piece.buffer, held.get(piece.buffer)! - piece.length)
       }
       expect(new Set(held.values())).toEqual(new Set([0]))
-      expect(concat(read.packets.flatMap(({ pieces }) => pieces))).toEqual(concat(payloads))
+      // Not toEqual: it looks at 70 000 elements one by one, a hundred times.
+      expect(equalBytes(concat(read.packets.flatMap(({ pieces }) => pieces)), concat(payloads))).toBe(true)
     }),
   )
 })

@@ -6,6 +6,7 @@ import { HandshakeState } from '../noise/handshake-state.ts'
 import { endVersion } from '../session/packet-sealer.ts'
 import { deriveSessionSecrets } from '../session/secrets.ts'
 import { answeredKeyMode, checkLabel, checkPeer, chooseVersion, offerOf } from './checks.ts'
+import { checkIdentity, proveIdentity } from './identity-proof.ts'
 import { decodeAcceptance, encodeCredential, encodeHead, noiseOf, prologueOf, withVariant } from './messages.ts'
 import type { EndHandshakeOptions, EndHandshakeResult } from './types.ts'
 
@@ -57,15 +58,19 @@ export class CallerHandshake {
       throw new SennitError('handshake_done', 'this attempt was answered already, by other bytes')
     }
     const state = this.#state.clone()
+    const { crypto, identity } = this.#options
+    const heard = state.handshakeHash
     const acceptance = decodeAcceptance(state.readMessage(noiseOf(message2)))
     chooseVersion(acceptance.version, acceptance.version)
     const keyMode = answeredKeyMode(acceptance.keyMode, this.#options.keyModes)
     const peer = checkPeer(this.#options, acceptance.certificate, state.remoteStatic!, this.#options.listener)
+    checkIdentity(crypto, peer, heard, acceptance.proof)
     checkLabel(acceptance.label, this.#options.listener)
-    const message3 = withVariant(state.writeMessage(encodeCredential(this.#options.identity.certificate)))
+    const proof = proveIdentity(crypto, identity, state.handshakeHash)
+    const message3 = withVariant(state.writeMessage(encodeCredential({ certificate: identity.certificate, proof })))
     const result: CallerHandshakeResult = {
       message3,
-      secrets: deriveSessionSecrets(this.#options.crypto, 'caller', state.keys(), this.#options.connectionId),
+      secrets: deriveSessionSecrets(crypto, 'caller', state.keys(), this.#options.connectionId),
       peer,
       peerLabel: acceptance.label,
       peerInstance: acceptance.instance,

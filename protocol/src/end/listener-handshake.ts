@@ -6,6 +6,7 @@ import { SennitError } from '../errors.ts'
 import { HandshakeState } from '../noise/handshake-state.ts'
 import { deriveSessionSecrets } from '../session/secrets.ts'
 import { checkPeer, chooseKeyMode, chooseVersion, splitName } from './checks.ts'
+import { checkIdentity, proveIdentity } from './identity-proof.ts'
 import { decodeMessage1, encodeAcceptance, noiseOf, prologueOf, readCredential, withVariant } from './messages.ts'
 import { type EndHandshakeOptions, type EndHandshakeResult, type EndRequest, KEY_MODE, type KeyMode } from './types.ts'
 
@@ -60,6 +61,7 @@ export class ListenerHandshake {
       instance: instance ?? new Uint8Array(16),
       label: splitName(this.#options.listener).label,
       certificate: identity.certificate,
+      proof: proveIdentity(crypto, identity, state.handshakeHash),
     })
     const message2 = withVariant(state.writeMessage(payload))
     this.#answered = { message1: message1.slice(), message2, state, request, keyMode }
@@ -78,8 +80,10 @@ export class ListenerHandshake {
     }
     const { request, keyMode } = this.#answered
     const state = this.#answered.state.clone()
-    const certificate = readCredential(new ByteReader(state.readMessage(noiseOf(message3))))
+    const heard = state.handshakeHash
+    const { certificate, proof } = readCredential(new ByteReader(state.readMessage(noiseOf(message3))))
     const peer = checkPeer(this.#options, certificate, state.remoteStatic!, request.caller)
+    checkIdentity(this.#options.crypto, peer, heard, proof)
     const result: EndHandshakeResult = {
       secrets: deriveSessionSecrets(this.#options.crypto, 'listener', state.keys(), this.#options.connectionId),
       peer,

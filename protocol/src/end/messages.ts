@@ -6,7 +6,7 @@
  *             varint attempt ‖ u8 0 or 16 ‖ previous connection id ‖ more is skipped
  * message 2 = u8 variant ‖ Noise message 2, payload = u8 version ‖ u8 key mode ‖ instance(16) ‖ text label ‖ credential ‖ more is skipped
  * message 3 = u8 variant ‖ Noise message 3, payload = credential ‖ more is skipped
- *   credential = u8 tag ‖ varint length ‖ body
+ *   credential = u8 tag ‖ varint length ‖ body ‖ identity proof(64), see identity-proof.ts
  *
  * Prologue = "sennit e2e 1" ‖ 0 ‖ connection id(16) ‖ variant and request of message 1, as they travelled. So whatever the request says
  * is authenticated by the second message for the caller, and by the third for the listener.
@@ -17,6 +17,7 @@ import { ByteWriter } from '../byte-writer.ts'
 import { concat, utf8 } from '../bytes.ts'
 import { ProtocolError, SennitError } from '../errors.ts'
 import { connectionIdBytes } from '../session/secrets.ts'
+import { identityProofBytes } from './identity-proof.ts'
 import type { EndRequest } from './types.ts'
 
 /** First byte of every message of the end handshake. */
@@ -105,22 +106,27 @@ export function prologueOf(connectionId: Uint8Array, head: Uint8Array): Uint8Arr
   return concat([prologueStart, connectionId, head])
 }
 
+/** Who an end is, and that it is. */
+export interface ProvedCertificate {
+  readonly certificate: Uint8Array
+  readonly proof: Uint8Array
+}
+
 /** What the listener says in message 2. */
-export interface Acceptance {
+export interface Acceptance extends ProvedCertificate {
   readonly version: number
   readonly keyMode: number
   readonly instance: Uint8Array
   readonly label: string
-  readonly certificate: Uint8Array
 }
 
 export function encodeAcceptance(acceptance: Acceptance): Uint8Array {
-  const writer = new ByteWriter(acceptance.certificate.length + 128)
+  const writer = new ByteWriter(acceptance.certificate.length + acceptance.proof.length + 128)
     .u8(acceptance.version)
     .u8(acceptance.keyMode)
     .bytes(acceptance.instance)
     .text(acceptance.label, labelBytesMax)
-  return writer.bytes(encodeCredential(acceptance.certificate)).finish()
+  return writer.bytes(encodeCredential(acceptance)).finish()
 }
 
 export function decodeAcceptance(payload: Uint8Array): Acceptance {
@@ -129,18 +135,19 @@ export function decodeAcceptance(payload: Uint8Array): Acceptance {
   const keyMode = reader.u8()
   const instance = reader.take(instanceBytes)
   const label = reader.text(labelBytesMax)
-  return { version, keyMode, instance, label, certificate: readCredential(reader) }
+  return { version, keyMode, instance, label, ...readCredential(reader) }
 }
 
-export function encodeCredential(certificate: Uint8Array): Uint8Array {
-  return new ByteWriter(certificate.length + 8).u8(END_CREDENTIAL.certificate).varint(certificate.length).bytes(certificate).finish()
+export function encodeCredential({ certificate, proof }: ProvedCertificate): Uint8Array {
+  const writer = new ByteWriter(certificate.length + proof.length + 8)
+  return writer.u8(END_CREDENTIAL.certificate).varint(certificate.length).bytes(certificate).bytes(proof).finish()
 }
 
-/** The certificate of a credential. @throws SennitError `not_yet` for the reserved kinds */
-export function readCredential(reader: ByteReader): Uint8Array {
+/** The certificate of a credential and its proof, both unchecked. @throws SennitError `not_yet` for the reserved kinds */
+export function readCredential(reader: ByteReader): ProvedCertificate {
   const tag = reader.u8()
   const body = reader.take(reader.varint())
-  if (tag === END_CREDENTIAL.certificate) return body
+  if (tag === END_CREDENTIAL.certificate) return { certificate: body, proof: reader.take(identityProofBytes) }
   if (tag === END_CREDENTIAL.token || tag === END_CREDENTIAL.enrol || tag === END_CREDENTIAL.psk) {
     throw new SennitError('not_yet', `this version accepts certificates only, found credential kind ${tag}`, { tag })
   }
