@@ -62,7 +62,7 @@ describe('a changed list of users', () => {
     world.changeUsers((entries) => entries.map((entry) => ({ ...entry, revoked: entry.user === 'bob' })))
     expect(b.closed).toBe('revoked')
     expect(b.hungUpFor).toBe('revoked')
-    expect(a.heard('circuitClose').reason).toBe('peer_detached')
+    expect(a.heard('circuitClose').reason).toBe('peer_revoked')
     expect(a.closed).toBeUndefined()
   })
 
