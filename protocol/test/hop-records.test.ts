@@ -29,7 +29,7 @@ interface Read {
   readonly packets: { circuit: number; header: PacketHeader; pieces: Uint8Array[] }[]
 }
 
-function reader(cipher?: RecordCipher): { reader: RecordReader; read: Read } {
+function reader(cipher?: RecordCipher, lent?: boolean): { reader: RecordReader; read: Read } {
   const read: Read = { controls: [], packets: [] }
   const sink = {
     openBlock: (sealed: Uint8Array): Uint8Array => {
@@ -40,7 +40,7 @@ function reader(cipher?: RecordCipher): { reader: RecordReader; read: Read } {
     onControl: (body: Uint8Array) => void read.controls.push(body),
     onPacket: (circuit: number, header: PacketHeader, pieces: Uint8Array[]) => void read.packets.push({ circuit, header, pieces }),
   }
-  return { reader: new RecordReader(sink, recordBytesMax), read }
+  return { reader: new RecordReader(sink, recordBytesMax, lent), read }
 }
 
 /** A record whose block is not sealed. */
@@ -72,6 +72,36 @@ test('a reader says how much of each chunk its packets hold, whatever way the ch
       expect(new Set(held.values())).toEqual(new Set([0]))
       // Not toEqual: it looks at 70 000 elements one by one, a hundred times.
       expect(equalBytes(concat(read.packets.flatMap(({ pieces }) => pieces)), concat(payloads))).toBe(true)
+    }),
+  )
+})
+
+test('a reader of lent chunks gives every packet whole and in one piece, though each chunk is overwritten by the next', () => {
+  const payloads = [1, 100, 4_095, 4_096, 4_097, 30_000, 65_536, 65_536, 7].map((length, index) => new Uint8Array(length).fill(index + 1))
+  const packets = payloads.map((payload) => packet(1, payload))
+  const half = 5
+  const stream = concat([
+    clear(encodeBlock([], packets.slice(0, half)), ...payloads.slice(0, half)),
+    clear(encodeBlock([encodeControl({ type: 'ping', nonce: 7 })], packets.slice(half)), ...payloads.slice(half)),
+  ])
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 90_000 }), { minLength: 1, maxLength: 30 }), (cuts) => {
+      const { reader: reads, read } = reader(undefined, true)
+      const memory = new Uint8Array(90_000)
+      const found: Uint8Array[] = []
+      for (let at = 0, turn = 0; at < stream.length; turn += 1) {
+        const length = Math.min(cuts[turn % cuts.length]!, stream.length - at)
+        memory.set(stream.subarray(at, at + length))
+        reads.receive(memory.subarray(0, length))
+        for (const { pieces } of read.packets.splice(0)) {
+          expect(pieces.length).toBe(1)
+          found.push(pieces[0]!.slice())
+        }
+        memory.fill(0xee, 0, length)
+        at += length
+      }
+      expect(found.map((payload) => payload.length)).toEqual(payloads.map((payload) => payload.length))
+      expect(equalBytes(concat(found), concat(payloads))).toBe(true)
     }),
   )
 })

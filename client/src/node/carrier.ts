@@ -13,7 +13,7 @@ export type CarrierName = (typeof carrierNames)[number]
 export interface CarrierEvents {
   /** The relay accepted the first request: bytes flow both ways from now on. */
   onOpen(): void
-  /** Bytes from the relay. The chunk belongs to the receiver: its memory is never used again by the carrier. */
+  /** Bytes from the relay. The chunk is only lent: when this returns the carrier may read into its memory again. */
   onBytes(chunk: Uint8Array): void
   /** `write` returned false before; it takes more now. */
   onDrain(): void

@@ -83,6 +83,7 @@ export class Client {
       trust,
       relays,
       carriers: options.carriers ?? carrierNames,
+      lentChunks: true,
       ...(label === undefined ? {} : { label }),
       ...(software === undefined ? {} : { software }),
       ...(streams === undefined ? {} : { streams }),

@@ -5,7 +5,6 @@ import tls from 'node:tls'
 import { SennitError } from '@sennit/protocol'
 import { carrierQueueBytes, type DialDeadlines, type TlsSettings } from './carrier.ts'
 import type { ProxyServer } from './proxy.ts'
-import { slabReads } from './read-slab.ts'
 import { ResponseHeadReader, refusalText } from './response-head.ts'
 
 export interface SocketTarget {
@@ -18,7 +17,8 @@ export interface SocketTarget {
   readonly deadlines: DialDeadlines
   readonly signal: AbortSignal
   /**
-   * Takes every byte of the opened socket, read in large blocks. Without it the socket emits `data` as usual.
+   * Takes every byte of the opened socket, read in large blocks into one memory: a chunk is good until this returns. Without it the socket emits
+   * `data` as usual.
    * It is called after the promise resolved or in the same turn, never before.
    */
   readonly onBytes?: (chunk: Uint8Array) => void
@@ -188,11 +188,17 @@ class Step {
 // The stream below takes them, though the types of net.connect do not list them; TLS knows only the second.
 const queueOptions: object = { writableHighWaterMark: carrierQueueBytes, highWaterMark: carrierQueueBytes }
 
-function readsInto(onBytes: (chunk: Uint8Array) => void): ReturnType<typeof slabReads> {
-  return slabReads((chunk) => {
-    onBytes(chunk)
-    return true
-  })
+/** One read takes what the kernel holds, up to this. Memory that is not read into is only promised, so a quiet socket costs a page or two. */
+const readBytes: number = 256 * 1024
+
+function readsInto(onBytes: (chunk: Uint8Array) => void): net.OnReadOpts {
+  return {
+    buffer: Buffer.allocUnsafeSlow(readBytes),
+    callback(length, buffer) {
+      onBytes(buffer.subarray(0, length))
+      return true
+    },
+  }
 }
 
 function tlsOptions(target: SocketTarget, host: string): tls.ConnectionOptions {

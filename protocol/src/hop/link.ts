@@ -88,7 +88,7 @@ export class HopLink {
   }
 
   /**
-   * Bytes of the carrier, cut anywhere. The chunk becomes the link's: packets are handed on as slices of it.
+   * Bytes of the carrier, cut anywhere. The chunk becomes the link's (unless `lentChunks`): packets are handed on as slices of it.
    * @returns how many bytes of the chunk packets hold, those handed on now and later; when they are done with, its memory may be used again (with a
    *   provider whose `open` makes memory of its own, as node:crypto's does). Infinity when that cannot be told: in a handshake, and at the end
    */
@@ -193,15 +193,22 @@ export class HopLink {
 
   /** The next effect, until undefined. Records are built here, from all that waits. */
   poll(): LinkEffect | undefined {
+    return this.heard() ?? this.#nextRecord()
+  }
+
+  /** As {@link poll}, but builds no record: what came in, and nothing of what waits to go out. */
+  heard(): LinkEffect | undefined {
     const effect = this.#effects[this.#effectHead]
-    if (effect !== undefined) {
-      this.#effectHead += 1
-      if (this.#effectHead === this.#effects.length) {
-        this.#effects.length = 0
-        this.#effectHead = 0
-      }
-      return effect
+    if (effect === undefined) return undefined
+    this.#effectHead += 1
+    if (this.#effectHead === this.#effects.length) {
+      this.#effects.length = 0
+      this.#effectHead = 0
     }
+    return effect
+  }
+
+  #nextRecord(): LinkEffect | undefined {
     return this.#writable && this.#state.name === 'established' ? this.#buildRecord(this.#state.channel) : undefined
   }
 
@@ -271,6 +278,7 @@ export class HopLink {
         },
       },
       this.#recordBytesMax,
+      this.#options.lentChunks,
     )
     const heartbeat = new Heartbeat({ role, random, intervalMs: saver ? heartbeatSaverMs : heartbeatMs }, this.#nowMs)
     return { send: new RecordCipher(crypto, keys.send), receive, reader, handshakeHash: keys.handshakeHash, heartbeat }

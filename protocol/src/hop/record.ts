@@ -36,6 +36,9 @@ const smallSliceBytes = 256
 /** Where small slices are gathered: a few slices' worth, so that little is allocated for little received. */
 const gatherBytes = 2_048
 
+/** Packets up to this that come in several lent chunks get memory of their own; for longer ones the reader keeps two buffers. */
+const smallPacketBytes = 4_096
+
 /** A packet waiting to go into a record. */
 export interface OutgoingPacket {
   readonly circuit: number
@@ -91,6 +94,7 @@ interface IncomingPacket {
 export class RecordReader {
   readonly #sink: RecordSink
   readonly #bytesMax: number
+  readonly #lent: boolean
   #stopped = false
   // length
   #lengthBytes = 0
@@ -107,10 +111,15 @@ export class RecordReader {
   #gathered = 0
   /** Bytes of the chunk being read that packets took as slices. */
   #sliced = 0
+  /** Where packets that came in several lent chunks are put together, in turns. */
+  readonly #joined: (Uint8Array | undefined)[] = [undefined, undefined]
+  #turn = 0
 
-  constructor(sink: RecordSink, bytesMax: number) {
+  /** @param lent chunks are only lent: packets of one are good until the next chunk, and what comes in several chunks is copied */
+  constructor(sink: RecordSink, bytesMax: number, lent = false) {
     this.#sink = sink
     this.#bytesMax = bytesMax
+    this.#lent = lent
   }
 
   /** Nothing more is read. */
@@ -123,7 +132,8 @@ export class RecordReader {
   }
 
   /**
-   * Reads all of `chunk`, which becomes the reader's. @returns how many of its bytes went into packets as slices; nothing holds the others
+   * Reads all of `chunk`, which becomes the reader's unless it is lent. @returns how many of its bytes went into packets as slices; nothing holds
+   * the others
    * @throws ProtocolError `bad_record`
    */
   receive(chunk: Uint8Array): number {
@@ -231,10 +241,14 @@ export class RecordReader {
   }
 
   #add(slice: Uint8Array, last: boolean): void {
-    if (slice.length >= smallSliceBytes || (last && this.#gathered === 0)) {
+    if ((slice.length >= smallSliceBytes && !this.#lent) || (last && this.#gathered === 0)) {
       this.#endGathering()
       this.#pieces.push(slice)
       this.#sliced += slice.length
+      return
+    }
+    if (this.#lent) {
+      this.#join(slice, last)
       return
     }
     let rest = slice
@@ -248,6 +262,22 @@ export class RecordReader {
       if (this.#gathered === this.#gather.length) this.#endGathering()
     }
     if (last) this.#endGathering()
+  }
+
+  /** Copies a part of a packet that comes in several lent chunks behind the parts before it. */
+  #join(slice: Uint8Array, last: boolean): void {
+    // One packet ends and one begins in a chunk, at most; so two buffers do.
+    this.#gather ??= this.#left <= smallPacketBytes ? new Uint8Array(this.#left) : this.#nextJoined()
+    this.#gather.set(slice, this.#gathered)
+    this.#gathered += slice.length
+    if (last) this.#endGathering()
+  }
+
+  #nextJoined(): Uint8Array {
+    this.#turn = 1 - this.#turn
+    const buffer = this.#joined[this.#turn] ?? new Uint8Array(packetBytesMax)
+    this.#joined[this.#turn] = buffer
+    return buffer
   }
 
   #endGathering(): void {

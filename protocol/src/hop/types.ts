@@ -47,6 +47,11 @@ export interface HopLinkOptions {
   verifyCredential?(credential: Credential, hopKey: Uint8Array, nowMs: number): CredentialVerdict
   /** 16 bytes for a new attachment. @default random */
   attachmentId?(): Uint8Array
+  /**
+   * Chunks given to `receive` are only lent: packets in them are good until the next call of `receive`, so whoever gets them takes them with `heard`
+   * before that and copies what it keeps. For a provider whose `open` makes memory of its own. @default false
+   */
+  readonly lentChunks?: boolean
   /** Queued data that finds the carrier full for this long closes the attachment. @default 15 000 */
   readonly writeStallMs?: number
 }

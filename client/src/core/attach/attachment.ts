@@ -27,6 +27,7 @@ export interface AttachmentContext {
   readonly instance: Uint8Array
   readonly software: string
   readonly carriers: readonly string[]
+  readonly lentChunks: boolean
   readonly tuning: ClientTuning
   readonly sink: AttachmentSink
   nextKey(): number
@@ -224,6 +225,8 @@ export class Attachment {
     const runner = this.#runner(key)
     if (runner === undefined) return
     runner.link.receive(nowMs, chunk)
+    // At once: the chunk may be only lent, and what was just read is still near the processor. What we say to it waits for the end of the turn.
+    this.#take(nowMs, runner, false)
     this.#context.sink.dirty(this)
   }
 
@@ -269,8 +272,8 @@ export class Attachment {
 
   /** Takes what the links have to say. */
   pump(nowMs: number): void {
-    if (this.#state.type === 'attached') this.#pumpRunner(nowMs, this.#state.runner)
-    else if (this.#state.type === 'dialing') for (const runner of [...this.#state.race.runners()]) this.#pumpRunner(nowMs, runner)
+    if (this.#state.type === 'attached') this.#take(nowMs, this.#state.runner, true)
+    else if (this.#state.type === 'dialing') for (const runner of [...this.#state.race.runners()]) this.#take(nowMs, runner, true)
   }
 
   #probeAtMs(attachedAtMs: number): number {
@@ -292,7 +295,7 @@ export class Attachment {
   }
 
   #startRunner(nowMs: number, target: DialTarget): Runner {
-    const { context, entry } = { context: this.#context, entry: this.#entry }
+    const [context, entry] = [this.#context, this.#entry]
     const link = new HopLink({
       role: 'initiator',
       crypto: context.crypto,
@@ -303,6 +306,7 @@ export class Attachment {
       trust: context.trust,
       relayId: entry.relayId,
       ...(entry.key === undefined ? {} : { relayKey: entry.key }),
+      lentChunks: context.lentChunks,
       identity: context.identity,
       label: context.label,
       instance: context.instance,
@@ -349,12 +353,14 @@ export class Attachment {
     tell(step.delayMs, step.type === 'rest')
   }
 
-  #pumpRunner(nowMs: number, runner: Runner): void {
-    const sink = this.#context.sink
-    for (let effect = runner.link.poll(); effect !== undefined; effect = runner.link.poll()) {
+  /** @param answers also builds the records that are due */
+  #take(nowMs: number, runner: Runner, answers: boolean): void {
+    const { key, link } = runner
+    const { sink } = this.#context
+    for (let effect = answers ? link.poll() : link.heard(); effect !== undefined; effect = answers ? link.poll() : link.heard()) {
       switch (effect.type) {
         case 'write':
-          sink.write(runner.key, effect.pieces)
+          sink.write(key, effect.pieces)
           break
         case 'packet':
           sink.packet(nowMs, this, effect.circuit, effect.header, effect.pieces)
@@ -369,13 +375,13 @@ export class Attachment {
           if (this.#state.type === 'dialing') this.#won(nowMs, runner, this.#state.race)
           break
         case 'closed':
-          sink.hangUp(runner.key)
-          this.carrierClosed(nowMs, runner.key, effect.code, effect.message)
+          sink.hangUp(key)
+          this.carrierClosed(nowMs, key, effect.code, effect.message)
           return
         case 'drained':
           break
       }
-      if (this.#runner(runner.key) === undefined) return
+      if (this.#runner(key) === undefined) return
     }
   }
 

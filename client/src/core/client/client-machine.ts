@@ -67,6 +67,7 @@ export class ClientMachine {
         instance,
         software: options.software ?? 'sennit',
         carriers: options.carriers,
+        lentChunks: options.lentChunks ?? false,
         tuning,
         sink: this.#events,
         nextKey: nextId,
@@ -130,7 +131,7 @@ export class ClientMachine {
     this.#attachments.byKey(key)?.carrierOpened(nowMs, key)
   }
 
-  /** `chunk` belongs to the machine from now on. */
+  /** `chunk` belongs to the machine from now on; with `lentChunks`, only until this returns. */
   carrierBytes(nowMs: number, key: number, chunk: Uint8Array): void {
     this.#now(nowMs)
     this.#attachments.byKey(key)?.carrierBytes(nowMs, key, chunk)

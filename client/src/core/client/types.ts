@@ -21,6 +21,11 @@ export interface ClientMachineOptions {
   readonly relays: readonly RelayEntry[]
   /** Carriers this shell can open, the preferred one first. */
   readonly carriers: readonly string[]
+  /**
+   * Bytes given to `carrierBytes` are only lent until it returns. For a provider whose `open` makes memory of its own, as node:crypto's does and the
+   * simulator's does not. @default false
+   */
+  readonly lentChunks?: boolean
   /** 16 bytes drawn at process start. @default drawn from `crypto` */
   readonly instance?: Uint8Array
   /** Told to relays and shown in their logs. @default 'sennit' */
