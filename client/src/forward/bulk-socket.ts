@@ -1,7 +1,7 @@
 /** TCP sockets read in large blocks without copies, for the bulk path: Node's own reads are small, and reads and copies decide the speed. */
 
 import net from 'node:net'
-import { slabReads } from '../node/read-slab.ts'
+import { type ReadBlocks, SocketReads } from './read-blocks.ts'
 
 /** What a socket queues for writing before it asks to wait: a few blocks, so that the kernel never runs dry. */
 const writeQueueBytes = 256 * 1024
@@ -12,12 +12,14 @@ export interface BulkSocket {
   /** Reads on, from the beginning or after `onBytes` returned false. */
   start(): void
   onBytes: (chunk: Uint8Array) => boolean
+  /** Bytes given to `onBytes`, from the first one, whose memory nobody needs any more: it is read into again. */
+  sealedBytes: () => number
 }
 
 /** Connects to a service. Nothing is read before `onBytes` is replaced, because it returns false. */
-export function connectBulk(host: string, port: number): BulkSocket {
+export function connectBulk(host: string, port: number, blocks: ReadBlocks): BulkSocket {
   const bulk = holder()
-  const options = { host, port, allowHalfOpen: true, noDelay: true, writableHighWaterMark: writeQueueBytes, onread: readsOf(bulk) }
+  const options = { host, port, allowHalfOpen: true, noDelay: true, writableHighWaterMark: writeQueueBytes, onread: readsOf(bulk, blocks) }
   return finish(bulk, net.connect(options as net.TcpNetConnectOpts))
 }
 
@@ -28,7 +30,7 @@ export const bulkServerOptions: net.ServerOpts = { allowHalfOpen: true, pauseOnC
  * Takes over a socket of such a server. Node gives accepted sockets no read buffers of ours, so a second socket object is put around the
  * same handle; where the handle is not to be had, the socket is used as it is, only slower.
  */
-export function adoptBulk(accepted: net.Socket): BulkSocket {
+export function adoptBulk(accepted: net.Socket, blocks: ReadBlocks): BulkSocket {
   const bulk = holder()
   const inner = accepted as unknown as { _handle?: object; _server?: unknown; server?: unknown }
   if (inner._handle === undefined || inner._handle === null) {
@@ -43,7 +45,7 @@ export function adoptBulk(accepted: net.Socket): BulkSocket {
     allowHalfOpen: true,
     manualStart: true,
     writableHighWaterMark: writeQueueBytes,
-    onread: readsOf(bulk),
+    onread: readsOf(bulk, blocks),
   }
   const socket = new net.Socket(options as unknown as net.SocketConstructorOpts)
   // The server counts its sockets; the new object is the one that will close.
@@ -52,15 +54,18 @@ export function adoptBulk(accepted: net.Socket): BulkSocket {
   return finish(bulk, socket)
 }
 
-function holder(): { onBytes: (chunk: Uint8Array) => boolean } {
-  return { onBytes: () => false }
+type Reader = Pick<BulkSocket, 'onBytes' | 'sealedBytes'>
+
+function holder(): Reader {
+  return { onBytes: () => false, sealedBytes: () => 0 }
 }
 
-function readsOf(bulk: { onBytes: (chunk: Uint8Array) => boolean }): ReturnType<typeof slabReads> {
-  return slabReads((chunk) => bulk.onBytes(chunk))
+function readsOf(bulk: Reader, blocks: ReadBlocks): net.OnReadOpts {
+  const reads = new SocketReads(blocks)
+  return { buffer: () => reads.next(bulk.sealedBytes()), callback: (length) => bulk.onBytes(reads.take(length)) }
 }
 
-function finish(bulk: { onBytes: (chunk: Uint8Array) => boolean }, socket: net.Socket): BulkSocket {
+function finish(bulk: Reader, socket: net.Socket): BulkSocket {
   socket.on('error', () => {}) // 'close' follows and tells
   return Object.assign(bulk, { socket, start: () => void socket.resume() })
 }

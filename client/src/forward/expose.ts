@@ -4,6 +4,7 @@ import type { Client } from '../node/client.ts'
 import type { Connection } from '../node/connection.ts'
 import type { Stream } from '../node/stream.ts'
 import { type BulkSocket, connectBulk } from './bulk-socket.ts'
+import { ReadBlocks } from './read-blocks.ts'
 import { splice, spliceCodes } from './splice.ts'
 
 /** The service gets as long as a dial to a relay does, and once more, since it may be busy. */
@@ -42,6 +43,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     ...(signal === undefined ? {} : { signal }),
   })
   const connections = new Set<Connection>()
+  const blocks = new ReadBlocks()
   /** Open sockets, and how each is reset. */
   const sockets = new Map<BulkSocket, () => void>()
 
@@ -57,7 +59,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   })
 
   function serve(stream: Stream, peer: string): void {
-    const bulk = connectBulk(target.host, target.port)
+    const bulk = connectBulk(target.host, target.port, blocks)
     const { socket } = bulk
     const refuse = (why: string): void => {
       clearTimeout(timer)

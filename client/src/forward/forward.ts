@@ -7,6 +7,7 @@ import type { Connection } from '../node/connection.ts'
 import { adoptBulk, type BulkSocket, bulkServerOptions } from './bulk-socket.ts'
 import { endSoon, type ForwardLog } from './expose.ts'
 import { KeptConnection } from './kept-connection.ts'
+import { ReadBlocks } from './read-blocks.ts'
 import { splice, spliceCodes } from './splice.ts'
 
 /** Sockets that wait for the peer; more are reset at once, as a full backlog would. */
@@ -49,6 +50,7 @@ export async function forward(options: ForwardOptions): Promise<Forwarded> {
   const { client, user, application, waitMs = waitMsDefault, log = () => {} } = options
   const peer = `${user}/${application}`
   const held = new Set<Held>()
+  const blocks = new ReadBlocks()
   /** Spliced sockets, and how each is reset. */
   const open = new Map<BulkSocket, () => void>()
   const kept = new KeptConnection({
@@ -62,7 +64,7 @@ export async function forward(options: ForwardOptions): Promise<Forwarded> {
   })
 
   const server = net.createServer(bulkServerOptions, (accepted) => {
-    const bulk = adoptBulk(accepted)
+    const bulk = adoptBulk(accepted, blocks)
     if (kept.usable !== undefined) return join(bulk, kept.usable)
     if (held.size >= heldMax) return refuse(bulk, `${heldMax} sockets wait already`)
     const waiting: Held = {

@@ -39,6 +39,8 @@ export function splice(bulk: BulkSocket, stream: Stream, onDone: (errorCode: num
   }
 
   bulk.onBytes = (chunk) => over || stream.write(chunk)
+  // Nobody else writes to the stream, so its bytes are the socket's.
+  bulk.sealedBytes = () => stream.sealedBytes
   stream.onDrain(() => {
     if (!over) bulk.start()
   })

@@ -160,6 +160,14 @@ export class Stream {
     this.takeReadable()
   }
 
+  /**
+   * Bytes given to {@link write}, from the first one, that were sealed or copied: their memory may be written to again. It stands still once the
+   * stream is over, and what was not sealed by then may be looked at for ever.
+   */
+  get sealedBytes(): number {
+    return this.#host.ended() === undefined ? this.#host.streams.sealedBytes(this.id) : 0
+  }
+
   /** Bytes that wait for credit on our side. */
   get queuedBytes(): number {
     return this.#queuedBytes

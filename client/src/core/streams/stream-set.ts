@@ -122,6 +122,11 @@ export class StreamSet {
     return count
   }
 
+  /** Bytes of ours that left in packets, from the first one; 0 once the stream is over. */
+  sealedBytes(streamId: number): number {
+    return this.table.live(streamId)?.send.sent ?? 0
+  }
+
   /** So much has not left that more of it had better wait; `writable` is told when it had better not. Of messages, when `streamId` is 0. */
   crowded(streamId: number): boolean {
     const half = streamId === 0 ? this.outbox.half : this.table.live(streamId)?.send
