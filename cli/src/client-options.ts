@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Client, ClientCredential, ClientOptions } from '@sennit/client'
+import type { Client, ClientCredential, ClientOptions, KeyMode } from '@sennit/client'
 import { type Command, Option } from 'commander'
 import { parseDuration } from './durations.ts'
 import { codedError, isCoded, usageError } from './exit-codes.ts'
@@ -18,6 +18,7 @@ export interface CommonOptions {
   readonly carrier?: string
   readonly proxy?: string
   readonly paths?: string
+  readonly keyMode?: string
   readonly label?: string
   readonly wait?: string
 }
@@ -51,6 +52,12 @@ export function withClientOptions(command: Command): Command {
         'SENNIT_PATHS',
       ),
     )
+    .addOption(
+      new Option(
+        '--key-mode <modes>',
+        'who may read what is sent, all that are acceptable, comma separated: blind, relay, none (default: blind, nobody on the way)',
+      ).env('SENNIT_KEY_MODE'),
+    )
     .addOption(new Option('--label <label>', 'label of this client, part of its name: bob/laptop').env('SENNIT_LABEL'))
     .addOption(new Option('--wait <duration>', 'how long to wait for the other end').env('SENNIT_WAIT').default('30s'))
     .addOption(jsonOption())
@@ -83,6 +90,7 @@ export async function openClient(options: CommonOptions, { shortLived, signal, e
     ...(carriers === undefined ? {} : { carriers }),
     ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
     ...(options.paths === undefined ? {} : { paths: options.paths }),
+    ...(options.keyMode === undefined ? {} : { keyMode: options.keyMode.split(',').map((mode) => mode.trim()) as KeyMode[] }),
     ...extra,
   })
   try {

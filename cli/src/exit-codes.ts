@@ -80,7 +80,9 @@ const unreachableCodes: ReadonlySet<string> = new Set([
 /** Codes that say the command line, or a file or port that it names, is wrong. */
 const usageCodes: ReadonlySet<string> = new Set([
   'bad_name',
+  'bad_key_mode',
   'bad_paths',
+  'bad_share_scheme',
   'bad_proxy',
   'carrier_unknown',
   'config_invalid',
@@ -94,6 +96,7 @@ const usageCodes: ReadonlySet<string> = new Set([
   'mesh_unreadable',
   'relay_ended',
   'relay_exists',
+  'relay_unknown',
   'too_large',
   'usage',
   'user_exists',

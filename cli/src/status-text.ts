@@ -16,10 +16,10 @@ export function clientStatuses(answers: readonly object[]): object[] {
     user,
     label,
     attachments: attachments.map(({ relay, carrier, rttMs }) => ({ relay, carrier, rttMs })),
-    connections: connections.map(({ id, peer, application, state, paths, active, standby, modes, failovers, ranking }) => {
+    connections: connections.map(({ id, peer, application, keyMode, state, paths, active, standby, modes, failovers, ranking }) => {
       const { send, receive } = active
       const rows = ranking.map(({ relay, costMs, ownRttMs, peerRttMs, why }) => ({ relay, costMs, ownRttMs, peerRttMs, why }))
-      return { id, peer, application, state, paths, active: { send, receive }, standby, modes, failovers, ranking: rows }
+      return { id, peer, application, keyMode, state, paths, active: { send, receive }, standby, modes, failovers, ranking: rows }
     }),
   }))
 }
@@ -39,8 +39,9 @@ function describeClient(client: Answer): string {
   for (const connection of client.connections) {
     const { send, receive } = connection.active
     const active = send === receive ? (send ?? 'no path') : `${send ?? 'no path'} out, ${receive ?? 'no path'} in`
+    const readers = connection.keyMode === 'blind' ? '' : `, INSECURE: key mode ${connection.keyMode}, ${readersOf[connection.keyMode]}`
     lines.push(
-      `  ${connection.application} with ${connection.peer}: ${connection.state}, active ${active}, standby ${connection.standby ?? 'none'}, ${connection.failovers} fail-overs`,
+      `  ${connection.application} with ${connection.peer}: ${connection.state}${readers}, active ${active}, standby ${connection.standby ?? 'none'}, ${connection.failovers} fail-overs`,
     )
     if (connection.ranking.length === 0) continue
     const rows = connection.ranking.map((row) => [
@@ -54,6 +55,9 @@ function describeClient(client: Answer): string {
   }
   return lines.join('\n')
 }
+
+/** Who reads along. */
+const readersOf = { relay: 'relays can read the data', none: 'anybody on the way can read the data' } as const
 
 function milliseconds(value: number | null): string {
   return value === null ? '-' : `${value.toFixed(1)} ms`

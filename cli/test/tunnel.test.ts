@@ -58,10 +58,12 @@ describe('a tunnel', { timeout: 90_000 }, () => {
           'id',
           'peer',
           'application',
+          'keyMode',
           'state',
           'paths',
           'active',
           'standby',
+          'modes',
           'failovers',
           'ranking',
         ])

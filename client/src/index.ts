@@ -1,3 +1,4 @@
+export type { KeyMode } from '@sennit/protocol'
 export type { ClientConnectionStatus, ClientStatus, Peer, RankingStatus, RelayAnswer, RelayStatus } from './core/client/types.ts'
 export type { ConnectionTuning, StreamCounts } from './core/connection/index.ts'
 export { type CarrierName, carrierCodes, carrierNames, type DialDeadlines, type TlsSettings } from './node/carrier.ts'

@@ -27,6 +27,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   application_not_allowed: 'the certificate of the other end does not allow this application',
   key_mismatch: 'the certificate does not certify the key that was used',
   pinned_key_mismatch: 'the key of the other end is not the one that was pinned',
+  bad_key_mode: 'a key mode is none of blind, relay and none',
   key_mode_mismatch: 'the two ends accept no key mode in common',
   identity_unproved: 'the other end does not hold the identity key that its certificate names',
   certificate_expired: 'a certificate is past its end',

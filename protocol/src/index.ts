@@ -20,7 +20,7 @@ export type { HopControl, ListenRefusedCode, ResultCode } from './control/types.
 export { type Aead, type CryptoProvider, hkdf, type KeyPair, keyBytes, tagBytes } from './crypto.ts'
 // The end handshake
 export { CallerHandshake, type CallerHandshakeResult } from './end/caller-handshake.ts'
-export { splitName } from './end/checks.ts'
+export { checkKeyModes, splitName } from './end/checks.ts'
 export { ListenerHandshake } from './end/listener-handshake.ts'
 export { applicationBytesMax, END_CREDENTIAL, END_VARIANT, endMessageBytesMax, nameBytesMax } from './end/messages.ts'
 export { type EndHandshakeOptions, type EndHandshakeResult, type EndRequest, KEY_MODE, type KeyMode } from './end/types.ts'
@@ -82,6 +82,7 @@ export { datagramBytesMax, isKept, PACKET_KIND, type PacketHeader, packetBytesMa
 export { endVersion, PacketSealer } from './session/packet-sealer.ts'
 export {
   connectionIdBytes,
+  type DataKeySource,
   deriveSessionSecrets,
   type EndRole,
   type HandshakeKeys,

@@ -285,13 +285,7 @@ describe('wrong words and certificates', () => {
       'confirm',
       'identity_unproved',
     ],
-    ['a caller that offers no built mode', () => caller({ keyModes: ['relay', 'none'] }), 'message1', 'not_yet'],
-    [
-      'a listener whose best mode in common is not built',
-      () => play(callerOptions(world, { keyModes: ['blind', 'relay'] }), listenerOptions(world, { keyModes: ['relay'] })),
-      'answer',
-      'not_yet',
-    ],
+    ['a caller that offers no mode', () => caller({ keyModes: [] }), 'message1', 'bad_key_mode'],
     ['no mode in common', () => listener({ keyModes: ['none'] }), 'answer', 'key_mode_mismatch'],
     [
       'more modes offered than blind',
@@ -360,7 +354,7 @@ describe('bytes as docs/protocol.md lays them out', () => {
   })
 
   test('a caller written out from the page comes through, and later fields are skipped', () => {
-    const later = unhex(`${request} cafe`.replaceAll(' ', ''))
+    const later = unhex(`${request} 4123 20 ${'d4'.repeat(32)} cafe`.replaceAll(' ', ''))
     const head = concat([unhex('01'), encodeVarint(later.length), later])
     const state = new HandshakeState({
       crypto: world.crypto,
@@ -383,10 +377,15 @@ describe('bytes as docs/protocol.md lays them out', () => {
     ])
     expect(hex(state.readMessage(message2.subarray(1)))).toBe(hex(acceptance))
     const message3 = concat([unhex('01'), state.writeMessage(concat([credentialOf(world.alice, state.handshakeHash), unhex('cafe')]))])
-    const { secrets, peer } = listening.confirm(message3)
+    const { secrets, peer, peerFeatures } = listening.confirm(message3)
     expect(peer.user).toBe('alice')
+    expect(peerFeatures).toBe(0x123)
     expect(hex(secrets.handshakeHash)).toBe(hex(state.keys().handshakeHash))
-    expect(listening.request).toMatchObject({ attempt: 258, previous: new Uint8Array(16).fill(0xb2) })
+    expect(listening.request).toMatchObject({
+      attempt: 258,
+      previous: new Uint8Array(16).fill(0xb2),
+      relaySecret: new Uint8Array(32).fill(0xd4),
+    })
   })
 
   test.each([

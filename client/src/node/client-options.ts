@@ -2,7 +2,7 @@
 
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { MeshTrust, RelayEntry, UserIdentity } from '@sennit/protocol'
+import type { KeyMode, MeshTrust, RelayEntry, UserIdentity } from '@sennit/protocol'
 import { readCredential, readRelayList } from '@sennit/protocol/node'
 import type { ClientMachineOptions } from '../core/client/types.ts'
 import type { DialDeadlines, TlsSettings } from './carrier.ts'
@@ -35,6 +35,11 @@ export interface ClientOptions extends ProxySettings {
    * connection this client calls, and those that call it and do not say. @default 'best'
    */
   readonly paths?: string
+  /**
+   * Who may read what is sent, for calls and listenings that do not say: `blind` (nobody on the way), `relay` (the relays are given the key), `none`
+   * (everybody on the way; the data is not protected). One, or all that are acceptable: the best that the other end accepts too is taken. @default 'blind'
+   */
+  readonly keyMode?: KeyMode | readonly KeyMode[]
   /**
    * How long `Client.open` waits for the first relay, in milliseconds. Too small: a relay that restarts, or a user that was just added, is not
    * waited for. 0 does not wait at all: the client is open at once, attached or not. @default 6 000

@@ -1,6 +1,6 @@
 /** The client: opened once per program, it attaches to relays, listens, and makes connections. */
 
-import { type RelayEntry, SennitError } from '@sennit/protocol'
+import { checkKeyModes, type KeyMode, type RelayEntry, SennitError } from '@sennit/protocol'
 import { nodeCrypto } from '@sennit/protocol/node'
 import { ClientMachine } from '../core/client/client-machine.ts'
 import type { ClientStatus, RelayAnswer, RelayStatus } from '../core/client/types.ts'
@@ -33,6 +33,8 @@ export interface ListenOptions {
   readonly application: string
   /** Who may connect: one user, or `*` for every registered one. @default '*' */
   readonly from?: string
+  /** Key modes to accept of callers; see {@link ClientOptions.keyMode}. @default as the client was opened */
+  readonly keyMode?: KeyMode | readonly KeyMode[]
   /** Gives up waiting for the first relay. */
   readonly signal?: AbortSignal
 }
@@ -43,8 +45,8 @@ export interface ConnectOptions {
   readonly application: string
   /** How the connection uses its relays, such as `mirror(2)`; see docs/client.md. @default as the client was opened */
   readonly paths?: string
-  /** What no relay may read: `blind` is everything. Others are refused with `not_yet`. @default 'blind' */
-  readonly keyMode?: 'blind' | 'relay' | 'none'
+  /** Who may read what is sent; see {@link ClientOptions.keyMode}. The other end must accept it too. @default as the client was opened */
+  readonly keyMode?: KeyMode | readonly KeyMode[]
   /** How long to wait for the other end to be there, in milliseconds. @default 30 000 */
   readonly waitMs?: number
   /** Gives the call up. */
@@ -91,6 +93,7 @@ export class Client {
       ...(connectionTuning === undefined ? {} : { connectionTuning }),
       ...(attachAll === undefined ? {} : { attachAll }),
       ...(paths === undefined ? {} : { paths: parsePaths(paths) }),
+      ...keyModesOf(options),
     })
     const dialler = new Dialler()
     const { proxy, env, tls, dialThrough, deadlines } = options
@@ -139,8 +142,9 @@ export class Client {
     const { application, from = '*', signal } = options
     return new Promise((resolve, reject) => {
       this.#check()
+      const modes = keyModesOf(options)
       signal?.throwIfAborted()
-      const handle = this.#driver.act((nowMs) => this.#machine.listen(nowMs, { application, from }))
+      const handle = this.#driver.act((nowMs) => this.#machine.listen(nowMs, { application, from, ...modes }))
       const unlisten = (): void => {
         this.#listeners.delete(handle)
         this.#listening.delete(handle)
@@ -170,13 +174,14 @@ export class Client {
   /**
    * Connects to a user's application, waiting for the other end to be there.
    * @throws SennitError `no_peer` or `no_relay` when the wait is over (facts: what each relay said), `connect_timeout`, `self`,
-   *   `not_registered`, `not_allowed`, `exists`, `both_passive`, `rejected`, `bad_paths`, or why the two ends do not trust each other
+   *   `not_registered`, `not_allowed`, `exists`, `both_passive`, `rejected`, `bad_paths`, `key_mode_mismatch`, `bad_key_mode`, or why the two ends do not trust each other
    */
   connect(options: ConnectOptions): Promise<Connection> {
-    const { application, keyMode, waitMs, signal } = options
+    const { application, waitMs, signal } = options
     const [user = '', label] = options.user.split('/', 2)
     return new Promise((resolve, reject) => {
       this.#check()
+      const modes = keyModesOf(options)
       const paths = options.paths === undefined ? undefined : parsePaths(options.paths)
       signal?.throwIfAborted()
       const handle = this.#driver.act((nowMs) =>
@@ -184,7 +189,7 @@ export class Client {
           user,
           application,
           ...(label === undefined ? {} : { label }),
-          ...(keyMode === undefined ? {} : { keyMode }),
+          ...modes,
           ...(paths === undefined ? {} : { paths }),
           ...(waitMs === undefined ? {} : { waitMs }),
         }),
@@ -319,7 +324,7 @@ export class Client {
   }
 
   #connected(effect: Extract<ApplicationEffect, { type: 'connection' }>): void {
-    const { handle, id, peer, application, listenHandle, connectHandle } = effect
+    const { handle, id, peer, application, keyMode, listenHandle, connectHandle } = effect
     const machine = this.#machine.connection(handle)
     if (machine === undefined) return
     const driver = this.#driver
@@ -335,7 +340,7 @@ export class Client {
         sendDatagram: (data) => driver.act((nowMs) => this.#machine.sendDatagram(nowMs, handle, data)),
         status: () => this.#machine.status().connections.find((each) => each.handle === handle),
       },
-      { id, peer, application },
+      { id, peer, application, keyMode },
     )
     this.#connections.set(handle, connection)
     const caller = connectHandle === undefined ? undefined : this.#connecting.get(connectHandle)
@@ -348,6 +353,14 @@ export class Client {
     if (listener !== undefined) listener.offer(connection)
     else connection.abort('rejected')
   }
+}
+
+/** The option in the machine's own form. @throws SennitError `bad_key_mode` */
+function keyModesOf({ keyMode }: { readonly keyMode?: KeyMode | readonly KeyMode[] }): { keyModes?: readonly KeyMode[] } {
+  if (keyMode === undefined) return {}
+  const keyModes = typeof keyMode === 'string' ? [keyMode] : keyMode
+  checkKeyModes(keyModes)
+  return { keyModes }
 }
 
 function refusal(effect: { code: string; message: string; answers: readonly RelayAnswer[] }): SennitError {

@@ -1,6 +1,6 @@
 /** A connection as an application sees it: messages, streams, its state and its end. It outlives any relay it runs through. */
 
-import { SennitError, utf8 } from '@sennit/protocol'
+import { type KeyMode, SennitError, utf8 } from '@sennit/protocol'
 import type { ClientConnectionStatus, Peer } from '../core/client/types.ts'
 import type { ConnectionMachine, ConnectionEvent as MachineConnectionEvent } from '../core/connection/index.ts'
 import { type PathsOption, parsePaths } from '../core/paths/index.ts'
@@ -39,6 +39,7 @@ export interface ConnectionFacts {
   readonly id: string
   readonly peer: Peer
   readonly application: string
+  readonly keyMode: KeyMode
 }
 
 export interface SendOptions {
@@ -59,6 +60,8 @@ export class Connection implements AsyncIterable<Uint8Array> {
   readonly id: string
   readonly peer: Peer
   readonly application: string
+  /** Who can read what is sent, as the two ends agreed: `blind` nobody, `relay` the relays, `none` everybody on the way. */
+  readonly keyMode: KeyMode
   /** Resolves at the end, good or bad, with what is known about every byte. Never rejects. */
   readonly closed: Promise<CloseInfo>
   readonly #host: ConnectionHost
@@ -84,6 +87,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
     this.id = facts.id
     this.peer = facts.peer
     this.application = facts.application
+    this.keyMode = facts.keyMode
     const { streams } = host.machine
     const touch = (): void => host.touch()
     const ended = (): SennitError | undefined => this.#endError()

@@ -166,11 +166,32 @@ describe('meeting', () => {
     expect(alice.all('connectFailed')).toMatchObject([{ code }])
   })
 
-  it('refuses key modes that are not built, clearly', () => {
+  it('takes the best key mode that both ends accept, and shows it', () => {
+    const world = new MeshWorld({ relays: three, users: ['alice', 'bob'] })
+    const alice = world.client('alice')
+    const bob = world.client('bob', { keyModes: ['relay', 'none'] })
+    bob.listen('chat')
+    world.run(2_000)
+    alice.connectTo({ user: 'bob', application: 'chat', keyModes: ['blind', 'relay', 'none'] })
+    world.run(2_000)
+    for (const end of [alice, bob]) {
+      expect(end.all('connection')).toMatchObject([{ keyMode: 'relay' }])
+      expect(end.machine.status().connections).toMatchObject([{ keyMode: 'relay' }])
+    }
+    bob.echoes = true
+    expect(echo(world, alice, 'hello')).toBeLessThan(100)
+  })
+
+  it('refuses a key mode below what the listener accepts, by its name', () => {
     const world = new MeshWorld({ relays: ['r1'], users: ['alice', 'bob'] })
     const alice = world.client('alice')
-    alice.connectTo({ user: 'bob', application: 'chat', keyMode: 'relay' })
-    expect(alice.all('connectFailed')).toMatchObject([{ code: 'not_yet' }])
+    const bob = world.client('bob')
+    bob.listen('chat')
+    world.run(2_000)
+    alice.connectTo({ user: 'bob', application: 'chat', keyModes: ['relay', 'none'] })
+    world.run(2_000)
+    expect(alice.all('connectFailed')).toMatchObject([{ code: 'key_mode_mismatch' }])
+    expect([...alice.all('connection'), ...bob.all('connection')]).toEqual([])
   })
 
   it('refuses a second connection of one name while the first lives', () => {

@@ -116,8 +116,25 @@ describe('a connection over one relay', () => {
     await expect(alice.connect({ user: 'bob', application: 'nobody', waitMs: 50 })).rejects.toMatchObject({ code: 'no_peer' })
     await expect(alice.connect({ user: 'alice', application: 'nobody', waitMs: 500 })).rejects.toMatchObject({ code: 'self' })
     await expect(alice.connect({ user: 'mallory', application: 'x', waitMs: 300 })).rejects.toThrow(/not.registered/)
-    await expect(alice.connect({ user: 'bob', application: 'x', keyMode: 'none', waitMs: 500 })).rejects.toMatchObject({ code: 'not_yet' })
+    await expect(alice.connect({ user: 'bob', application: 'x', keyMode: 'open' as 'none', waitMs: 500 })).rejects.toMatchObject({
+      code: 'bad_key_mode',
+    })
     await caller.close()
+  })
+
+  it('agrees on a key mode that both ends accept, and on no other', async () => {
+    const listener = await bob.listen({ application: 'open', keyMode: ['relay', 'none'] })
+    await expect(alice.connect({ user: 'bob', application: 'open' })).rejects.toMatchObject({ code: 'key_mode_mismatch' })
+    const [caller, taken] = await Promise.all([
+      alice.connect({ user: 'bob', application: 'open', keyMode: 'none' }),
+      listener[Symbol.asyncIterator]().next(),
+    ])
+    expect([caller.keyMode, taken.value!.keyMode]).toEqual(['none', 'none'])
+    expect(caller.status()?.keyMode).toBe('none')
+    await caller.send('anybody may read this', { until: 'accepted' })
+    expect(Buffer.from((await taken.value!.receive())!).toString()).toBe('anybody may read this')
+    await caller.close()
+    await listener.close()
   })
 
   it('refuses a message longer than the limit, and goes on', async () => {

@@ -4,7 +4,7 @@ import { concat, equalBytes } from '../bytes.ts'
 import { SennitError } from '../errors.ts'
 import { HandshakeState } from '../noise/handshake-state.ts'
 import { endVersion } from '../session/packet-sealer.ts'
-import { deriveSessionSecrets } from '../session/secrets.ts'
+import { deriveSessionSecrets, relaySecretBytes } from '../session/secrets.ts'
 import { answeredKeyMode, checkLabel, checkPeer, chooseVersion, offerOf } from './checks.ts'
 import { checkIdentity, proveIdentity } from './identity-proof.ts'
 import { decodeAcceptance, encodeCredential, encodeHead, noiseOf, prologueOf, withVariant } from './messages.ts'
@@ -21,12 +21,14 @@ export class CallerHandshake {
   readonly message1: Uint8Array
   readonly #options: EndHandshakeOptions
   readonly #state: HandshakeState
+  readonly #relaySecret: Uint8Array | undefined
   #done: { readonly message2: Uint8Array; readonly result: CallerHandshakeResult } | undefined
 
-  /** @throws SennitError `not_yet` when `blind` is not among the key modes */
+  /** @throws SennitError `bad_key_mode` */
   constructor(options: EndHandshakeOptions) {
-    const { crypto, identity, application, caller, listener, connectionId, keyModes, instance, attempt, previous } = options
+    const { crypto, identity, application, caller, listener, connectionId, keyModes, instance, attempt, previous, features = 0 } = options
     this.#options = options
+    this.#relaySecret = keyModes.includes('relay') ? crypto.randomBytes(relaySecretBytes) : undefined
     const head = encodeHead({
       versionMin: endVersion,
       versionMax: endVersion,
@@ -37,6 +39,8 @@ export class CallerHandshake {
       instance: instance ?? new Uint8Array(16),
       attempt: attempt ?? 0,
       previous,
+      features,
+      relaySecret: this.#relaySecret,
     })
     this.#state = new HandshakeState({
       crypto,
@@ -70,11 +74,15 @@ export class CallerHandshake {
     const message3 = withVariant(state.writeMessage(encodeCredential({ certificate: identity.certificate, proof })))
     const result: CallerHandshakeResult = {
       message3,
-      secrets: deriveSessionSecrets(crypto, 'caller', state.keys(), this.#options.connectionId),
+      secrets: deriveSessionSecrets(crypto, 'caller', state.keys(), this.#options.connectionId, {
+        keyMode,
+        relaySecret: this.#relaySecret,
+      }),
       peer,
       peerLabel: acceptance.label,
       peerInstance: acceptance.instance,
       keyMode,
+      peerFeatures: acceptance.features,
     }
     this.#done = { message2: message2.slice(), result }
     return result

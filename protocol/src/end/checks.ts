@@ -6,7 +6,7 @@ import { endVersion } from '../session/packet-sealer.ts'
 import { certificateAllows, checkCertifiedKey, verifyUserCertificate } from '../trust/certificates.ts'
 import { isName } from '../trust/names.ts'
 import type { UserCertificate } from '../trust/types.ts'
-import { type EndHandshakeOptions, KEY_MODE, type KeyMode } from './types.ts'
+import { type EndHandshakeOptions, type EndRequest, KEY_MODE, type KeyMode } from './types.ts'
 
 /** User and label of `alice` or `alice/laptop`. */
 export function splitName(name: string): { user: string; label: string } {
@@ -57,16 +57,25 @@ export function checkLabel(label: string, askedName: string): void {
   }
 }
 
-/** The bits of an offer. @throws SennitError `not_yet` when nothing offered is built */
-export function offerOf(keyModes: readonly KeyMode[]): number {
-  if (!keyModes.includes('blind')) {
-    throw new SennitError('not_yet', `this version has key mode 'blind' only, found ${keyModes.join(', ') || 'none offered'}`, { keyModes })
+/** @throws SennitError `bad_key_mode` when there is no mode, or something that is none */
+export function checkKeyModes(keyModes: readonly KeyMode[]): void {
+  if (keyModes.length === 0 || keyModes.some((mode) => KEY_MODE[mode] === undefined)) {
+    throw new SennitError('bad_key_mode', `expected key modes among blind, relay and none, found ${keyModes.join(', ') || 'no mode'}`, {
+      keyModes,
+    })
   }
+}
+
+/** The bits of an offer. @throws SennitError `bad_key_mode` */
+export function offerOf(keyModes: readonly KeyMode[]): number {
+  checkKeyModes(keyModes)
   return keyModes.reduce((bits, mode) => bits | KEY_MODE[mode], 0)
 }
 
-/** The best mode both accept. @throws SennitError `key_mode_mismatch` when there is none, `not_yet` when it is not built */
-export function chooseKeyMode(offered: number, accepted: readonly KeyMode[]): KeyMode {
+/** The best mode both accept. @throws SennitError `key_mode_mismatch` when there is none */
+export function chooseKeyMode(request: EndRequest, accepted: readonly KeyMode[]): KeyMode {
+  // Without the secret there is nothing to make the keys of `relay` from.
+  const offered = request.relaySecret === undefined ? request.keyModes & ~KEY_MODE.relay : request.keyModes
   const common = (['blind', 'relay', 'none'] as const).find((mode) => (offered & KEY_MODE[mode]) !== 0 && accepted.includes(mode))
   if (common === undefined) {
     throw new SennitError('key_mode_mismatch', `expected a key mode among ${accepted.join(', ')}, the other end offers bits ${offered}`, {
@@ -74,8 +83,6 @@ export function chooseKeyMode(offered: number, accepted: readonly KeyMode[]): Ke
       accepted,
     })
   }
-  if (common !== 'blind')
-    throw new SennitError('not_yet', `this version has key mode 'blind' only, the best in common is '${common}'`, { common })
   return common
 }
 
@@ -84,7 +91,6 @@ export function answeredKeyMode(answered: number, offered: readonly KeyMode[]): 
   const mode = offered.find((candidate) => KEY_MODE[candidate] === answered)
   if (mode === undefined)
     throw new SennitError('key_mode_mismatch', `the other end chose key mode ${answered}, which was not offered`, { answered })
-  if (mode !== 'blind') throw new SennitError('not_yet', `this version has key mode 'blind' only, the other end chose '${mode}'`, { mode })
   return mode
 }
 

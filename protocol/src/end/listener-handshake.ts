@@ -35,18 +35,18 @@ export class ListenerHandshake {
 
   /**
    * The second message. The same first message again (over another relay) gives the same bytes; another one throws `handshake_done`.
-   * @throws SennitError `application_mismatch`, `name_mismatch`, `version_incompatible`, `key_mode_mismatch`, `not_yet`, `malformed`, …
+   * @throws SennitError `application_mismatch`, `name_mismatch`, `version_incompatible`, `key_mode_mismatch`, `malformed`, …
    */
   answer(message1: Uint8Array): Uint8Array {
     if (this.#answered !== undefined) {
       if (equalBytes(this.#answered.message1, message1)) return this.#answered.message2
       throw new SennitError('handshake_done', 'this attempt was answered already, and these are other bytes')
     }
-    const { crypto, identity, connectionId, keyModes, instance } = this.#options
+    const { crypto, identity, connectionId, keyModes, instance, features = 0 } = this.#options
     const { request, head, noise } = decodeMessage1(message1)
     this.#checkRequest(request)
     const version = chooseVersion(request.versionMin, request.versionMax)
-    const keyMode = chooseKeyMode(request.keyModes, keyModes)
+    const keyMode = chooseKeyMode(request, keyModes)
     const state = new HandshakeState({
       crypto,
       pattern: 'XX',
@@ -62,6 +62,7 @@ export class ListenerHandshake {
       label: splitName(this.#options.listener).label,
       certificate: identity.certificate,
       proof: proveIdentity(crypto, identity, state.handshakeHash),
+      features,
     })
     const message2 = withVariant(state.writeMessage(payload))
     this.#answered = { message1: message1.slice(), message2, state, request, keyMode }
@@ -85,11 +86,15 @@ export class ListenerHandshake {
     const peer = checkPeer(this.#options, certificate, state.remoteStatic!, request.caller)
     checkIdentity(this.#options.crypto, peer, heard, proof)
     const result: EndHandshakeResult = {
-      secrets: deriveSessionSecrets(this.#options.crypto, 'listener', state.keys(), this.#options.connectionId),
+      secrets: deriveSessionSecrets(this.#options.crypto, 'listener', state.keys(), this.#options.connectionId, {
+        keyMode,
+        relaySecret: request.relaySecret,
+      }),
       peer,
       peerLabel: splitName(request.caller).label,
       peerInstance: request.instance,
       keyMode,
+      peerFeatures: request.features,
     }
     this.#done = { message3: message3.slice(), result }
     return result

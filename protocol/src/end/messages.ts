@@ -3,10 +3,12 @@
  *
  * message 1 = u8 variant ‖ varint length ‖ request ‖ Noise message 1 (no payload)
  *   request = u8 version min ‖ u8 version max ‖ u8 key modes ‖ text application ‖ text caller ‖ text listener ‖ instance(16) ‖
- *             varint attempt ‖ u8 0 or 16 ‖ previous connection id ‖ more is skipped
- * message 2 = u8 variant ‖ Noise message 2, payload = u8 version ‖ u8 key mode ‖ instance(16) ‖ text label ‖ credential ‖ more is skipped
+ *             varint attempt ‖ u8 0 or 16 ‖ previous connection id ‖ [varint features ‖ u8 0 or 32 ‖ relay secret] ‖ more is skipped
+ * message 2 = u8 variant ‖ Noise message 2, payload = u8 version ‖ u8 key mode ‖ instance(16) ‖ text label ‖ credential ‖ [varint features] ‖
+ *             more is skipped
  * message 3 = u8 variant ‖ Noise message 3, payload = credential ‖ more is skipped
  *   credential = u8 tag ‖ varint length ‖ body ‖ identity proof(64), see identity-proof.ts
+ * What stands in brackets may be missing: 0, and no bytes.
  *
  * Prologue = "sennit e2e 1" ‖ 0 ‖ connection id(16) ‖ variant and request of message 1, as they travelled. So whatever the request says
  * is authenticated by the second message for the caller, and by the third for the listener.
@@ -14,9 +16,9 @@
 
 import { ByteReader } from '../byte-reader.ts'
 import { ByteWriter } from '../byte-writer.ts'
-import { concat, utf8 } from '../bytes.ts'
+import { concat, emptyBytes, utf8 } from '../bytes.ts'
 import { ProtocolError, SennitError } from '../errors.ts'
-import { connectionIdBytes } from '../session/secrets.ts'
+import { connectionIdBytes, relaySecretBytes } from '../session/secrets.ts'
 import { identityProofBytes } from './identity-proof.ts'
 import type { EndRequest } from './types.ts'
 
@@ -48,9 +50,11 @@ function encodeRequest(request: EndRequest): Uint8Array {
     .text(request.listener, nameBytesMax)
     .bytes(request.instance)
     .varint(request.attempt)
-  if (request.previous === undefined) return writer.u8(0).finish()
-  if (request.previous.length !== connectionIdBytes) throw new SennitError('internal', 'expected a previous connection id of 16 bytes')
-  return writer.u8(connectionIdBytes).bytes(request.previous).finish()
+  const { previous, features, relaySecret } = request
+  writeOptional(writer, previous, connectionIdBytes)
+  if (features === 0 && relaySecret === undefined) return writer.finish()
+  writeOptional(writer.varint(features), relaySecret, relaySecretBytes)
+  return writer.finish()
 }
 
 /** The part of message 1 before the Noise message: it goes into the prologue as it is. */
@@ -84,8 +88,11 @@ function decodeRequest(encoded: Uint8Array): EndRequest {
   const listener = reader.text(nameBytesMax)
   const instance = reader.take(instanceBytes)
   const attempt = reader.varint()
-  const previous = optional16(reader)
-  return { versionMin, versionMax, keyModes, application, caller, listener, instance, attempt, previous }
+  const previous = readOptional(reader, connectionIdBytes)
+  const says = reader.left > 0
+  const features = says ? reader.varint() : 0
+  const relaySecret = says ? readOptional(reader, relaySecretBytes) : undefined
+  return { versionMin, versionMax, keyModes, application, caller, listener, instance, attempt, previous, features, relaySecret }
 }
 
 /** The Noise message inside message 2 or 3. */
@@ -118,6 +125,7 @@ export interface Acceptance extends ProvedCertificate {
   readonly keyMode: number
   readonly instance: Uint8Array
   readonly label: string
+  readonly features: number
 }
 
 export function encodeAcceptance(acceptance: Acceptance): Uint8Array {
@@ -126,7 +134,8 @@ export function encodeAcceptance(acceptance: Acceptance): Uint8Array {
     .u8(acceptance.keyMode)
     .bytes(acceptance.instance)
     .text(acceptance.label, labelBytesMax)
-  return writer.bytes(encodeCredential(acceptance)).finish()
+  writer.bytes(encodeCredential(acceptance))
+  return (acceptance.features === 0 ? writer : writer.varint(acceptance.features)).finish()
 }
 
 export function decodeAcceptance(payload: Uint8Array): Acceptance {
@@ -135,7 +144,8 @@ export function decodeAcceptance(payload: Uint8Array): Acceptance {
   const keyMode = reader.u8()
   const instance = reader.take(instanceBytes)
   const label = reader.text(labelBytesMax)
-  return { version, keyMode, instance, label, ...readCredential(reader) }
+  const credential = readCredential(reader)
+  return { version, keyMode, instance, label, ...credential, features: reader.left > 0 ? reader.varint() : 0 }
 }
 
 export function encodeCredential({ certificate, proof }: ProvedCertificate): Uint8Array {
@@ -154,11 +164,15 @@ export function readCredential(reader: ByteReader): ProvedCertificate {
   throw new ProtocolError('unsupported', `expected a known kind of credential, found ${tag}`, { tag })
 }
 
-function optional16(reader: ByteReader): Uint8Array | undefined {
+function writeOptional(writer: ByteWriter, bytes: Uint8Array | undefined, length: number): void {
+  if (bytes !== undefined && bytes.length !== length) throw new SennitError('internal', `expected ${length} bytes, found ${bytes.length}`)
+  writer.u8(bytes?.length ?? 0).bytes(bytes ?? emptyBytes)
+}
+
+function readOptional(reader: ByteReader, expected: number): Uint8Array | undefined {
   const length = reader.u8()
   if (length === 0) return undefined
-  if (length !== connectionIdBytes)
-    throw new ProtocolError('malformed', `expected a connection id of 0 or 16 bytes, found ${length}`, { length })
+  if (length !== expected) throw new ProtocolError('malformed', `expected 0 or ${expected} bytes, found ${length}`, { length })
   return reader.take(length)
 }
 

@@ -5,8 +5,8 @@ import type { SessionSecrets } from '../session/secrets.ts'
 import type { MeshTrust, UserCertificate, UserIdentity } from '../trust/types.ts'
 
 /**
- * Who can read what the application sends: `blind`, nobody on the way; `relay`, the relay; `none`, everybody.
- * Acks and control frames are sealed with the handshake's keys in every mode. Only `blind` is built.
+ * Who can read what the application sends, and change it unnoticed: `blind`, nobody on the way; `relay`, the relays, which are given the key; `none`,
+ * everybody on the way. Acks and control frames are sealed with the handshake's keys in every mode, so nobody else can free, open or close anything.
  */
 export type KeyMode = 'blind' | 'relay' | 'none'
 
@@ -24,7 +24,7 @@ export interface EndHandshakeOptions {
   readonly listener: string
   /** 16 bytes, drawn by the caller. */
   readonly connectionId: Uint8Array
-  /** Modes this end accepts, down to its floor. */
+  /** Modes this end accepts; the best in common is taken. At least one. */
   readonly keyModes: readonly KeyMode[]
   readonly nowMs: number
   /** The peer's end-to-end key, when it is known from before: another one fails with `pinned_key_mismatch`. */
@@ -35,6 +35,8 @@ export interface EndHandshakeOptions {
   readonly instance?: Uint8Array
   /** The caller's attempt number. @default 0 */
   readonly attempt?: number
+  /** Bits of what this end can and wants beyond this page, told to the peer as they are. @default 0 */
+  readonly features?: number
   /** The connection the caller had, when it asks for that one again. */
   readonly previous?: Uint8Array
 }
@@ -51,6 +53,10 @@ export interface EndRequest {
   readonly instance: Uint8Array
   readonly attempt: number
   readonly previous: Uint8Array | undefined
+  /** 0 when the caller says nothing of them. */
+  readonly features: number
+  /** 32 bytes that the data keys of the mode `relay` come from; there when that mode is offered. */
+  readonly relaySecret: Uint8Array | undefined
 }
 
 /** What either end holds when the handshake is through. */
@@ -62,4 +68,6 @@ export interface EndHandshakeResult {
   readonly peerLabel: string
   readonly peerInstance: Uint8Array
   readonly keyMode: KeyMode
+  /** 0 when the peer said nothing of them. */
+  readonly peerFeatures: number
 }

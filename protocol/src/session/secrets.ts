@@ -2,6 +2,7 @@
 
 import { concat, utf8 } from '../bytes.ts'
 import { type CryptoProvider, hkdf, keyBytes } from '../crypto.ts'
+import { SennitError } from '../errors.ts'
 
 export type EndRole = 'caller' | 'listener'
 
@@ -39,20 +40,33 @@ export const connectionIdBytes = 16
 /** Bytes of the tag in a join: 128 bits can not be guessed on a relay. */
 export const joinTagBytes = 16
 
-/** All secrets of the connection: HKDF over both Noise keys, salted by the handshake hash, bound to the connection id. */
+/** Bytes of the secret that the mode `relay` passes through the relays. */
+export const relaySecretBytes = 32
+
+/** What the data keys come from: the handshake (`blind`), a secret the relays were given (`relay`), or nothing secret at all (`none`). */
+export interface DataKeySource {
+  readonly keyMode: 'blind' | 'relay' | 'none'
+  /** For `relay`: 32 bytes. */
+  readonly relaySecret?: Uint8Array | undefined
+}
+
+/** All secrets of the connection: HKDF over both Noise keys, salted by the handshake hash, bound to the connection id. @throws SennitError `internal` without the secret of `relay` */
 export function deriveSessionSecrets(
   crypto: CryptoProvider,
   role: EndRole,
   handshake: HandshakeKeys,
   connectionId: Uint8Array,
+  source: DataKeySource = { keyMode: 'blind' },
 ): SessionSecrets {
   const inputKey = concat([handshake.initiatorKey, handshake.responderKey])
   const derive = (label: string): Uint8Array =>
     hkdf(crypto, handshake.handshakeHash, inputKey, concat([utf8(`sennit e2e 1 ${label}\0`), connectionId]), keyBytes)
   const callerControl = derive('caller control')
   const listenerControl = derive('listener control')
-  const callerData = derive('caller data')
-  const listenerData = derive('listener data')
+  const dataKey = (label: string): Uint8Array =>
+    source.keyMode === 'blind' ? derive(label) : openDataKey(crypto, source, label, connectionId)
+  const callerData = dataKey('caller data')
+  const listenerData = dataKey('listener data')
   const callerShare = derive('caller share')
   const listenerShare = derive('listener share')
   const calls = role === 'caller'
@@ -68,6 +82,14 @@ export function deriveSessionSecrets(
     receiveShareKey: calls ? listenerShare : callerShare,
     pathSecret: derive('path'),
   }
+}
+
+/** From what others on the way know too. It still catches accidents, and one wire format serves all modes. */
+function openDataKey(crypto: CryptoProvider, source: DataKeySource, label: string, connectionId: Uint8Array): Uint8Array {
+  const { keyMode, relaySecret } = source
+  const inputKey = keyMode === 'relay' ? relaySecret : new Uint8Array(relaySecretBytes)
+  if (inputKey?.length !== relaySecretBytes) throw new SennitError('internal', `expected a relay secret of ${relaySecretBytes} bytes`)
+  return hkdf(crypto, connectionId, inputKey, utf8(`sennit e2e 1 ${keyMode} ${label}`), keyBytes)
 }
 
 /** The tag both ends join with at one relay. Tags differ per relay, so one seen at a relay is useless at another. */

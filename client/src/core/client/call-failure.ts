@@ -33,6 +33,8 @@ export function failureText(code: string, peerName: string): string {
       return `${peerName} was at none of the relays in the time given`
     case 'connect_timeout':
       return `${peerName} answered but did not confirm in the time given`
+    case 'key_mode_mismatch':
+      return `${peerName} accepts none of the key modes that were offered`
     case 'not_registered':
       return `user ${peerName} is not registered`
     default:

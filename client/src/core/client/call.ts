@@ -33,6 +33,8 @@ export interface CallHost {
   readonly trust: MeshTrust
   readonly instance: Uint8Array
   readonly ownName: string
+  /** What this end can, told in every handshake. */
+  readonly features: number
   readonly tuning: ClientTuning
   readonly attachments: Attachments
   readonly circuits: CircuitTable
@@ -53,7 +55,7 @@ export interface CallFacts {
   readonly user: string
   readonly label: string
   readonly application: string
-  readonly keyMode: string
+  readonly keyModes: readonly KeyMode[]
   /** Undefined: not said, so that the other end may. */
   readonly paths: PathsOption | undefined
   readonly startedAtMs: number
@@ -162,7 +164,7 @@ export class Call {
       return
     }
     try {
-      const { message3, secrets, peer, peerLabel, peerInstance } = attempt.handshake.answer(message.handshake)
+      const { message3, secrets, peer, peerLabel, peerInstance, keyMode, peerFeatures } = attempt.handshake.answer(message.handshake)
       attempt.asks.set(attachment.relayId, { type: 'connected', attachment })
       this.#answers.set(attachment.relayId, 'connected')
       if (this.facts.recoverOf !== undefined) {
@@ -172,6 +174,8 @@ export class Call {
       }
       attempt.connection ??= this.#host.called(nowMs, this, {
         secrets,
+        keyMode,
+        peerFeatures,
         message3,
         peerInstance,
         peer: { user: peer.user, label: peerLabel },
@@ -254,7 +258,7 @@ export class Call {
 
   #begin(nowMs: number): boolean {
     const { crypto, identity, trust, instance, ownName } = this.#host
-    const { recoverOf, application, keyMode } = this.facts
+    const { recoverOf, application, keyModes } = this.facts
     const connectionId = crypto.randomBytes(16)
     const number = this.#host.nextAttempt()
     const previous = recoverOf?.facts.secrets.connectionId
@@ -267,7 +271,8 @@ export class Call {
         caller: ownName,
         listener: this.peerName,
         connectionId,
-        keyModes: [keyMode as KeyMode],
+        keyModes,
+        features: this.#host.features,
         nowMs,
         instance,
         attempt: number,
@@ -328,6 +333,9 @@ export class Call {
     if (result.code === 'limit') return { type: 'retry', atMs: nowMs + limitRetryMs * (0.5 + random()) }
     // Whoever looks for a lost peer never takes no for an answer; the connection's own time ends it.
     if (this.facts.recoverOf !== undefined) return { type: 'retry', atMs: nowMs + tuning.previousAgainMs * (0.5 + 0.5 * random()) }
+    // The peer's own word on our handshake, passed on by the relay.
+    if (result.code === 'rejected' && isPeerRefusal(result.message))
+      return { type: 'final', code: result.message, message: failureText(result.message, this.peerName) }
     return { type: 'final', code: result.code, message: result.message }
   }
 

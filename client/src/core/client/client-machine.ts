@@ -2,7 +2,7 @@
  * The client: attachments to relays, listening, calls, connections and the agreement on their paths, put together from their machines.
  * Synchronous; all time comes in as `nowMs`, which must be near the time of day (certificates have dates) and never go back.
  */
-import type { EndHandshakeResult, RelayEntry } from '@sennit/protocol'
+import type { EndHandshakeResult, KeyMode, RelayEntry } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import { Attachments } from '../attach/attachments.ts'
 import type { ConnectionEffect, ConnectionMachine } from '../connection/index.ts'
@@ -30,6 +30,7 @@ export class ClientMachine {
   readonly #events: AttachmentEvents
   readonly #listeners: AttachmentListeners
   readonly #listens = new Map<number, Listen>()
+  readonly #keyModes: readonly KeyMode[]
   readonly #effects: ClientEffect[] = []
   readonly #dirtyLinks = new Set<Attachment>()
   readonly #dirtyConnections = new Set<ManagedConnection>()
@@ -76,12 +77,26 @@ export class ClientMachine {
     )
     this.#connections = new Connections(tuning)
     const ownName = fullName(identity.user, label)
-    const shared = { crypto, random, identity, trust, instance, ownName, tuning, attachments: this.#attachments, circuits: this.#circuits }
+    const features = options.features ?? 0
+    this.#keyModes = options.keyModes ?? ['blind']
+    const shared = {
+      features,
+      crypto,
+      random,
+      identity,
+      trust,
+      instance,
+      ownName,
+      tuning,
+      attachments: this.#attachments,
+      circuits: this.#circuits,
+    }
     this.#meeting = new Meeting({
       ...shared,
       connections: this.#connections,
       listens: this.#listens,
       paths: options.paths,
+      keyModes: this.#keyModes,
       nextId,
       emit,
       needsSync,
@@ -231,6 +246,7 @@ export class ClientMachine {
       handle,
       request.application,
       request.from,
+      request.keyModes ?? this.#keyModes,
     )
     this.#listens.set(handle, listen)
     listen.start()

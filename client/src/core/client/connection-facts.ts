@@ -1,5 +1,5 @@
 /** What a connection is, apart from its machine. */
-import type { SessionSecrets } from '@sennit/protocol'
+import type { KeyMode, SessionSecrets } from '@sennit/protocol'
 import type { PathsOption } from '../paths/index.ts'
 import type { Peer } from './types.ts'
 
@@ -7,6 +7,9 @@ import type { Peer } from './types.ts'
 export interface ConnectionFacts {
   readonly handle: number
   readonly secrets: SessionSecrets
+  readonly keyMode: KeyMode
+  /** What the peer can, as it said in the handshake. */
+  readonly peerFeatures: number
   readonly peer: Peer
   readonly peerName: string
   readonly peerInstance: Uint8Array

@@ -8,6 +8,7 @@ import {
   type EndHandshakeResult,
   type HopControl,
   hex,
+  type KeyMode,
   ListenerHandshake,
   type MeshTrust,
   PACKET_KIND,
@@ -24,7 +25,7 @@ import type { ClientTuning } from './tuning.ts'
 export type Offer = Extract<HopControl, { type: 'offer' }>
 
 /** Why an offer is taken: somebody listens, or somebody here calls the same peer. */
-export type Acceptance = { readonly listenHandle?: number | undefined } | { readonly reject: string }
+export type Acceptance = { readonly listenHandle?: number | undefined; readonly keyModes: readonly KeyMode[] } | { readonly reject: string }
 
 /** What incoming attempts need of the client. */
 export interface IncomingHost {
@@ -33,6 +34,8 @@ export interface IncomingHost {
   readonly trust: MeshTrust
   readonly instance: Uint8Array
   readonly ownName: string
+  /** What this end can, told in every handshake. */
+  readonly features: number
   readonly tuning: ClientTuning
   readonly circuits: CircuitTable
   accepts(offer: Offer): Acceptance
@@ -58,7 +61,8 @@ export class Incoming implements CircuitOwner {
   #refused = false
 
   /** @throws SennitError when the first message is not for us */
-  constructor(host: IncomingHost, offer: Offer, listenHandle: number | undefined, nowMs: number) {
+  constructor(host: IncomingHost, offer: Offer, acceptance: Exclude<Acceptance, { reject: string }>, nowMs: number) {
+    const { listenHandle, keyModes } = acceptance
     this.id = hex(offer.connectionId)
     this.offer = offer
     this.listenHandle = listenHandle
@@ -72,7 +76,8 @@ export class Incoming implements CircuitOwner {
       caller: fullName(offer.user, offer.label),
       listener: host.ownName,
       connectionId: offer.connectionId,
-      keyModes: ['blind'],
+      keyModes,
+      features: host.features,
       instance: host.instance,
       nowMs,
     })
@@ -202,7 +207,7 @@ export class IncomingAttempts {
   #begin(nowMs: number, offer: Offer): Incoming | string {
     const acceptance = this.#host.accepts(offer)
     if ('reject' in acceptance) return acceptance.reject
-    const incoming = new Incoming(this.#host, offer, acceptance.listenHandle, nowMs)
+    const incoming = new Incoming(this.#host, offer, acceptance, nowMs)
     if (this.#byId.size >= this.#host.tuning.incomingMax)
       for (const oldest of this.#byId.values()) return this.#replaceOldest(oldest, incoming)
     this.#byId.set(incoming.id, incoming)

@@ -1,5 +1,5 @@
 /** One listening: asked at every attachment, again at each new one; over when every relay that is reached refuses it. */
-import type { HopControl } from '@sennit/protocol'
+import type { HopControl, KeyMode } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import type { Attachments } from '../attach/attachments.ts'
 import type { RelayAnswer } from './types.ts'
@@ -26,15 +26,17 @@ export class Listen {
   readonly handle: number
   readonly application: string
   readonly from: string
+  readonly keyModes: readonly KeyMode[]
   readonly #host: ListenHost
   readonly #states = new Map<string, State>()
   #failed = false
 
-  constructor(host: ListenHost, handle: number, application: string, from: string) {
+  constructor(host: ListenHost, handle: number, application: string, from: string, keyModes: readonly KeyMode[]) {
     this.#host = host
     this.handle = handle
     this.application = application
     this.from = from
+    this.keyModes = keyModes
   }
 
   /** Whether it takes calls of `user` for `application`. */

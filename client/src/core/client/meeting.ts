@@ -2,7 +2,7 @@
  * Who meets whom: calls of this end, offers of others, the verdict at key confirmation, challenges of a name by a new instance, and the
  * search for a peer whose paths are all gone (connection.md 13 to 17, 21, 21a).
  */
-import { type CryptoProvider, type EndHandshakeResult, hex, type MeshTrust, type UserIdentity } from '@sennit/protocol'
+import { type CryptoProvider, type EndHandshakeResult, hex, type KeyMode, type MeshTrust, type UserIdentity } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import type { AttachmentNeeds, Attachments } from '../attach/attachments.ts'
 import type { ConnectionEffect } from '../connection/index.ts'
@@ -38,6 +38,9 @@ export interface MeetingContext {
   readonly listens: ReadonlyMap<number, Listen>
   /** What connections are to do with their relays where nothing else is said. */
   readonly paths: PathsOption | undefined
+  /** The same for key modes. */
+  readonly keyModes: readonly KeyMode[]
+  readonly features: number
   nextId(): number
   emit(effect: ClientEffect): void
   needsSync(): void
@@ -92,7 +95,7 @@ export class Meeting {
       user: request.user,
       label,
       application: request.application,
-      keyMode: request.keyMode ?? 'blind',
+      keyModes: request.keyModes ?? this.#context.keyModes,
       paths,
       startedAtMs: nowMs,
       deadlineMs: nowMs + (request.waitMs ?? tuning.waitMs),
@@ -142,10 +145,12 @@ export class Meeting {
     const listen = named?.takes(offer.user, offer.application)
       ? named
       : [...listens.values()].find((other) => other.takes(offer.user, offer.application))
-    if (listen !== undefined) return { listenHandle: listen.handle }
-    if (this.#callTo(peerName, offer.application) !== undefined) return {}
+    if (listen !== undefined) return { listenHandle: listen.handle, keyModes: listen.keyModes }
+    const own = this.#callTo(peerName, offer.application)
+    if (own !== undefined) return { keyModes: own.facts.keyModes }
     // We look for that very peer ourselves: its call tells that it was started anew.
-    if (this.#recoveries.seeks(peerName, offer.application)) return {}
+    const sought = this.#recoveries.sought(peerName, offer.application)
+    if (sought !== undefined) return { keyModes: [sought.facts.keyMode] }
     return { reject: offer.listenId === 0 ? 'not_calling' : 'not_listening' }
   }
 
@@ -168,6 +173,8 @@ export class Meeting {
     if (decision === 'ignore') return undefined
     const facts = {
       secrets: result.secrets,
+      keyMode: result.keyMode,
+      peerFeatures: result.peerFeatures,
       peer: { user: result.peer.user, label: result.peerLabel },
       peerName,
       peerInstance: result.peerInstance,
@@ -362,6 +369,8 @@ export class Meeting {
       peer,
       application,
       id: connection.id,
+      keyMode: connection.facts.keyMode,
+      peerFeatures: connection.facts.peerFeatures,
     })
     needsSync()
   }

@@ -29,10 +29,12 @@ export class Recoveries {
     return this.#calls.values()
   }
 
-  /** Whether a lost connection with that peer is searched for. */
-  seeks(peerName: string, application: string): boolean {
-    for (const { facts } of this.#calls.keys()) if (facts.peerName === peerName && facts.application === application) return true
-    return false
+  /** The lost connection with that peer that is searched for. */
+  sought(peerName: string, application: string): ManagedConnection | undefined {
+    for (const connection of this.#calls.keys()) {
+      if (connection.facts.peerName === peerName && connection.facts.application === application) return connection
+    }
+    return undefined
   }
 
   /** Begins for those without a path for a while, ends for those that have one again. */
@@ -46,7 +48,7 @@ export class Recoveries {
         handle: 0,
         ...peer,
         application,
-        keyMode: 'blind',
+        keyModes: [connection.facts.keyMode],
         paths: undefined,
         startedAtMs: nowMs,
         deadlineMs: Number.POSITIVE_INFINITY,

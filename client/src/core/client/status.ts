@@ -30,6 +30,7 @@ export function connectionStatus(connection: ManagedConnection): ClientConnectio
     handle: connection.facts.handle,
     peer: connection.facts.peerName,
     application: connection.facts.application,
+    keyMode: connection.facts.keyMode,
     role: connection.role,
     state: status.state === 'open' && connection.pathlessSinceMs !== undefined ? 'no_path' : status.state,
     paths: status.paths.map((path) => ({

@@ -2,7 +2,7 @@
  * What a client machine takes and gives: options, effects, events and status. The shell (Node, a browser, the simulated world) moves bytes
  * and time in and carries these effects out; nothing here knows a socket.
  */
-import type { CryptoProvider, MeshTrust, RelayEntry, UserIdentity } from '@sennit/protocol'
+import type { CryptoProvider, KeyMode, MeshTrust, RelayEntry, UserIdentity } from '@sennit/protocol'
 import type { ConnectionEvent, ConnectionTuning, DatagramCounts, StreamCounts } from '../connection/index.ts'
 import type { PathsOption } from '../paths/index.ts'
 import type { StreamEvent, StreamSetOptions } from '../streams/index.ts'
@@ -34,6 +34,10 @@ export interface ClientMachineOptions {
   readonly attachAll?: boolean
   /** How connections use their relays where nothing else is asked: those we call, and those whose caller does not say. @default best */
   readonly paths?: PathsOption
+  /** Key modes of calls and listenings where nothing else is asked. @default blind only */
+  readonly keyModes?: readonly KeyMode[]
+  /** Bits of what the shell can, told to every peer in the handshake. @default 0 */
+  readonly features?: number
   readonly tuning?: Partial<ClientTuning>
   /** Handed to every connection. */
   readonly connectionTuning?: Partial<ConnectionTuning>
@@ -46,6 +50,8 @@ export interface ListenRequest {
   readonly application: string
   /** '*' (any registered user) or one user. */
   readonly from: string
+  /** Key modes to accept of a caller. @default as the client's */
+  readonly keyModes?: readonly KeyMode[]
 }
 
 /** Whom to call. */
@@ -53,8 +59,8 @@ export interface ConnectRequest {
   readonly user: string
   readonly label?: string
   readonly application: string
-  /** Only `blind` is built; the others are refused by the handshake with `not_yet`. @default 'blind' */
-  readonly keyMode?: string
+  /** Key modes to offer; the best that the peer accepts too is taken. @default as the client's */
+  readonly keyModes?: readonly KeyMode[]
   /** How the connection uses its relays, in each direction. @default as the client's */
   readonly paths?: PathsOption
   /** How long to wait for the peer. @default 30 000 */
@@ -136,6 +142,8 @@ export type ClientEffect =
       readonly application: string
       /** Connection id in hexadecimal. */
       readonly id: string
+      readonly keyMode: KeyMode
+      readonly peerFeatures: number
     }
   | {
       readonly type: 'connectFailed'
@@ -191,6 +199,8 @@ export interface ClientConnectionStatus {
   readonly handle: number
   readonly peer: string
   readonly application: string
+  /** Who can read what is sent: `blind` nobody, `relay` the relays, `none` everybody on the way. */
+  readonly keyMode: KeyMode
   readonly role: 'caller' | 'listener'
   readonly state: string
   readonly paths: readonly { readonly relay: string; readonly state: string; readonly rttMs: number | null }[]
