@@ -41,6 +41,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   list_forged: 'the signature of a list is wrong',
   list_expired: 'a signed list is past its end',
   handshake_too_large: 'a hop handshake is longer than any honest one',
+  cookie_wrong: 'a client came back with another cookie than a busy relay gave it',
   handshake_timeout: 'the hop handshake took too long',
   relay_mismatch: 'another relay answers at this address',
   out_of_date: 'this program is older than what the relay accepts',

@@ -65,6 +65,7 @@ export {
   type VerdictFrame,
 } from './frame/types.ts'
 // The hop link
+export { CookieJar, cookieBytes, type HandshakeCookies } from './hop/cookie.ts'
 export { HopLink } from './hop/link.ts'
 export type { CredentialVerdict, EstablishedRelay, EstablishedUser, HopLinkOptions, LinkEffect, VersionRange } from './hop/types.ts'
 // Noise

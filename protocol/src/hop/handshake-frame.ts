@@ -10,8 +10,11 @@ import type { CryptoProvider } from '../crypto.ts'
 import { ProtocolError, SennitError } from '../errors.ts'
 import type { VersionRange } from './types.ts'
 
-/** Types of handshake frames; numbers are never reused. */
-export const HANDSHAKE_FRAME = { xx: 1, ik: 2, tryXx: 3, refuse: 4 } as const
+/**
+ * Types of handshake frames; numbers are never reused. `cookie`: the relay is busy, come again with this. `again`: cookie ‖ u8 type ‖ body of the
+ * first message.
+ */
+export const HANDSHAKE_FRAME = { xx: 1, ik: 2, tryXx: 3, refuse: 4, cookie: 5, again: 6 } as const
 
 /** Before it is authenticated a peer is worth this many bytes: two handshake messages with certificates take under 2 KiB. */
 export const handshakeBytesMax = 8_192

@@ -8,14 +8,17 @@
  *      xx: s, ClientProof            ->                        first record (a ping)         ->
  *      <-  first record (welcome)
  * ```
+ * A busy relay answers the first message with a cookie, and takes the message again behind it (cookie.ts).
  * A relay that cannot read an IK message (its key changed) answers `try_xx`; its certificate is demanded in every case.
  */
 
+import { concat } from '../bytes.ts'
 import { ClientHelloSchema, ClientProofSchema, RelayHelloSchema } from '../control/gen/sennit/v1/hop_pb.ts'
 import { SennitError } from '../errors.ts'
 import { HandshakeState, type NoisePattern } from '../noise/handshake-state.ts'
 import { checkCertifiedKey, verifyRelayCertificate } from '../trust/certificates.ts'
 import type { MeshTrust, UserIdentity } from '../trust/types.ts'
+import { cookieBytes } from './cookie.ts'
 import {
   commonVersion,
   decodeMessage,
@@ -47,6 +50,8 @@ export interface InitiatorStep {
 }
 
 const attachmentIdBytes = 16
+/** One for an IK message that the relay cannot read, one for the XX message after it. */
+const cookiesMax = 2
 const noInstance = new Uint8Array(16)
 
 export class InitiatorHandshake {
@@ -56,6 +61,9 @@ export class InitiatorHandshake {
   readonly #versions: VersionRange
   #noise: HandshakeState | undefined
   #pattern: NoisePattern
+  /** The newest first message, which a busy relay wants again. */
+  #first: { readonly type: number; readonly body: Uint8Array } | undefined
+  #cookies = 0
 
   constructor(options: HopLinkOptions) {
     if (options.trust === undefined || options.identity === undefined) {
@@ -87,7 +95,9 @@ export class InitiatorHandshake {
       software,
       ...(ik ? { proof: this.#proof() } : {}),
     })
-    return encodeHandshakeFrame(ik ? HANDSHAKE_FRAME.ik : HANDSHAKE_FRAME.xx, this.#noise.writeMessage(hello))
+    const first = { type: ik ? HANDSHAKE_FRAME.ik : HANDSHAKE_FRAME.xx, body: this.#noise.writeMessage(hello) }
+    this.#first = first
+    return encodeHandshakeFrame(first.type, first.body)
   }
 
   /** Takes one frame of the relay. @throws SennitError when the attachment cannot be */
@@ -100,11 +110,21 @@ export class InitiatorHandshake {
       this.#pattern = 'XX'
       return { write: this.first() }
     }
+    if (type === HANDSHAKE_FRAME.cookie) return { write: this.#again(body) }
     const expected = this.#pattern === 'IK' ? HANDSHAKE_FRAME.ik : HANDSHAKE_FRAME.xx
     if (type !== expected || this.#noise === undefined) {
       throw new HandshakeFailure('unexpected_message', `expected handshake frame ${expected}, found ${type}`)
     }
     return this.#onRelayHello(nowMs, this.#noise, body)
+  }
+
+  /** The same first message once more, behind the cookie. Nobody vouches for a cookie; a wrong one costs this attempt. */
+  #again(cookie: Uint8Array): Uint8Array {
+    const first = this.#first
+    this.#cookies += 1
+    if (first === undefined || cookie.length !== cookieBytes || this.#cookies > cookiesMax)
+      throw new HandshakeFailure('unexpected_message', 'a cookie is not expected now')
+    return encodeHandshakeFrame(HANDSHAKE_FRAME.again, concat([cookie, new Uint8Array([first.type]), first.body]))
   }
 
   #onRelayHello(nowMs: number, noise: HandshakeState, body: Uint8Array): InitiatorStep {

@@ -7,11 +7,13 @@ import {
   ClientProofSchema,
   RelayHelloSchema,
 } from '../control/gen/sennit/v1/hop_pb.ts'
+import { keyBytes } from '../crypto.ts'
 import { SennitError } from '../errors.ts'
 import { HandshakeState } from '../noise/handshake-state.ts'
 import { checkCertifiedKey, verifyUserCertificate } from '../trust/certificates.ts'
 import { isName } from '../trust/names.ts'
 import type { Credential, MeshTrust, RelayIdentity } from '../trust/types.ts'
+import { cookieBytes } from './cookie.ts'
 import {
   commonVersion,
   decodeMessage,
@@ -78,6 +80,19 @@ export class ResponderHandshake {
 
   /** Takes one frame of the client. @throws SennitError when the attachment cannot be */
   receive(nowMs: number, type: number, body: Uint8Array): ResponderStep {
+    const isFirst = this.#noise === undefined && (type === HANDSHAKE_FRAME.xx || type === HANDSHAKE_FRAME.ik)
+    if (isFirst && this.#options.cookies?.wanted() === true) {
+      const cookie = this.#options.cookies.make(nowMs, body.subarray(0, keyBytes))
+      return { write: encodeHandshakeFrame(HANDSHAKE_FRAME.cookie, cookie) }
+    }
+    if (type !== HANDSHAKE_FRAME.again || this.#noise !== undefined) return this.#take(nowMs, type, body)
+    const [cookie, inner] = [body.subarray(0, cookieBytes), body.subarray(cookieBytes + 1)]
+    if (this.#options.cookies?.holds(nowMs, cookie, inner.subarray(0, keyBytes)) === false)
+      throw new HandshakeFailure('cookie_wrong', 'expected the cookie that this relay gave to this address, found another')
+    return this.#take(nowMs, body[cookieBytes] ?? 0, inner)
+  }
+
+  #take(nowMs: number, type: number, body: Uint8Array): ResponderStep {
     switch (type) {
       case HANDSHAKE_FRAME.refuse: {
         const { code, message } = decodeRefusal(body)

@@ -4,6 +4,7 @@ import type { HopControl } from '../control/types.ts'
 import type { CryptoProvider } from '../crypto.ts'
 import type { PacketHeader } from '../packet.ts'
 import type { Credential, MeshTrust, RelayIdentity, UserCertificate, UserIdentity } from '../trust/types.ts'
+import type { HandshakeCookies } from './cookie.ts'
 
 /** Hop protocol versions one side speaks, both ends included. */
 export interface VersionRange {
@@ -45,6 +46,8 @@ export interface HopLinkOptions {
   readonly relayIdentity?: RelayIdentity
   /** Asked after the certificate's signature, time and key were checked (when `trust` is given): revocation and registration. */
   verifyCredential?(credential: Credential, hopKey: Uint8Array, nowMs: number): CredentialVerdict
+  /** Asked before anything is computed for a first message. @default none: nobody needs a cookie */
+  readonly cookies?: HandshakeCookies
   /** 16 bytes for a new attachment. @default random */
   attachmentId?(): Uint8Array
   /**

@@ -5,6 +5,7 @@
  */
 
 import {
+  CookieJar,
   type Credential,
   type CredentialVerdict,
   type CryptoProvider,
@@ -17,7 +18,7 @@ import {
   type UserList,
   verifyUserCertificate,
 } from '@sennit/protocol'
-import { Admission, type AdmissionRefusal, TokenBucket } from './admission.ts'
+import { Admission, type AdmissionRefusal, addressGroup, TokenBucket } from './admission.ts'
 import { type Attachment, newAttachment } from './attachment.ts'
 import { Circuits } from './circuits.ts'
 import type { RelayCore, UserShare } from './core.ts'
@@ -87,11 +88,18 @@ export class RelayMachine {
   private sweepAtMs = Number.POSITIVE_INFINITY
   private draining: { endsAtMs: number; withinMs: number; spreadMs: number } | undefined
   private idleTold = false
+  private busy = false
+  private readonly cookies: CookieJar
 
   constructor(options: RelayMachineOptions) {
     this.options = options
     this.limits = { ...defaultLimits, ...options.limits }
     this.admission = new Admission(this.limits)
+    this.cookies = new CookieJar(
+      options.crypto,
+      () => this.busy,
+      () => this.refusals.add('cookie_asked'),
+    )
     const core = this.shared()
     this.circuits = new Circuits(core)
     this.joins = new Joins(core, this.circuits)
@@ -139,6 +147,7 @@ export class RelayMachine {
     const { crypto, random, identity, trust, software } = this.options
     const link = new HopLink({
       role: 'responder',
+      cookies: this.cookies.of(addressGroup(address)),
       crypto,
       random,
       meshId: trust.meshId,
@@ -153,6 +162,16 @@ export class RelayMachine {
     this.attachments.set(key, attachment)
     this.unproved.add(attachment)
     this.touch(attachment)
+  }
+
+  /** Room is short: the attachment that has not proved itself for the longest time goes. False when there is none. */
+  evictOldest(nowMs: number): boolean {
+    this.nowMs = nowMs
+    const [oldest] = this.unproved
+    if (oldest === undefined) return false
+    this.refusals.add('evicted')
+    this.end(oldest, 'evicted', true)
+    return true
   }
 
   /** The client of this attachment has proved who it is. */
@@ -299,6 +318,13 @@ export class RelayMachine {
       }
       this.guard(attachment, () => this.onLink(attachment, linkEffect))
     }
+  }
+
+  /** Under load a first handshake message costs a cookie and nothing else; who brings it back gets in. */
+  setBusy(busy: boolean): void {
+    if (this.busy === busy) return
+    this.busy = busy
+    this.log(busy ? 'warn' : 'info', busy ? 'busy' : 'not_busy', { unauthenticated: this.admission.open })
   }
 
   /** It takes nobody new. */

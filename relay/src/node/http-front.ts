@@ -3,15 +3,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { SennitError, unbase64url } from '@sennit/protocol'
+import { headerBytesMax } from './first-bytes.ts'
 import { answerError, targetOf } from './http-answers.ts'
 import { HttpSessions } from './http-sessions.ts'
 import { ReadBlocks } from './read-blocks.ts'
 import type { RelayShell } from './relay-shell.ts'
 import type { SocketTicket } from './socket-ticket.ts'
 import { UpgradeCarrier } from './upgrade-carrier.ts'
-
-/** Request line and headers; a first handshake message in a header takes a few hundred of them. */
-const headerBytesMax = 8192
 
 /** Proxies that keep a connection for numbered POSTs close an idle one after a minute or so; we are a little later. */
 const keepAliveMs = 65_000
@@ -102,6 +100,8 @@ export class HttpFront {
     this.shell.machine.refused(code)
     ticket?.blamed()
     answerError(request, response, known ? 426 : 404, code, known ? 'expected "Upgrade: sennit/1"' : 'nothing here')
+    // What else comes on it is not looked at.
+    request.socket.destroySoon()
   }
 
   private onClientError(error: NodeJS.ErrnoException, socket: Socket): void {

@@ -1,10 +1,11 @@
 /**
  * One port for everything: a socket is sorted by its first bytes. 0x16 is TLS (sorted again inside, by ALPN or first bytes), the HTTP/2 preface
- * goes to gRPC, all else to HTTP/1.1. The preface may come in pieces, so up to 24 bytes are read, or fewer when they already differ.
+ * goes to gRPC, all else to HTTP/1.1, once its header is whole. Either may come in pieces.
  */
 
 import net, { type AddressInfo, type Server, type Socket } from 'node:net'
 import tls, { type TLSSocket } from 'node:tls'
+import { firstBytes, prefaceBytes } from './first-bytes.ts'
 import type { RelayShell } from './relay-shell.ts'
 import { type PreAuthDeadlines, SocketTicket } from './socket-ticket.ts'
 
@@ -19,9 +20,6 @@ export interface OnePortOptions {
   readonly tls: { readonly certificate: Buffer; readonly key: Buffer } | undefined
   readonly deadlines: PreAuthDeadlines
 }
-
-const preface: Buffer = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
-const tlsFirstByte = 0x16
 
 /** Connections the kernel may hold before we accept them: a drained neighbour's clients come at once. */
 const backlog = 4096
@@ -114,24 +112,35 @@ export class OnePort {
     socket.on('error', () => socket.destroy())
     ticket.deadline(this.options.deadlines.attachMs, 'attach_late')
     if (socket.alpnProtocol === 'h2') this.protocols.http2(socket, ticket)
-    else if (socket.alpnProtocol === 'http/1.1') this.protocols.http1(socket, ticket)
     else this.sort(socket, ticket, false)
   }
 
   private sort(socket: Socket, ticket: SocketTicket, outermost: boolean): void {
     let seen: Buffer = Buffer.alloc(0)
+    let begun = !outermost
     const onReadable = (): void => {
       const chunk = socket.read() as Buffer | null
       if (chunk === null) return
       seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk])
-      const kind = kindOf(seen)
-      if (kind === 'undecided') return
+      const first = firstBytes(seen)
+      // A preface that stops half-way said nothing yet.
+      if (!begun && (first.kind !== 'more' || seen.length >= prefaceBytes)) {
+        begun = true
+        ticket.deadline(this.options.deadlines.attachMs, 'attach_late')
+      }
+      if (first.kind === 'more') return
       socket.off('readable', onReadable)
       socket.off('end', onEnd)
-      socket.unshift(seen)
-      if (outermost) ticket.deadline(this.options.deadlines.attachMs, 'attach_late')
-      if (kind === 'http1') this.protocols.http1(socket, ticket)
-      else if (kind === 'http2') this.protocols.http2(socket, ticket)
+      if (first.kind === 'refuse') {
+        this.shell.machine.refused(first.reason)
+        ticket.blamed()
+        if (first.answer !== '') socket.write(first.answer)
+        socket.destroySoon()
+        return
+      }
+      socket.unshift(first.bytes < seen.length ? seen.subarray(0, first.bytes) : seen)
+      if (first.kind === 'http1') this.protocols.http1(socket, ticket)
+      else if (first.kind === 'http2') this.protocols.http2(socket, ticket)
       else this.enterTls(socket, ticket, outermost)
     }
     const onEnd = (): void => ticket.destroy('ended_early')
@@ -150,14 +159,6 @@ export class OnePort {
     ticket.deadline(this.options.deadlines.tlsMs, 'tls_late')
     this.tlsServer.emit('connection', socket)
   }
-}
-
-/** What the first bytes of a socket say. */
-function kindOf(seen: Uint8Array): 'undecided' | 'tls' | 'http1' | 'http2' {
-  if (seen[0] === tlsFirstByte) return 'tls'
-  const compared = Math.min(seen.length, preface.length)
-  for (let index = 0; index < compared; index += 1) if (seen[index] !== preface[index]) return 'http1'
-  return seen.length >= preface.length ? 'http2' : 'undecided'
 }
 
 function wayOf(socket: Socket): string {

@@ -4,6 +4,7 @@
  */
 
 import { type LogLevel, RelayMachine, type RelayMachineOptions, type RelayStats } from '../core/index.ts'
+import { HandshakeQueue } from './handshake-queue.ts'
 import type { ServerCarrier } from './server-carrier.ts'
 
 export type ShellLog = (level: LogLevel, event: string, fields: Readonly<Record<string, unknown>>) => void
@@ -21,6 +22,7 @@ export class RelayShell {
   private readonly carriers = new Map<number, ServerCarrier>()
   private readonly pending = new Map<number, number>()
   private readonly idleWaiters: (() => void)[] = []
+  private readonly handshakes = new HandshakeQueue()
   private nextKey = 1
   private unreadBytes = 0
   private drainScheduled = false
@@ -40,6 +42,7 @@ export class RelayShell {
     const key = this.nextKey
     this.nextKey += 1
     this.carriers.set(key, carrier)
+    this.handshakes.enter(key)
     this.machine.accepted(this.now(), key, { carrier: carrier.carrier, address: carrier.address, counted })
     carrier.start({
       bytes: (chunk) => this.bytes(key, chunk),
@@ -52,6 +55,7 @@ export class RelayShell {
       closed: (why) => {
         if (!this.carriers.delete(key)) return
         this.pending.delete(key)
+        this.handshakes.leave(key)
         this.machine.closed(this.now(), key, why)
         this.schedule()
       },
@@ -86,11 +90,26 @@ export class RelayShell {
   }
 
   private bytes(key: number, chunk: Uint8Array): number {
+    const taken = this.handshakes.take(this.now(), key, chunk)
+    if (taken !== 'known') {
+      if (taken === 'full') this.refuse(key, 'busy')
+      this.schedule()
+      return Number.POSITIVE_INFINITY
+    }
     const held = this.machine.bytes(this.now(), key, chunk)
     this.unreadBytes += chunk.length
     if (this.unreadBytes >= drainAfterBytes) this.drain()
     else this.schedule()
     return held
+  }
+
+  /** Ends a carrier whose client has not proved itself. */
+  private refuse(key: number, reason: string): void {
+    this.machine.refused(reason)
+    this.carriers.get(key)?.close(reason)
+    this.carriers.delete(key)
+    this.handshakes.leave(key)
+    this.machine.closed(this.now(), key, reason)
   }
 
   private schedule(): void {
@@ -102,6 +121,16 @@ export class RelayShell {
   private readonly onTurnEnd = (): void => {
     this.drainScheduled = false
     this.drain()
+    if (this.handshakes.length === 0 || this.stopped) return
+    const nowMs = this.now()
+    this.machine.setBusy(this.handshakes.busy(nowMs))
+    this.handshakes.turn(
+      (key, chunk) => this.machine.bytes(nowMs, key, chunk),
+      (key) => this.machine.isProved(key),
+    )
+    this.drain()
+    // The others in turns of their own, after what the sockets of the known bring meanwhile.
+    if (this.handshakes.length > 0) this.schedule()
   }
 
   private drain(): void {
@@ -118,6 +147,7 @@ export class RelayShell {
           this.carriers.get(effect.key)?.close(effect.reason)
           this.carriers.delete(effect.key)
           this.pending.delete(effect.key)
+          this.handshakes.leave(effect.key)
           break
         case 'log':
           this.log(effect.level, effect.event, effect.fields)
