@@ -7,6 +7,7 @@
 import { PACKET_KIND, type PacketHeader, packetBytesMax } from '@sennit/protocol'
 import type { Attachment } from './attachment.ts'
 import type { RelayCore } from './core.ts'
+import { UserTraffic } from './user-traffic.ts'
 
 /** One direction of a circuit: from the attachment it faces towards the other half's. */
 export interface CircuitHalf {
@@ -75,6 +76,9 @@ export class Circuits {
   private tightWakeMs: number | undefined
   private promisedTotal = 0
   private braked = false
+  private nowMs = 0
+  /** Undefined where nothing is limited: the way of every packet does not pay for it. */
+  private readonly traffic: UserTraffic | undefined
   count = 0
   queuedBytes = 0
   forwardedBytes = 0
@@ -83,6 +87,8 @@ export class Circuits {
 
   constructor(core: RelayCore) {
     this.core = core
+    const traffic = new UserTraffic(core.limits)
+    this.traffic = traffic.limited ? traffic : undefined
   }
 
   get promisedBytes(): number {
@@ -100,6 +106,10 @@ export class Circuits {
     const max = this.core.limits.circuitsPerAttachment
     if (first.circuits.size >= max || second.circuits.size >= max) return undefined
     const users = [first.who!.user, second.who!.user] as const
+    if (users.some((user) => this.traffic?.spent(nowMs, user))) {
+      this.core.refusals.add('user_volume')
+      return undefined
+    }
     if (!this.core.takeShare(users[0], 'circuits')) return undefined
     if (!this.core.takeShare(users[1], 'circuits')) {
       this.core.giveShare(users[0], 'circuits')
@@ -130,6 +140,20 @@ export class Circuits {
     if (bytes === 0) return
     half.receivedBytes += bytes
     const { other } = half
+    if (this.traffic !== undefined) {
+      this.nowMs = nowMs
+      const { user } = source.who!
+      if (!this.traffic.sent(nowMs, user, bytes)) {
+        this.core.refusals.add('user_volume')
+        this.close(half, 'limit', true)
+        return
+      }
+      // Datagrams ask for no credit, so they are what a debt drops.
+      if (header.kind === PACKET_KIND.datagram && this.traffic.freeAtMs(nowMs, user) > nowMs) {
+        this.droppedPackets += 1
+        return
+      }
+    }
     const loose = header.kind >= PACKET_KIND.loose
     if (!loose) half.keptBytes += bytes
     // Loose packets overtake kept ones on their way here, so a count of both would blame the honest.
@@ -164,6 +188,7 @@ export class Circuits {
   drained(nowMs: number, destination: Attachment, circuit: number, bytes: number): void {
     const half = destination.circuits.get(circuit)?.other
     if (half === undefined) return
+    this.nowMs = nowMs
     const taken = Math.min(bytes, half.queuedBytes)
     half.queuedBytes -= taken
     this.queuedBytes -= taken
@@ -200,16 +225,23 @@ export class Circuits {
     }
   }
 
+  /** Forgets accounts of users that have sent nothing for long. */
+  sweep(nowMs: number): void {
+    this.traffic?.sweep(nowMs)
+  }
+
   wakeAtMs(): number | undefined {
     return this.tight.size === 0 ? undefined : this.tightWakeMs
   }
 
   wake(nowMs: number): void {
     if (this.tight.size === 0 || this.tightWakeMs === undefined || this.tightWakeMs > nowMs) return
+    this.nowMs = nowMs
     let nextMs = Number.POSITIVE_INFINITY
     for (const half of this.tight) {
-      this.grant(half)
+      const freeAtMs = this.grant(half)
       if (half.waitAtMs === undefined) continue
+      if (freeAtMs !== undefined) nextMs = Math.min(nextMs, freeAtMs)
       if (half.waitAtMs <= nowMs) {
         if (half.queuedBytes === 0 && half.limitBytes - half.receivedBytes >= packetBytesMax) {
           this.loosen(half)
@@ -224,24 +256,32 @@ export class Circuits {
     this.tightWakeMs = nextMs === Number.POSITIVE_INFINITY ? undefined : nextMs
   }
 
-  private grant(half: CircuitHalf): void {
+  /** @returns when to ask again, where only the rate of the user stands against it */
+  private grant(half: CircuitHalf): number | undefined {
     const target = half.receivedBytes + half.windowBytes - half.queuedBytes
     const step = target - half.limitBytes
     const left = half.limitBytes - half.receivedBytes
     const enough = step >= half.windowBytes >> 2 || (left < packetBytesMax && step >= packetBytesMax / 2)
     if (!enough) {
       if (half.waiting && half.queuedBytes === 0 && left >= packetBytesMax) this.loosen(half)
-      return
+      return undefined
     }
     if (this.core.pressure() >= brakeShare) {
       this.braked = true
-      return
+      return undefined
+    }
+    const freeAtMs = this.traffic?.freeAtMs(this.nowMs, half.attachment.who!.user)
+    if (freeAtMs !== undefined && freeAtMs > this.nowMs) {
+      this.core.refusals.add('user_rate')
+      if (this.tight.has(half)) this.tightWakeMs = Math.min(this.tightWakeMs ?? freeAtMs, freeAtMs)
+      return freeAtMs
     }
     half.limitBytes = target
     half.waiting = false
     half.waitAtMs = undefined
     this.tight.delete(half)
     this.core.say(half.attachment, { type: 'circuitCredit', circuit: half.circuit, limit: target, wait: false })
+    return undefined
   }
 
   private tighten(half: CircuitHalf, waitAtMs: number): void {

@@ -1,6 +1,6 @@
 /** The relay's pure core, for the shell and for the virtual world. */
 
-export { addressGroup } from './admission.ts'
+export { type AdmissionRefusal, addressGroup } from './admission.ts'
 export type { LogLevel, RelayEffect, RelayStats } from './effects.ts'
 export { defaultLimits, type RelayLimits } from './limits.ts'
 export { type CarrierFacts, RelayMachine, type RelayMachineOptions } from './relay-machine.ts'

@@ -44,6 +44,10 @@ export interface RelayLimits {
   readonly creditFloorBytes: number
   /** @default 16 MiB: 1 Gbit/s × 64 ms, twice */
   readonly creditMaxBytes: number
+  /** What one user may send through this relay in a second; over it, its circuits wait for credit. @default Infinity: no limit */
+  readonly userBytesPerSecond: number
+  /** What one user may send through this relay in 24 hours; over it, its circuits end. @default Infinity: no limit */
+  readonly userBytesPerDay: number
   /** A carrier that takes nothing for so long is closed; its connections live on elsewhere. @default 2000 */
   readonly writeStallMs: number
 }
@@ -71,5 +75,7 @@ export const defaultLimits: RelayLimits = {
   creditStartBytes: 1024 * 1024,
   creditFloorBytes: 128 * 1024,
   creditMaxBytes: 16 * 1024 * 1024,
+  userBytesPerSecond: Number.POSITIVE_INFINITY,
+  userBytesPerDay: Number.POSITIVE_INFINITY,
   writeStallMs: 2000,
 }

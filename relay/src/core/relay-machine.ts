@@ -545,6 +545,7 @@ export class RelayMachine {
       if (attachment.who !== undefined && attachment.who.certificateEndsMs <= nowMs)
         this.hangUp(attachment, 'certificate_expired', 'the certificate has ended')
     }
+    this.circuits.sweep(nowMs)
     for (const user of this.lookups.keys()) if (!this.shares.attachments.has(user)) this.lookups.delete(user)
   }
 

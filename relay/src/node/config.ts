@@ -64,6 +64,8 @@ const limitKeys = {
   credit_start_bytes: 'creditStartBytes',
   credit_floor_bytes: 'creditFloorBytes',
   credit_max_bytes: 'creditMaxBytes',
+  user_bytes_per_second: 'userBytesPerSecond',
+  user_bytes_per_day: 'userBytesPerDay',
   write_stall_ms: 'writeStallMs',
 } as const satisfies Record<string, keyof RelayLimits>
 

@@ -5,6 +5,7 @@
 
 import net, { type AddressInfo, type Server, type Socket } from 'node:net'
 import tls, { type TLSSocket } from 'node:tls'
+import type { AdmissionRefusal } from '../core/index.ts'
 import { firstBytes, prefaceBytes } from './first-bytes.ts'
 import type { RelayShell } from './relay-shell.ts'
 import { type PreAuthDeadlines, SocketTicket } from './socket-ticket.ts'
@@ -30,6 +31,8 @@ export class OnePort {
   private readonly protocols: Protocols
   private readonly servers: Server[] = []
   private readonly sockets = new Set<Socket>()
+  /** Sockets that have not become an attachment, the oldest first. */
+  private readonly waiting = new Set<SocketTicket>()
   private readonly tlsServer: tls.Server | undefined
   /** Tickets of sockets in a TLS handshake, by their remote port, because the TLS server hands out another object. */
   private readonly inTls = new Map<string, SocketTicket>()
@@ -88,7 +91,7 @@ export class OnePort {
   private onSocket(socket: Socket): void {
     const address = socket.remoteAddress
     // A socket whose peer is gone already has no address.
-    if (address === undefined || this.shell.act((machine, nowMs) => machine.socketOpened(nowMs, address)) !== undefined) {
+    if (address === undefined || !this.admits(address)) {
       socket.on('error', () => {})
       socket.destroy()
       return
@@ -96,9 +99,21 @@ export class OnePort {
     this.sockets.add(socket)
     socket.on('error', () => socket.destroy())
     socket.once('close', () => this.sockets.delete(socket))
-    const ticket = new SocketTicket(this.shell, socket, address)
+    const ticket = new SocketTicket(this.shell, socket, address, (settled) => this.waiting.delete(settled))
+    this.waiting.add(ticket)
     ticket.deadline(this.options.deadlines.firstByteMs, 'first_byte_late')
     this.sort(socket, ticket, true)
+  }
+
+  /** Where all places are taken, the oldest stranger goes: a client is through within moments, so it is one who only waits. */
+  private admits(address: string): boolean {
+    const enter = (): AdmissionRefusal | undefined => this.shell.act((machine, nowMs) => machine.socketOpened(nowMs, address))
+    const refusal = enter()
+    if (refusal !== 'open_unauthenticated') return refusal === undefined
+    const [oldest] = this.waiting
+    if (oldest !== undefined) oldest.evict()
+    else if (!this.shell.act((machine, nowMs) => machine.evictOldest(nowMs))) return false
+    return enter() === undefined
   }
 
   private onSecure(socket: TLSSocket): void {

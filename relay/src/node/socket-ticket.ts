@@ -23,8 +23,11 @@ export class SocketTicket {
   private timer: NodeJS.Timeout | undefined
   private reason: string | undefined
   private counted = false
+  private readonly onSettled: (ticket: SocketTicket) => void
 
-  constructor(shell: RelayShell, socket: Socket, address: string) {
+  /** @param onSettled told once, when the place is given up or taken over */
+  constructor(shell: RelayShell, socket: Socket, address: string, onSettled: (ticket: SocketTicket) => void) {
+    this.onSettled = onSettled
     this.shell = shell
     this.socket = socket
     this.address = address
@@ -57,6 +60,12 @@ export class SocketTicket {
     this.socket.destroy()
   }
 
+  /** Gives the place up at once, for somebody newer. */
+  evict(): void {
+    this.settle((machine, nowMs) => machine.socketClosed(nowMs, this.address, 'evicted'))
+    this.socket.destroy()
+  }
+
   /** Something was refused on this socket and counted already; its end will not be counted again. */
   blamed(): void {
     this.counted = true
@@ -66,6 +75,7 @@ export class SocketTicket {
     if (!this.open) return false
     this.open = false
     clearTimeout(this.timer)
+    this.onSettled(this)
     this.shell.act(tell)
     return true
   }

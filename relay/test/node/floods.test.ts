@@ -5,6 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { LiveClient, type LiveMesh, liveMesh } from './live.ts'
 import { dialUpgrade } from './raw-carriers.ts'
 
+async function eventually(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve))
+}
+
 /** Sends chunk after chunk, as fast as they are taken, until the relay ends the socket. Resolves with the bytes that were taken. */
 function flood(port: number, head: Buffer, chunk: () => Buffer): Promise<number> {
   return new Promise((resolve) => {
@@ -69,6 +73,28 @@ const rows: { does: string; head: Buffer; chunk: () => () => Buffer; reason: str
     bytesMax: 16e6,
   },
 ]
+
+describe('when every place of strangers is taken', () => {
+  it('the oldest one goes, and a client comes in', { timeout: 20_000 }, async () => {
+    const mesh = await liveMesh({ change: (config) => ({ ...config, limits: { ...config.limits, openUnauthenticated: 3 } }) })
+    const ended: number[] = []
+    const idle: net.Socket[] = []
+    for (const number of [1, 2, 3]) {
+      const socket = net.connect(mesh.relay.ports[0]!, '127.0.0.1').on('error', () => {})
+      socket.on('close', () => ended.push(number))
+      idle.push(socket)
+      await eventually(() => mesh.relay.stats().unauthenticated === number)
+    }
+    const client = new LiveClient(mesh, await mesh.identity('alice'), 'upgrade', dialUpgrade)
+    await client.until(() => client.established, 'attached while strangers hold every place')
+    await eventually(() => ended.length > 0)
+    expect(ended).toEqual([1])
+    expect(mesh.relay.stats().refusals).toMatchObject({ evicted: 1 })
+    client.close()
+    for (const socket of idle) socket.destroy()
+    await mesh.end()
+  })
+})
 
 describe('a stranger that', () => {
   let mesh: LiveMesh
