@@ -214,7 +214,7 @@ export interface ActParameters {
 
 export type ActTarget =
   | { readonly kind: 'relay'; readonly relay: string }
-  /** The relay that carries the most active paths when the act begins, of those that run and are not held by another act (`RunRecorder.busiestRelay`). */
+  /** The relay that carries the most traffic when the act begins, of those that run and are not held by another act (`RunRecorder.busiestRelay`). */
   | { readonly kind: 'busiest'; readonly among: readonly string[] }
   /** Network actions: between all clients of the zone and every relay. */
   | { readonly kind: 'zone'; readonly zone: string }

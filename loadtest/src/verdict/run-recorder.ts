@@ -211,7 +211,8 @@ export class RunRecorder {
   // Faults
 
   /**
-   * The relay among these that carries the most active paths and is not held by another act: what `busiest(…)` means. undefined when none is left.
+   * The relay among these that carries the most traffic as planned (messages a second of the ends that send over it), and is not held by another
+   * act: what `busiest(…)` means. undefined when none is left.
    */
   busiestRelay(among: readonly string[]): string | undefined {
     const held = new Set(this.acts.filter((act) => act.startMs !== null && act.endMs === null).map((act) => act.target))
@@ -219,13 +220,24 @@ export class RunRecorder {
     let most = -1
     for (const relay of among) {
       if (held.has(relay)) continue
-      const paths = this.pathsOf(relay)
-      if (paths > most) {
+      const traffic = this.#trafficOf(relay)
+      if (traffic > most) {
         best = relay
-        most = paths
+        most = traffic
       }
     }
     return best
+  }
+
+  #trafficOf(relay: string): number {
+    let perSecond = 0
+    for (const [flow, { state, activeRelay }] of this.flows.entries()) {
+      if (state !== 'open') continue
+      const { caller, directions } = this.plan.flows[flow]!
+      for (const { from, bursts, burst } of directions)
+        if ((from === caller ? activeRelay.caller : activeRelay.listener) === relay) perSecond += bursts * burst
+    }
+    return perSecond
   }
 
   /** Sending ends that use the relay now. */
