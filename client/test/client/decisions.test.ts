@@ -230,9 +230,9 @@ describe('back-off', () => {
     const backoff = new Backoff(clientTuning, () => 0.999999)
     for (let failure = 0; failure < 4; failure += 1) backoff.failed(0, facts)
     backoff.established(0)
-    expect(Math.round(backoff.failed(59_000, facts).delayMs)).toBe(16_000)
+    expect(Math.round(backoff.failed(59_000, facts).delayMs)).toBe(16_100)
     backoff.established(100_000)
-    expect(Math.round(backoff.failed(160_000, facts).delayMs)).toBe(1_000)
+    expect(Math.round(backoff.failed(160_000, facts).delayMs)).toBe(1_100)
   })
 
   it('asks a relay that went in order again at an even pace for half a minute, whatever it failed before', () => {

@@ -57,9 +57,12 @@ export class Backoff {
   failed(nowMs: number, facts: BackoffFacts): BackoffStep {
     const tuning = this.#tuning
     if (this.#away !== undefined && nowMs < this.#away.untilMs) return { type: 'retry', delayMs: this.#random() * this.#away.paceMs }
+    const lost = this.#establishedAtMs !== undefined
     if (this.#establishedAtMs !== undefined && nowMs - this.#establishedAtMs >= tuning.backoffResetMs) this.#failures = 0
     this.#establishedAtMs = undefined
-    const delayMs = backoffDelayMs(tuning, this.#failures, facts.urgent, this.#random)
+    // What was just lost is not back yet, and its circuits are moving at this moment.
+    const waitMs = lost && !facts.urgent ? tuning.repairAfterMs : 0
+    const delayMs = waitMs + backoffDelayMs(tuning, this.#failures, facts.urgent, this.#random)
     this.#failures += 1
     const over = this.#failures - tuning.restAfterFailures
     if (over < 0 || facts.urgent || !facts.mayRest) return { type: 'retry', delayMs }

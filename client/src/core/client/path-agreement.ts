@@ -149,7 +149,7 @@ export class PathAgreement {
   repairSoon(nowMs: number): void {
     const { tuning, random } = this.#context.host
     if (this.planner.plan === undefined || this.#repairAtMs > nowMs) return
-    this.#repairAtMs = nowMs + tuning.repairSpreadMs * random()
+    this.#repairAtMs = nowMs + tuning.repairAfterMs + tuning.repairSpreadMs * random()
     this.#lookAtMs = Math.min(this.#lookAtMs, this.#repairAtMs)
     this.#context.host.needsSync()
   }

@@ -35,6 +35,7 @@ export interface ClientTuning {
   readonly joinRetryMs: number
   readonly reportEveryMs: number
   readonly reportDebounceMs: number
+  readonly repairAfterMs: number
   readonly repairSpreadMs: number
   readonly firstPlanWithinMs: number
   readonly roundMs: number
@@ -79,7 +80,8 @@ export const clientTuning: ClientTuning = {
   joinRetryMs: 5_000, // full jitter up to this when a relay refuses a join
   reportEveryMs: 23_000, // between the 20 and 26 s of the probing table
   reportDebounceMs: 300, // attach and detach come in bursts; drawn from once to twice this, so that many connections do not answer one event in step
-  repairSpreadMs: 200, // after a failure bytes move first; the next standby is sought at random within this, when the burst is over
+  repairAfterMs: 100, // after a failure bytes move first: nothing is planned or dialled meanwhile
+  repairSpreadMs: 400, // then the next standby is sought at random within this, and not by a thousand connections in one instant
   firstPlanWithinMs: 1_000, // plan with what is known when the peer's numbers are this late
   roundMs: 23_000, // a probe round; three of them must agree before a healthy path moves
   earlyRoundMs: 2_000, // the first rounds follow the first pings closely, because the first choice was made on one sample
