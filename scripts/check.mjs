@@ -12,7 +12,7 @@ const rules = [
   ['lint and format: biome', ['biome', 'check', '--error-on-warnings', '.']],
   [
     'import walls: dependency-cruiser',
-    ['depcruise', '--config', '.dependency-cruiser.cjs', ...packages.map((name) => `${name}/src`), 'bench/src'],
+    ['depcruise', '--config', '.dependency-cruiser.cjs', ...packages.map((name) => `${name}/src`), 'bench/src', 'bench/failover'],
   ],
   ['dead code: knip', ['knip', '--no-progress']],
   ...packages.map((name) => [`package shape of ${name}: publint`, ['publint', name, '--strict']]),

@@ -1,0 +1,32 @@
+/** When bytes of a stream arrived: enough to say how long it stood still in any window of the last minutes. */
+
+/** Arrivals closer than this to the first of their group are one: a stall is longer, and memory stays small. */
+const groupMs = 0.25
+/** Older ones go: a round takes less. */
+const keptMs = 120_000
+
+export class Arrivals {
+  #times: number[] = []
+
+  add(nowMs: number): void {
+    const last = this.#times.at(-1)
+    if (last !== undefined && nowMs - last < groupMs) return
+    this.#times.push(nowMs)
+    if (this.#times.length % 10_000 === 0) this.#times = this.#times.filter((time) => time > nowMs - keptMs)
+  }
+
+  /**
+   * The longest time without an arrival that ends in `(fromMs, toMs]`. A gap that began before the window counts whole; one that has not ended by
+   * `toMs` counts up to there.
+   */
+  longestGapMs(fromMs: number, toMs: number): number {
+    let previous: number | undefined
+    let longest = 0
+    for (const time of this.#times) {
+      if (time > toMs) break
+      if (previous !== undefined && time > fromMs) longest = Math.max(longest, time - previous)
+      previous = time
+    }
+    return previous === undefined ? toMs - fromMs : Math.max(longest, toMs - previous)
+  }
+}

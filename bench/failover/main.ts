@@ -1,0 +1,157 @@
+// `npm run scorecard`: the same faults for every system, round by round.
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { type Fault, faults } from './faults.ts'
+import { missesOf } from './limits.ts'
+import { writePage } from './page.ts'
+import { type KeptRound, mergeResults, type Results, readResults, rowsOf, subjectKey, writeResults } from './results.ts'
+import { type Round, Rounds } from './rounds.ts'
+import { systems } from './systems/all.ts'
+import { Rig, type System } from './systems/system.ts'
+import { nameOf, tableOf } from './table.ts'
+
+const usage = `npm run scorecard -- [options]
+  --rounds 20          rounds of each system under each fault
+  --systems 'a b,c'    only systems whose name has all of the words a and b, or c
+  --faults kill,cut    only these: ${faults.map(({ name }) => name).join(', ')}
+  --json FILE          keeps every round; run again with the same file, and only what is missing is run
+  --merge A,B          adds the rounds of these files, and runs nothing
+  --minutes 3          stops after the round that passes this
+  --rate 20            megabytes a second of the stream
+  --page               writes the table and the picture into docs/
+  --list               says what would run, and what is not installed`
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '20' },
+    systems: { type: 'string', default: '' },
+    faults: { type: 'string', default: '' },
+    json: { type: 'string' },
+    merge: { type: 'string' },
+    minutes: { type: 'string' },
+    rate: { type: 'string', default: '20' },
+    page: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+if (values.help) {
+  console.log(usage)
+  process.exit(0)
+}
+
+const bytesPerSecond = Number(values.rate) * 1e6
+const untilMs = performance.now() + Number(values.minutes ?? 1e9) * 60_000
+const machine = `${cpus().length} processors (${cpus()[0]?.model.trim()}), Node ${process.version}`
+const nothing: Results = { machine, rows: [], versions: {}, missing: {}, rounds: [] }
+const dir = mkdtempSync(join(tmpdir(), 'sennit-scorecard-'))
+let rig: Rig | undefined
+process.on('exit', () => {
+  rig?.end()
+  rmSync(dir, { recursive: true, force: true })
+})
+process.on('SIGINT', () => process.exit(130))
+process.on('SIGTERM', () => process.exit(143))
+
+const wanted = wordsOf(values.systems)
+const wantedFaults = wordsOf(values.faults)
+for (const name of wantedFaults)
+  if (!faults.some((fault) => fault.name === name))
+    throw new Error(`expected faults among ${faults.map(({ name }) => name).join(', ')}; found ${name}`)
+const chosen = systems.filter(
+  (system) => wanted.length === 0 || wanted.some((words) => words.split(' ').every((word) => nameOf(system).toLowerCase().includes(word))),
+)
+if (chosen.length === 0)
+  throw new Error(`expected a word of a system's name; found ${values.systems}; known: ${systems.map(nameOf).join(' · ')}`)
+const chosenFaults = faults.filter(({ name }) => wantedFaults.length === 0 || wantedFaults.includes(name))
+
+if (values.list) {
+  for (const system of chosen) {
+    const install = system.missing()
+    console.log(`${nameOf(system).padEnd(46)} ${install === undefined ? system.version() : `not installed: ${install}`}`)
+  }
+  process.exit(0)
+}
+
+let results = (values.json === undefined ? undefined : readResults(values.json)) ?? nothing
+if (values.merge !== undefined) {
+  for (const file of values.merge.split(',')) results = mergeResults(results, readResults(file) ?? fail(`no file ${file}`))
+  keep()
+} else await runAll()
+
+console.log(tableOf(results))
+for (const row of results.rows)
+  for (const miss of missesOf(row, results.rounds)) console.log(`LIMIT  ${nameOf(row)}, ${row.fault}: ${miss}`)
+if (values.page) writePage(results)
+process.exit(0)
+
+async function runAll(): Promise<void> {
+  for (const system of chosen) {
+    const install = system.missing()
+    if (install !== undefined) {
+      results = mergeResults(results, { ...nothing, missing: { [system.system]: install } })
+      keep()
+      console.error(`${nameOf(system)}: not installed: ${install}`)
+      continue
+    }
+    for (const fault of chosenFaults) {
+      try {
+        await runOne(system, fault)
+      } catch (error) {
+        console.error(`${nameOf(system)}, ${fault.name}: ${error instanceof Error ? error.message : String(error)}`)
+      }
+      rig?.end()
+      rig = undefined
+    }
+  }
+}
+
+async function runOne(system: System, fault: Fault): Promise<void> {
+  const subject = { system: system.system, carrier: system.carrier, paths: system.paths, fault: fault.name }
+  const done = results.rounds.filter((round) => subjectKey(round) === subjectKey(subject)).length
+  const rounds = Number(values.rounds)
+  if (done >= rounds || performance.now() > untilMs) return
+  const place = join(dir, `${Date.now()}`)
+  mkdirSync(place)
+  rig = new Rig(place, fault.network, bytesPerSecond)
+  const runner = new Rounds(await system.start(rig), rig, fault)
+  for (let number = done + 1; number <= rounds; number += 1) {
+    const last = number === rounds || performance.now() > untilMs
+    const round = await runner.next(last)
+    const kept: KeptRound = { ...subject, at: new Date().toISOString(), ...rounded(round) }
+    results = mergeResults(results, { ...nothing, versions: { [system.system]: system.version() }, rounds: [kept] })
+    keep()
+    console.error(`${nameOf(system)}  ${fault.name} ${number}/${rounds}  ${tell(round)}`)
+    if (last) return
+  }
+}
+
+function keep(): void {
+  if (values.json !== undefined) writeResults(values.json, { ...results, rows: rowsOf(results.rounds) })
+}
+
+function tell({ survived, stallMs = 0, baseMs = 0, backMs, lost, duplicated, reordered, corrupted, note }: Round): string {
+  const back = backMs === undefined ? '' : `  new stream after ${backMs.toFixed(0)} ms`
+  const damage = `  lost ${lost} dup ${duplicated} reord ${reordered}${corrupted > 0 ? ` CORRUPTED ${corrupted}` : ''}`
+  return `${survived ? `stall ${stallMs.toFixed(1)} ms` : `CUT (${note})`} (without a fault ${baseMs.toFixed(1)})${damage}${back}`
+}
+
+function rounded(round: Round): Round {
+  return Object.fromEntries(
+    Object.entries(round).map(([key, value]) => [key, typeof value === 'number' ? Math.round(value * 10) / 10 : value]),
+  ) as unknown as Round
+}
+
+function wordsOf(text: string): string[] {
+  // A comma inside brackets is part of a mode's name.
+  return text
+    .split(/,(?![^(]*\))/)
+    .map((word) => word.trim().toLowerCase())
+    .filter((word) => word !== '')
+}
+
+function fail(message: string): never {
+  throw new Error(message)
+}

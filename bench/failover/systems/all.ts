@@ -1,0 +1,18 @@
+/** Every system of the scorecard, ours first. */
+import { bore, haproxy, rathole, sshReverse } from './one-server.ts'
+import { sennitForward, sennitLibrary } from './sennit.ts'
+import type { System } from './system.ts'
+
+export const systems: readonly System[] = [
+  sennitLibrary('upgrade', 'best'),
+  sennitLibrary('http', 'best'),
+  sennitLibrary('grpc', 'best'),
+  sennitLibrary('upgrade', 'mirror(2)'),
+  sennitLibrary('upgrade', 'disperse(2,3)'),
+  sennitForward('upgrade', 'best'),
+  sennitForward('upgrade', 'mirror(2)'),
+  sshReverse,
+  haproxy,
+  rathole,
+  bore,
+]

@@ -1,0 +1,89 @@
+// Rows, limits and pictures of the scorecard: figures that nobody measured must not come out of them.
+import { describe, expect, it } from 'vitest'
+import { Arrivals } from '../../failover/arrivals.ts'
+import { missesOf } from '../../failover/limits.ts'
+import { pictureOf } from '../../failover/picture.ts'
+import { type KeptRound, mergeResults, type Results, rowsOf } from '../../failover/results.ts'
+import { tableOf } from '../../failover/table.ts'
+
+const subject = { system: 'Sennit library', carrier: 'upgrade', paths: 'best', fault: 'kill' } as const
+const whole = { lost: 0, duplicated: 0, reordered: 0, corrupted: 0 }
+
+function survived(stallMs: number, more: Partial<KeptRound> = {}): KeptRound {
+  return { ...subject, at: `2026-01-01T00:00:00.${String(stallMs).padStart(3, '0')}Z`, ...whole, survived: true, stallMs, ...more }
+}
+
+function resultsOf(rounds: readonly KeptRound[]): Results {
+  return { machine: 'm', versions: { 'Sennit library': 'v' }, missing: {}, rounds, rows: rowsOf(rounds) }
+}
+
+describe('rows', () => {
+  it('have the nearest rank of the stalls, and the sums of the damage', () => {
+    const rounds = [...Array.from({ length: 20 }, (_, index) => survived(index + 1)), { ...survived(0), survived: false, lost: 7 }]
+    const [row] = rowsOf(rounds.map(({ stallMs = 0, ...round }) => (round.survived ? { ...round, stallMs } : round)))
+    expect(row).toEqual({
+      ...subject,
+      rounds: 21,
+      survived: 20,
+      stallMs: { p50: 10, p99: 20, max: 20 },
+      lost: 7,
+      duplicated: 0,
+      reordered: 0,
+    })
+  })
+
+  it('have no stall where no stream survived', () => {
+    const { stallMs: _, ...cut } = survived(1)
+    expect(rowsOf([{ ...cut, survived: false, lost: 9 }])[0]).toMatchObject({ survived: 0, stallMs: null, lost: 9 })
+  })
+
+  it('are merged without counting a round twice, and a system that ran is not missing', () => {
+    const first = { ...resultsOf([survived(1), survived(2)]), missing: { 'Sennit library': 'install' } }
+    expect(mergeResults(first, resultsOf([survived(2), survived(3)]))).toMatchObject({ rows: [{ rounds: 3 }], missing: {} })
+  })
+})
+
+describe('limits', () => {
+  it.each([
+    ['one long round of five is borne', [5, 5, 5, 5, 500], []],
+    ['two are not', [5, 5, 5, 500, 500], ['2 rounds over 150 ms']],
+    ['the median counts', [60, 60, 60], ['median stall 60 ms, limit 50']],
+  ])('%s', (_, stalls, expected) => {
+    const rounds = stalls.map((stall) => survived(stall))
+    expect(missesOf(rowsOf(rounds)[0]!, rounds)).toEqual(expected)
+  })
+
+  it('a cut stream, a lost byte or a repeated one is always a miss of ours, and never one of a peer', () => {
+    const rounds = [survived(1), survived(1, { survived: false, lost: 3, duplicated: 1 })]
+    expect(missesOf(rowsOf(rounds)[0]!, rounds)).toEqual(['1 of 2 streams cut', '3 bytes lost', '1 bytes duplicated'])
+    const peers = rounds.map((round) => ({ ...round, system: 'HAProxy' }))
+    expect(missesOf(rowsOf(peers)[0]!, peers)).toEqual([])
+  })
+})
+
+describe('gaps between arrivals', () => {
+  it('count whole when they end in the window, and so far when they have not ended', () => {
+    const arrivals = new Arrivals()
+    for (const time of [0, 10, 50, 52, 60]) arrivals.add(time)
+    expect(arrivals.longestGapMs(20, 60)).toBe(40)
+    expect(arrivals.longestGapMs(50, 60)).toBe(8)
+    expect(arrivals.longestGapMs(50, 100)).toBe(40)
+    expect(new Arrivals().longestGapMs(5, 25)).toBe(20)
+  })
+})
+
+describe('table and picture', () => {
+  const cut: KeptRound = { ...subject, system: 'A & <B>', at: '', ...whole, survived: false, lost: 1_234_567 }
+  const results = { ...resultsOf([survived(12), cut]), missing: { iroh: 'cargo install x' } }
+
+  it('say what was cut, what was lost, and how to install what is missing', () => {
+    expect(tableOf(results)).toMatch(/A & <B> +\| kill +\| 0 of 1 +\| cut .* 1 234 567 /)
+    expect(tableOf(results)).toContain('not installed: `cargo install x`')
+  })
+
+  it('is well-formed and small', () => {
+    const svg = pictureOf(Array.from({ length: 20 }, () => results.rows).flat())
+    expect(svg).toContain('A &amp; &lt;B>')
+    expect(svg.length).toBeLessThan(100_000)
+  })
+})
