@@ -1,18 +1,8 @@
 // dev-tunnels-ssh: a secure stream end to end through a blind relay, and its own reconnect. Two relays; near end and far end dial out to both.
 //   relay PORT | far TARGET_PORT RELAY_PORT… | near LISTEN_PORT RELAY_PORT…
 // Needs its package beside it: the scorecard runs a copy of this file where `npm run tools -- dev-tunnels` installed it.
+import './with-resolvers.mjs'
 import { connect, createServer } from 'node:net'
-
-// Its code uses a function that Node 20 does not have.
-Promise.withResolvers ??= () => {
-  let resolve
-  let reject
-  const promise = new Promise((done, fail) => {
-    resolve = done
-    reject = fail
-  })
-  return { promise, resolve, reject }
-}
 
 /** Right after a cut the far side still holds the old session as connected, and refuses: its session then breaks for good. */
 const redialMs = 500

@@ -2,6 +2,7 @@
 import { bore, haproxy, rathole, sshReverse } from './one-server.ts'
 import { sennitForward, sennitLibrary } from './sennit.ts'
 import type { System } from './system.ts'
+import { devTunnels, libp2p, nats } from './two-servers.ts'
 
 export const systems: readonly System[] = [
   sennitLibrary('upgrade', 'best'),
@@ -15,4 +16,7 @@ export const systems: readonly System[] = [
   haproxy,
   rathole,
   bore,
+  libp2p,
+  devTunnels,
+  nats,
 ]

@@ -111,7 +111,7 @@ export async function tcpEnds(rig: Rig): Promise<{ source: Role; sink: Role; sin
 }
 
 /** Where `npm run tools` puts what it installs. */
-const toolsDir: string = process.env.SENNIT_TOOLS_DIR ?? join(homedir(), '.cache', 'sennit-tools')
+export const toolsDir: string = process.env.SENNIT_TOOLS_DIR ?? join(homedir(), '.cache', 'sennit-tools')
 
 /** The path of a program: of the tools, else of PATH or where Debian keeps servers. */
 export function findProgram(name: string): string | undefined {
