@@ -6,8 +6,8 @@ import { listening, type Server } from '../processes.ts'
 import { type Place, type Rig, type Started, type System, tcpEnds } from './system.ts'
 
 const sennit = fileURLToPath(new URL('../../../../cli/bin/sennit.mjs', import.meta.url))
-/** Two are enough for a connection that uses one and keeps one warm; modes that use more get one to spare. */
-const relaysOf = (paths: string): number => Math.max(2, ...[...paths.matchAll(/\d+(?=\))/g)].map(([n]) => Number(n) + 1))
+/** Three, as `mesh up` makes them: one active, one warm, one to spare. Modes that use several at once get one more than they use. */
+const relaysOf = (paths: string): number => Math.max(3, ...[...paths.matchAll(/\d+(?=\))/g)].map(([n]) => Number(n) + 1))
 
 export function sennitLibrary(carrier: string, paths: string): System {
   return {

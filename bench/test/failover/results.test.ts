@@ -54,8 +54,8 @@ describe('limits', () => {
   })
 
   it('a cut stream, a lost byte or a repeated one is always a miss of ours, and never one of a peer', () => {
-    const rounds = [survived(1), survived(1, { survived: false, lost: 3, duplicated: 1 })]
-    expect(missesOf(rowsOf(rounds)[0]!, rounds)).toEqual(['1 of 2 streams cut', '3 bytes lost', '1 bytes duplicated'])
+    const rounds = [survived(1), survived(1, { survived: false, lost: 3, duplicated: 1, corrupted: 2 })]
+    expect(missesOf(rowsOf(rounds)[0]!, rounds)).toEqual(['1 of 2 streams cut', '3 bytes lost', '1 bytes duplicated', '2 bytes corrupted'])
     const peers = rounds.map((round) => ({ ...round, system: 'HAProxy' }))
     expect(missesOf(rowsOf(peers)[0]!, peers)).toEqual([])
   })
