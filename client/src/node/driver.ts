@@ -17,6 +17,9 @@ export interface DrivenMachine {
   resumedFromPause(nowMs: number): void
   wake(nowMs: number): void
   wakeAtMs(): number | undefined
+  /** What came in, for the application. */
+  heard(): ClientEffect | undefined
+  /** Everything that is to be done; builds what goes out. */
   poll(): ClientEffect | undefined
 }
 
@@ -37,6 +40,12 @@ export interface DriverOptions {
 /** A timer that fires this late means that the process was stopped, or the machine asleep: nobody else is to blame. */
 const pauseMs = 500
 
+/**
+ * A turn that brought no more than this is part of a conversation: the application hears of it before the acks are made, since its answer shares
+ * their record. More is acked first, however long the application takes over it.
+ */
+const conversationBytes = 4_096
+
 /** The longest timer; at least so often the wall clock is compared, because sleep stops the steady clock. */
 const timerMaxMs = 2_000
 
@@ -52,6 +61,10 @@ export class Driver {
   #turnEndScheduled = false
   /** The first of them ran in this turn. */
   #soonDone = false
+  /** The application hears what came; what goes out is built when it has answered. */
+  #restScheduled = false
+  /** Read in this turn. */
+  #cameBytes = 0
   #draining = false
   #stopped = false
   #timer: NodeJS.Timeout | undefined
@@ -82,12 +95,12 @@ export class Driver {
   /** As {@link touch} where nothing hurries: credit for what was read goes out once a turn, however many reads there were. */
   touchLater(handle: number): void {
     this.#touched.add(handle)
-    if (!this.#draining) this.#afterThisTurn()
+    if (!this.#draining && !this.#restScheduled) this.#afterThisTurn()
   }
 
   /** Carries out what is left, then ends every carrier and the timer: for the last input, and outside of any effect. */
   finish(): void {
-    if (!this.#draining) this.#drain(false)
+    if (!this.#draining) this.#drain()
     this.#stopped = true
     clearTimeout(this.#timer)
     for (const carrier of this.#carriers.values()) carrier.close()
@@ -96,7 +109,7 @@ export class Driver {
 
   /** Drains when the running code and its microtasks so far are done; sooner than a turn, so that one small write is not delayed. */
   #soon(): void {
-    if (this.#soonScheduled || this.#draining || this.#stopped) return
+    if (this.#soonScheduled || this.#draining || this.#restScheduled || this.#stopped) return
     // The first write of a turn leaves at once; what a loop of awaited writes adds to it in the same turn shares packets.
     if (this.#soonDone) {
       this.#afterThisTurn()
@@ -117,7 +130,7 @@ export class Driver {
     if (!this.#soonScheduled || this.#stopped) return
     this.#soonDone = true
     setImmediate(this.#onNextTurn)
-    this.#drain(false)
+    this.#drain()
   }
 
   readonly #onNextTurn = (): void => {
@@ -126,20 +139,55 @@ export class Driver {
 
   readonly #onTurnEnd = (): void => {
     this.#turnEndScheduled = false
-    this.#drain(true)
+    if (this.#stopped || this.#draining) return
+    const nowMs = this.#now()
+    const dueAtMs = this.#machine.wakeAtMs()
+    if (dueAtMs !== undefined && dueAtMs <= nowMs) this.#machine.wake(nowMs)
+    const conversation = this.#cameBytes <= conversationBytes
+    this.#cameBytes = 0
+    if (conversation && this.#tellHeard()) this.#afterAnswers()
+    else this.#drain()
   }
 
-  #drain(everySocketWasRead: boolean): void {
+  /** Hands the application what the peer said. @returns whether there was something */
+  #tellHeard(): boolean {
+    let told = false
+    this.#draining = true
+    try {
+      for (let effect = this.#machine.heard(); effect !== undefined; effect = this.#machine.heard()) {
+        told ||= effect.type === 'streamEvent'
+        this.#carryOut(effect)
+        if (this.#stopped) break
+      }
+    } finally {
+      this.#draining = false
+    }
+    return told
+  }
+
+  /**
+   * Drains when the application has answered what it just heard, promises that wait for promises included: then its answer leaves with the
+   * acks, in one record and one system call. A tick that a microtask asks for comes when no microtask is left.
+   */
+  #afterAnswers(): void {
+    if (this.#restScheduled) return
+    this.#restScheduled = true
+    queueMicrotask(this.#onAnswersBegin)
+  }
+
+  readonly #onAnswersBegin = (): void => process.nextTick(this.#onAnswersEnd)
+
+  readonly #onAnswersEnd = (): void => {
+    this.#restScheduled = false
+    this.#drain()
+  }
+
+  #drain(): void {
     this.#soonScheduled = false
     if (this.#stopped || this.#draining) return
     this.#draining = true
     try {
       const machine = this.#machine
-      if (everySocketWasRead) {
-        const nowMs = this.#now()
-        const dueAtMs = machine.wakeAtMs()
-        if (dueAtMs !== undefined && dueAtMs <= nowMs) machine.wake(nowMs)
-      }
       while (!this.#stopped) {
         // Before the next effect: what an application answers inside its callback leaves in one record, and one system call, with the acks.
         this.#tellTouched()
@@ -196,7 +244,10 @@ export class Driver {
     try {
       const carrier = this.#dial(effect, {
         onOpen: () => input((nowMs) => this.#machine.carrierOpened(nowMs, key)),
-        onBytes: (chunk) => input((nowMs) => this.#machine.carrierBytes(nowMs, key, chunk)),
+        onBytes: (chunk) => {
+          this.#cameBytes += chunk.length
+          input((nowMs) => this.#machine.carrierBytes(nowMs, key, chunk))
+        },
         onDrain: () => input((nowMs) => this.#machine.carrierWritable(nowMs, key, true)),
         onClose: closed,
       })

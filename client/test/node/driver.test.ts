@@ -9,6 +9,7 @@ import { type ApplicationEffect, type DrivenMachine, Driver } from '../../src/no
 class NotingMachine implements DrivenMachine {
   readonly notes: string[] = []
   readonly effects: ClientEffect[] = []
+  readonly heardEffects: ClientEffect[] = []
   dueAtMs: number | undefined
   carrierOpened(_nowMs: number, key: number): void {
     this.notes.push(`opened ${key}`)
@@ -34,6 +35,11 @@ class NotingMachine implements DrivenMachine {
   }
   wakeAtMs(): number | undefined {
     return this.dueAtMs
+  }
+  heard(): ClientEffect | undefined {
+    const effect = this.heardEffects.shift()
+    if (effect !== undefined) this.notes.push(`heard ${effect.type}`)
+    return effect
   }
   poll(): ClientEffect | undefined {
     const effect = this.effects.shift()
@@ -125,6 +131,40 @@ describe('Driver', () => {
     driver.touch(3)
     await Promise.resolve()
     expect(machine.notes).toEqual(['changed 3', 'effect streamEvent', 'changed 7', 'effect hangUp'])
+  })
+
+  it('makes the acks of a conversation when the application has answered, promises included', async () => {
+    const { machine, driver, carriers, dial } = world({
+      onEffect: (effect) => {
+        if (effect.type !== 'streamEvent') return
+        void (async () => {
+          for (let hop = 0; hop < 5; hop += 1) await undefined
+          driver.touch(7)
+        })()
+      },
+    })
+    dial(1)
+    driver.act(() => {})
+    await turn()
+    machine.notes.length = 0
+    carriers[0]!.onBytes(new Uint8Array(100))
+    machine.heardEffects.push({ type: 'streamEvent', handle: 7, event: { type: 'message' } })
+    machine.effects.push({ type: 'write', key: 1, pieces: [] })
+    await turn()
+    expect(machine.notes).toEqual(['bytes 1 100', 'heard streamEvent', 'changed 7', 'effect write'])
+  })
+
+  it('makes the acks of a burst before the application works on it', async () => {
+    const { machine, driver, carriers, dial } = world()
+    dial(1)
+    driver.act(() => {})
+    await turn()
+    machine.notes.length = 0
+    carriers[0]!.onBytes(new Uint8Array(60_000))
+    machine.effects.push({ type: 'write', key: 1, pieces: [] }, { type: 'streamEvent', handle: 7, event: { type: 'message' } })
+    machine.heardEffects.push({ type: 'streamEvent', handle: 7, event: { type: 'message' } })
+    await turn()
+    expect(machine.notes).toEqual(['bytes 1 60000', 'effect write', 'effect streamEvent'])
   })
 
   it('tells the machine once of all that an application did in a turn, and does not wait for the next turn', async () => {

@@ -35,6 +35,8 @@ export class ClientMachine {
   readonly #dirtyLinks = new Set<Attachment>()
   readonly #dirtyConnections = new Set<ManagedConnection>()
   #effectsTaken = 0
+  /** Since the last {@link heard}. */
+  #bytesCame = false
   #nowMs = 0
   #ids = 0
   #syncNeeded = true
@@ -149,6 +151,7 @@ export class ClientMachine {
   /** `chunk` belongs to the machine from now on; with `lentChunks`, only until this returns. */
   carrierBytes(nowMs: number, key: number, chunk: Uint8Array): void {
     this.#now(nowMs)
+    this.#bytesCame = true
     this.#attachments.byKey(key)?.carrierBytes(nowMs, key, chunk)
   }
 
@@ -208,20 +211,36 @@ export class ClientMachine {
   /** The next thing to do. Drain it after every input; packets are built only here, so that what one turn wrote shares them. */
   poll(): ClientEffect | undefined {
     for (;;) {
-      if (this.#effectsTaken < this.#effects.length) {
-        const effect = this.#effects[this.#effectsTaken]!
-        this.#effectsTaken += 1
-        if (this.#effectsTaken === this.#effects.length) {
-          this.#effects.length = 0
-          this.#effectsTaken = 0
-        }
-        return effect
-      }
+      const effect = this.#nextEffect()
+      if (effect !== undefined) return effect
       if (this.#dirtyConnections.size > 0) this.#pumpConnections()
       else if (this.#dirtyLinks.size > 0) this.#pumpLinks()
       else if (this.#syncNeeded) this.#sync()
       else return undefined
     }
+  }
+
+  /**
+   * As {@link poll}, but builds no packets: what the peer said, for the application. A shell that drains this first, and {@link poll} when the
+   * application has answered, sends the answer and the acks in one record.
+   */
+  heard(): ClientEffect | undefined {
+    if (this.#effectsTaken === this.#effects.length && this.#bytesCame) {
+      this.#bytesCame = false
+      for (const connection of this.#dirtyConnections) connection.pump(this.#nowMs, false)
+    }
+    return this.#nextEffect()
+  }
+
+  #nextEffect(): ClientEffect | undefined {
+    if (this.#effectsTaken === this.#effects.length) return undefined
+    const effect = this.#effects[this.#effectsTaken]
+    this.#effectsTaken += 1
+    if (this.#effectsTaken === this.#effects.length) {
+      this.#effects.length = 0
+      this.#effectsTaken = 0
+    }
+    return effect
   }
 
   // The application's side.

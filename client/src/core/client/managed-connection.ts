@@ -294,10 +294,14 @@ export class ManagedConnection implements CircuitOwner {
   }
 
   /** Carries out what the machine wants. */
-  pump(nowMs: number): void {
+  pump(nowMs: number, answers = true): void {
     const { machine } = this
-    this.#datagramBytes = 0
-    for (let effect = machine.poll(); effect !== undefined; effect = machine.poll()) {
+    if (answers) this.#datagramBytes = 0
+    for (
+      let effect = answers ? machine.poll() : machine.heard();
+      effect !== undefined;
+      effect = answers ? machine.poll() : machine.heard()
+    ) {
       switch (effect.type) {
         case 'send': {
           const circuit = this.#paths.get(effect.pathId)

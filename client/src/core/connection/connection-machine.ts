@@ -271,6 +271,11 @@ export class ConnectionMachine {
     return at === Number.POSITIVE_INFINITY ? undefined : at
   }
 
+  /** As {@link poll}, but makes no packets: what is known already. */
+  heard(): ConnectionEffect | undefined {
+    return this.#outbox.effects.shift()
+  }
+
   poll(): ConnectionEffect | undefined {
     const effect = this.#outbox.effects.shift()
     if (effect !== undefined || !this.#dirty) return effect
