@@ -76,9 +76,9 @@ export class SeedTally {
     const { median } = this
     return [
       ...interesting.filter((what) => !this.#coverage.has(what)).map((what) => `"${what}" never happened`),
-      ...(median.clients < 10 ? [`the median seed has ${median.clients} clients, fewer than 10`] : []),
+      ...(median.clients < 20 ? [`the median seed has ${median.clients} clients, fewer than 20`] : []),
       ...(median.virtualMs < 60_000 ? [`the median seed lasts ${median.virtualMs} ms, less than a minute`] : []),
-      ...(median.events < 5_000 ? [`the median seed has ${median.events} events, fewer than 5000`] : []),
+      ...(median.events < 10_000 ? [`the median seed has ${median.events} events, fewer than 10000`] : []),
     ]
   }
 }

@@ -5,7 +5,6 @@ import type { RelayEntry } from '@sennit/protocol'
 import { Host, type HostOptions } from './host.ts'
 import type { LineItem } from './line.ts'
 import type { Link, Pipe } from './link.ts'
-import { joined } from './meddler.ts'
 import type { RelayHost } from './relay-host.ts'
 import { Violation } from './violation.ts'
 import type { World } from './world.ts'
@@ -188,7 +187,7 @@ export class ClientHost extends Host {
       if (this.#effects.length === 0) return
       // An application hears of things after the machine's turn, and what it does then is one more.
       for (const effect of this.#effects.splice(0)) {
-        world.happened(effect.type, this.name)
+        world.followed(effect.type, this.name)
         application.effect(this, effect)
         if (this.state !== 'running') return
       }
@@ -213,7 +212,7 @@ export class ClientHost extends Host {
     const { world } = this
     const link = this.options.link(effect.relayId)
     const relay = this.options.relay(effect.relayId)
-    world.happened('client dials', this.name, effect.key)
+    world.followed('client dials', this.name, effect.key)
     world.note(() => `${this.name} dials ${effect.relayId} by ${effect.carrier}`)
     const pipe = link.open(effect.key, effect.carrier, (own) => ({
       up: {
@@ -242,8 +241,8 @@ export class ClientHost extends Host {
   #write(key: number, pieces: readonly Uint8Array[]): void {
     const pipe = this.pipes.get(key)
     if (pipe === undefined) return
-    const bytes = joined(pieces)
-    this.world.happened('client writes', this.name, bytes.length)
+    const bytes = this.world.slab.joined(pieces)
+    this.world.followed('client writes', this.name, bytes.length)
     if (pipe.up.write(bytes)) return
     if (pipe.up.queuedBytes > pipe.up.capacityBytes + overshootBytes)
       throw new Violation(
@@ -257,7 +256,7 @@ export class ClientHost extends Host {
   #hangUp(key: number): void {
     const pipe = this.pipes.get(key)
     if (pipe === undefined) return
-    this.world.happened('client hangs up', this.name, key)
+    this.world.followed('client hangs up', this.name, key)
     this.world.note(() => `${this.name} hangs up on ${pipe.link.relay}`)
     this.pipes.delete(key)
     pipe.clientOpen = false

@@ -2,12 +2,18 @@
 
 const float = new Float64Array(1)
 const words = new Uint32Array(float.buffer)
-/** Bytes of a chunk that are mixed in; what follows is under the seals that stand within them or at the end. */
-const bytesMixed = 48
+/** Bytes of each end of a chunk that are mixed in: a length and the head of a sealed block, and the seal of what came last. */
+const bytesMixed = 16
+/** In between one byte in so many: what differs there also changes what the machines do next. */
+const bytesStep = 64
+/** More than a world has names and kinds. */
+const textsMax = 4_096
 
 export class Digest {
   #a = 0x811c9dc5
   #b = 0x2545f491
+  /** Names and kinds are few and come again and again, so each is read once. */
+  readonly #texts = new Map<string, number>()
 
   number(value: number): void {
     float[0] = value
@@ -16,8 +22,13 @@ export class Digest {
   }
 
   text(value: string): void {
-    for (let at = 0; at < value.length; at++) this.#mix(value.charCodeAt(at))
-    this.#mix(value.length)
+    let hash = this.#texts.get(value)
+    if (hash === undefined) {
+      hash = value.length
+      for (let at = 0; at < value.length; at++) hash = Math.imul(hash ^ value.charCodeAt(at), 0x85ebca77) ^ (hash >>> 15)
+      if (this.#texts.size < textsMax) this.#texts.set(value, hash)
+    }
+    this.#mix(hash)
   }
 
   bytes(value: Uint8Array): void {
@@ -25,7 +36,9 @@ export class Digest {
     this.#mix(length)
     const head = Math.min(length, bytesMixed)
     for (let at = 0; at < head; at++) this.#mix(value[at]!)
-    for (let at = Math.max(head, length - 16); at < length; at++) this.#mix(value[at]!)
+    const tail = Math.max(head, length - bytesMixed)
+    for (let at = head; at < tail; at += bytesStep) this.#mix(value[at]!)
+    for (let at = tail; at < length; at++) this.#mix(value[at]!)
   }
 
   /** 16 hexadecimal digits. */

@@ -128,15 +128,11 @@ export abstract class Host {
   #turn(): void {
     this.#turnDue = false
     if (this.state !== 'running') return
-    const dueAtMs = this.wakeAtMs()
-    if (dueAtMs !== undefined && dueAtMs <= this.now()) this.wakeMachine(this.now())
     this.drain()
-    this.#arm()
+    if (this.state === 'running') this.#arm(this.wakeAtMs())
   }
 
-  #arm(): void {
-    if (this.state !== 'running') return
-    const atMs = this.wakeAtMs()
+  #arm(atMs: number | undefined): void {
     if (atMs === undefined) return
     const worldMs = Math.max(this.world.nowMs, (atMs - worldEpochMs - this.#offsetMs) / this.#rate)
     // A timer that fires early is armed again then; that is cheaper than moving it with every packet.
@@ -151,7 +147,7 @@ export abstract class Host {
       const nowMs = this.now()
       // The two clocks round differently; a due time within a microsecond has come.
       if (dueAtMs > nowMs + 0.001) {
-        this.#arm()
+        this.#arm(dueAtMs)
         return
       }
       this.#lastNowMs = Math.max(nowMs, dueAtMs)

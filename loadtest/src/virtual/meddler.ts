@@ -1,6 +1,6 @@
 // A relay that does not do its duty: it drops, doubles, delays, swaps and damages the sealed packets that it should only pass on. No relay is
 // trusted with a byte, so none of this may ever reach an application. It steps in where a relay's machine forwards a packet.
-import { PACKET_KIND, type PacketHeader } from '@sennit/protocol'
+import { concat, emptyBytes, PACKET_KIND, type PacketHeader } from '@sennit/protocol'
 import type { RelayMachine } from '@sennit/relay/core'
 import type { World } from './world.ts'
 
@@ -101,23 +101,10 @@ export class Meddler {
 
 /** A copy with one bit changed: the pieces themselves belong to the sender. */
 function flipped(pieces: readonly Uint8Array[], random: () => number): Uint8Array {
-  const bytes = joined(pieces)
+  const bytes = concat([...pieces, emptyBytes])
   if (bytes.length > 0) {
     const at = Math.floor(random() * bytes.length)
     bytes[at] = bytes[at]! ^ (1 << Math.floor(random() * 8))
-  }
-  return bytes
-}
-
-/** One new array with all pieces: what a kernel does when it takes over what a process writes. */
-export function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  let length = 0
-  for (const piece of pieces) length += piece.length
-  const bytes = new Uint8Array(length)
-  let offset = 0
-  for (const piece of pieces) {
-    bytes.set(piece, offset)
-    offset += piece.length
   }
   return bytes
 }

@@ -4,7 +4,7 @@ import { type RelayLimits, RelayMachine, type RelayStats } from '@sennit/relay/c
 import { Host, type HostOptions } from './host.ts'
 import type { LineItem } from './line.ts'
 import type { Pipe } from './link.ts'
-import { joined, Meddler } from './meddler.ts'
+import { Meddler } from './meddler.ts'
 import { Violation } from './violation.ts'
 import type { World } from './world.ts'
 
@@ -187,14 +187,14 @@ export class RelayHost extends Host {
         case 'write': {
           const pipe = this.pipes.get(effect.key)
           if (pipe === undefined) break
-          const bytes = joined(effect.pieces)
-          world.happened('relay writes', this.name, bytes.length)
+          const bytes = world.slab.joined(effect.pieces)
+          world.followed('relay writes', this.name, bytes.length)
           if (!pipe.down.write(bytes)) this.#isFull(pipe)
           break
         }
         case 'close': {
           const pipe = this.pipes.get(effect.key)
-          world.happened('relay closes', this.name, effect.key)
+          world.followed('relay closes', this.name, effect.key)
           world.digest.text(effect.reason)
           world.coverage.hit(`relay closes: ${effect.reason}`)
           world.note(() => `${this.name} closes the pipe of ${pipe?.link.client}: ${effect.reason}`)
@@ -207,7 +207,7 @@ export class RelayHost extends Host {
           break
         }
         case 'idle':
-          world.happened('relay idle', this.name)
+          world.followed('relay idle', this.name)
           this.onIdle?.()
           break
         default:

@@ -41,11 +41,15 @@ const safetyFromMs = 52_000
 const safetyToMs = 70_000
 
 export function drawScenario(dice: Dice): Scenario {
-  const relays = Array.from({ length: dice.int(2, 6) }, (_, index) => `r${index + 1}`)
-  const longOutage = dice.chance(0.04) ? { atMs: dice.between(10_000, 30_000), forMs: dice.between(90_000, 140_000) } : undefined
-  const safetyMs = dice.between(safetyFromMs, safetyToMs) + (longOutage?.forMs ?? 0)
-  const clients = drawClients(dice, relays)
+  const clientCount = drawClientCount(dice)
+  const relays = Array.from({ length: drawRelayCount(dice, clientCount) }, (_, index) => `r${index + 1}`)
+  const longOutage =
+    clientCount < crowd && dice.chance(0.04) ? { atMs: dice.between(10_000, 30_000), forMs: dice.between(90_000, 140_000) } : undefined
+  const crowded = clientCount >= crowd
+  const safetyMs = dice.between(safetyFromMs, safetyToMs) * (crowded ? 0.4 : 1) + (longOutage?.forMs ?? 0)
+  const clients = drawClients(dice, relays, clientCount)
   drawPairs(dice, clients)
+  const connections = clients.reduce((sum, { plan }) => sum + plan.calls.length, 0)
   const calm = dice.chance(0.1)
   return {
     relays,
@@ -59,8 +63,9 @@ export function drawScenario(dice: Dice): Scenario {
     },
     longOutage,
     safetyMs,
-    messagesPerSecond: dice.pick([0.3, 0.5, 0.9, 1.6]),
-    streamsPerSecond: dice.pick([0, 0.03, 0.1]),
+    // For the whole world: what is interesting are the faults that messages meet, not how many messages there are.
+    messagesPerSecond: Math.min(2, dice.pick([9, 14, 20]) / (2 * connections)),
+    streamsPerSecond: Math.min(0.1, dice.pick([0, 0.3, 1]) / (2 * connections)),
     size: () =>
       dice.pick<Distribution>([
         { kind: 'const', value: 100 },
@@ -87,9 +92,27 @@ export function drawScenario(dice: Dice): Scenario {
   }
 }
 
-function drawClients(dice: Dice, relays: readonly string[]): ScenarioClient[] {
+/** 2 to 12: mostly a few, so that most of a world's events are not handshakes; now and then more than a client attaches to. */
+function drawRelayCount(dice: Dice, clients: number): number {
+  const at = dice.next()
+  if (at < 0.8 || clients >= crowd) return dice.int(2, 4)
+  return at < 0.95 ? dice.int(5, 8) : dice.int(9, 12)
+}
+
+/** Worlds of so many clients are shorter and have fewer relays: one of them costs as much as ten others. */
+const crowd = 40
+
+/** 2 to 200, half of the worlds with 20 or more; the large ones are few. */
+function drawClientCount(dice: Dice): number {
+  const at = dice.next()
+  if (at < 0.1) return dice.int(2, 9)
+  if (at < 0.45) return dice.int(10, 19)
+  if (at < 0.92) return dice.int(20, 24)
+  return at < 0.99 ? dice.int(25, 60) : dice.int(61, 200)
+}
+
+function drawClients(dice: Dice, relays: readonly string[], count: number): ScenarioClient[] {
   const clients: ScenarioClient[] = []
-  const count = dice.int(8, 15)
   const wholeLists = dice.chance(0.7)
   // Every list has this one, so that any two clients can meet.
   const common = dice.pick(relays)
@@ -113,7 +136,7 @@ function drawClients(dice: Dice, relays: readonly string[]): ScenarioClient[] {
 }
 
 function drawPairs(dice: Dice, clients: readonly ScenarioClient[]): void {
-  const pairs = dice.int(Math.ceil(clients.length / 2), Math.ceil(clients.length * 0.8))
+  const pairs = dice.int(Math.ceil(clients.length * 0.35), Math.ceil(clients.length * 0.6))
   const taken = new Set<string>()
   for (let count = 0; count < pairs; count++) {
     const [caller, listener] = dice.shuffled(clients)

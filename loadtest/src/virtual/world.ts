@@ -15,6 +15,7 @@ import { Coverage } from './coverage.ts'
 import { Dice } from './dice.ts'
 import { Digest } from './digest.ts'
 import { EventHeap } from './event-heap.ts'
+import { Slab } from './slab.ts'
 import { Violation } from './violation.ts'
 
 /** The time of day when a world begins (2027); certificates are issued around it. */
@@ -38,6 +39,7 @@ export class World {
   readonly mesh: NewMesh
   readonly coverage: Coverage = new Coverage()
   readonly digest: Digest = new Digest()
+  readonly slab: Slab = new Slab()
   /** What happened last, when the world is traced. */
   readonly trace: string[] = []
   readonly traced: boolean
@@ -49,7 +51,8 @@ export class World {
   readonly #atOnce: (() => void)[] = []
   #instantMs = -1
   #instantEvents = 0
-  #last = ''
+  #lastWhat = ''
+  #lastWho = ''
 
   constructor(options: WorldOptions) {
     this.dice = new Dice(options.seed)
@@ -82,7 +85,8 @@ export class World {
     this.nowMs = atMs
     if (atMs === this.#instantMs) {
       this.#instantEvents += 1
-      if (this.#instantEvents > turnsPerInstantMax) throw new Violation('time goes on', `events never end, the last one: ${this.#last}`)
+      if (this.#instantEvents > turnsPerInstantMax)
+        throw new Violation('time goes on', `events never end, the last one: ${this.#lastWhat} ${this.#lastWho}`)
     } else {
       this.#instantMs = atMs
       this.#instantEvents = 0
@@ -100,10 +104,19 @@ export class World {
     return true
   }
 
-  /** Something happened: it counts, and it goes into the digest. */
+  /**
+   * An event: bytes or a carrier's open, close or dial reached a process, a timer fired, an application or the nemesis did something. It counts,
+   * and it goes into the digest. What follows from it in the same turn is {@link followed}.
+   */
   happened(what: string, who: string, number = 0): void {
     this.events += 1
-    this.#last = `${what} ${who}`
+    this.followed(what, who, number)
+  }
+
+  /** What a machine or a process did because of an event (a write, a hang-up, a word to its application): in the digest, not counted. */
+  followed(what: string, who: string, number = 0): void {
+    this.#lastWhat = what
+    this.#lastWho = who
     this.digest.number(this.nowMs)
     this.digest.text(what)
     this.digest.text(who)

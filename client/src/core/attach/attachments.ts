@@ -72,6 +72,11 @@ export class Attachments {
     this.#byKey.delete(key)
   }
 
+  get anyAttached(): boolean {
+    for (const attachment of this.#byRelay.values()) if (attachment.attached) return true
+    return false
+  }
+
   attached(): Attachment[] {
     return [...this.#byRelay.values()].filter((attachment) => attachment.attached)
   }
@@ -83,7 +88,7 @@ export class Attachments {
 
   /** All, best first by own measurements. */
   ranked(): Attachment[] {
-    return ownRanking([...this.#byRelay.values()].map(candidate)).map((relay) => this.#byRelay.get(relay.relayId)!)
+    return this.#ranking().map((relay) => this.#byRelay.get(relay.relayId)!)
   }
 
   /** The first relays to ask for the listener `name`, best first; the rest follows by rank. */
@@ -118,10 +123,12 @@ export class Attachments {
 
   /** Brings attachments in line with what is needed now. */
   sync(nowMs: number, needs: AttachmentNeeds): void {
-    const wanted = this.#wanted(nowMs, needs)
-    const anyAttached = this.attached().length > 0
+    const ranking = this.#ranking()
+    const wanted = this.#wanted(nowMs, needs, ranking)
+    const anyAttached = this.anyAttached
     let rank = 0
-    for (const attachment of this.ranked()) {
+    for (const { relayId } of ranking) {
+      const attachment = this.#byRelay.get(relayId)!
       attachment.busy = needs.inUse.has(attachment.relayId)
       if (!wanted.has(attachment)) {
         this.#giveBack(nowMs, attachment, needs)
@@ -139,17 +146,15 @@ export class Attachments {
   }
 
   wake(nowMs: number): void {
-    for (const attachment of this.#everyone()) if (nowMs >= attachment.wakeAtMs()) attachment.wake(nowMs)
+    for (const attachment of this.#byRelay.values()) if (nowMs >= attachment.wakeAtMs()) attachment.wake(nowMs)
+    for (const attachment of this.#removed) if (nowMs >= attachment.wakeAtMs()) attachment.wake(nowMs)
   }
 
+  // Asked after every turn: plain comparisons, no iterator in between.
   wakeAtMs(): number {
     let atMs = this.#survey?.untilMs ?? this.#nextSurveyAtMs
-    for (const attachment of this.#everyone()) {
-      atMs = Math.min(atMs, attachment.wakeAtMs())
-      if (attachment.unwantedSinceMs !== undefined) atMs = Math.min(atMs, attachment.unwantedSinceMs + this.#context.tuning.releaseAfterMs)
-      const draining = attachment.draining
-      if (draining !== undefined) atMs = Math.min(atMs, draining.left ? draining.endAtMs : draining.leaveAtMs)
-    }
+    for (const attachment of this.#byRelay.values()) atMs = this.#sooner(atMs, attachment)
+    for (const attachment of this.#removed) atMs = this.#sooner(atMs, attachment)
     return atMs
   }
 
@@ -165,12 +170,25 @@ export class Attachments {
     if (this.#removed.length > 0) yield* this.#removed
   }
 
-  #wanted(nowMs: number, needs: AttachmentNeeds): Set<Attachment> {
+  #ranking(): Candidate[] {
+    return ownRanking(Array.from(this.#byRelay.values(), candidate))
+  }
+
+  #sooner(atMs: number, attachment: Attachment): number {
+    let soonestMs = atMs
+    const wakeMs = attachment.wakeAtMs()
+    if (wakeMs < soonestMs) soonestMs = wakeMs
+    const { unwantedSinceMs, draining } = attachment
+    if (unwantedSinceMs !== undefined) soonestMs = Math.min(soonestMs, unwantedSinceMs + this.#context.tuning.releaseAfterMs)
+    if (draining !== undefined) soonestMs = Math.min(soonestMs, draining.left ? draining.endAtMs : draining.leaveAtMs)
+    return soonestMs
+  }
+
+  #wanted(nowMs: number, needs: AttachmentNeeds, ranking: readonly Candidate[]): Set<Attachment> {
     const { attachedMin, attachedMax } = this.#context.tuning
     const wanted = new Set<Attachment>()
     const size = this.#byRelay.size
     if (needs.attachAll || (needs.wide && size <= attachedMax)) for (const attachment of this.#byRelay.values()) wanted.add(attachment)
-    const ranking = ownRanking([...this.#byRelay.values()].map(candidate))
     for (const best of bestApart(ranking, attachedMin)) wanted.add(this.#byRelay.get(best.relayId)!)
     if (size > attachedMax)
       for (const name of needs.names)
@@ -221,7 +239,7 @@ export class Attachments {
       if (nowMs >= atMs && due === undefined) due = attachment
       nextAtMs = Math.min(nextAtMs, atMs)
     }
-    if (this.attached().length === 0) {
+    if (!this.anyAttached) {
       this.#nextSurveyAtMs = Number.POSITIVE_INFINITY
       return undefined
     }

@@ -13,15 +13,10 @@ export interface Candidate {
 
 /** Own rank order: what answers before what fails, then by measured minimum, then as listed. */
 export function ownRanking(candidates: readonly Candidate[]): Candidate[] {
-  return candidates
-    .map((candidate, index) => ({ candidate, index }))
-    .sort(
-      (left, right) =>
-        Number(left.candidate.failing) - Number(right.candidate.failing) ||
-        (left.candidate.minimumMs ?? unmeasuredMs) - (right.candidate.minimumMs ?? unmeasuredMs) ||
-        left.index - right.index,
-    )
-    .map(({ candidate }) => candidate)
+  // Sorting is stable, so that equals stay as listed.
+  return [...candidates].sort(
+    (left, right) => Number(left.failing) - Number(right.failing) || (left.minimumMs ?? unmeasuredMs) - (right.minimumMs ?? unmeasuredMs),
+  )
 }
 
 /** The first `count` of a ranking, each from a failure domain of its own as long as there are such. */

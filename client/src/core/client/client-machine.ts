@@ -20,6 +20,9 @@ import { connectionStatus, relayStatus } from './status.ts'
 import { clientTuning } from './tuning.ts'
 import type { ClientEffect, ClientMachineOptions, ClientStatus, ConnectRequest, ListenRequest, RelayStatus } from './types.ts'
 
+/** Who needs which attachment is looked at again at a wake-up after so long at the latest: what was needed for a while only is given back then. */
+const syncEveryMs = 1_000
+
 export class ClientMachine {
   readonly #options: ClientMachineOptions
   readonly #attachments: Attachments
@@ -40,6 +43,7 @@ export class ClientMachine {
   #nowMs = 0
   #ids = 0
   #syncNeeded = true
+  #syncedAtMs = 0
   #closed = false
 
   constructor(options: ClientMachineOptions) {
@@ -191,13 +195,15 @@ export class ClientMachine {
 
   wake(nowMs: number): void {
     this.#now(nowMs)
-    this.#attachments.wake(nowMs)
+    // Most wake-ups are a late ack of one connection, which changes nothing about who is attached where.
+    const attachmentsDue = nowMs >= this.#attachments.wakeAtMs()
+    if (attachmentsDue || nowMs >= this.#meeting.wakeAtMs() || nowMs >= this.#syncedAtMs + syncEveryMs) this.#syncNeeded = true
+    if (attachmentsDue) this.#attachments.wake(nowMs)
     this.#connections.wake(nowMs)
     this.#meeting.wake(nowMs)
     this.#incoming.wake(nowMs)
     for (const listen of this.#listens.values()) listen.wake(nowMs)
-    this.#leaveDraining(nowMs)
-    this.#syncNeeded = true
+    if (attachmentsDue) this.#leaveDraining(nowMs)
   }
 
   /** When to call {@link wake}; undefined when nothing is due. Ask after draining {@link poll}. */
@@ -404,6 +410,7 @@ export class ClientMachine {
 
   #sync(): void {
     this.#syncNeeded = false
+    this.#syncedAtMs = this.#nowMs
     if (this.#closed) return
     this.#meeting.recoverPathless(this.#nowMs)
     for (const connection of this.#connections.all()) connection.sync(this.#nowMs)

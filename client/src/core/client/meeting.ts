@@ -278,7 +278,7 @@ export class Meeting {
 
   /** Who listens and is attached nowhere cannot be called: as bad as a connection without a path. */
   unserved(): boolean {
-    return this.#context.listens.size > 0 && this.#context.attachments.attached().length === 0
+    return this.#context.listens.size > 0 && !this.#context.attachments.anyAttached
   }
 
   /** Some connection has no path, somebody waits, or nobody can call us: the low cap counts. */
@@ -298,6 +298,9 @@ export class Meeting {
       if (connection.stage === 'over') continue
       for (const relayId of connection.relaysInUse()) inUse.add(relayId)
       if (connection.pathlessSinceMs !== undefined) pathless = true
+      // In a list too long to attach to whole the two ends may share no second relay: both go where the listener's name points.
+      if (connection.exposed || connection.pathlessSinceMs !== undefined)
+        names.push(connection.captain ? connection.facts.peerName : this.#context.ownName)
       if (!connection.agreement.settled && nowMs < connection.createdAtMs + settleMs) keepAll = true
     }
     let waiting = false
