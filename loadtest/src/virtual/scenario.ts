@@ -64,19 +64,19 @@ export function drawScenario(dice: Dice): Scenario {
     longOutage,
     safetyMs,
     // For the whole world: what is interesting are the faults that messages meet, not how many messages there are.
-    messagesPerSecond: Math.min(2, dice.pick([9, 14, 20]) / (2 * connections)),
+    messagesPerSecond: Math.min(2, dice.pick([7, 11, 15]) / (2 * connections)),
     streamsPerSecond: Math.min(0.1, dice.pick([0, 0.3, 1]) / (2 * connections)),
     size: () =>
       dice.pick<Distribution>([
         { kind: 'const', value: 100 },
-        { kind: 'uniform', from: 64, to: 3_000 },
-        { kind: 'lognormal', median: 900, sigma: 1.2 },
+        { kind: 'uniform', from: 64, to: 1_500 },
+        { kind: 'lognormal', median: 400, sigma: 1.2 },
         {
           kind: 'mix',
           parts: [
-            { value: 200, share: 0.9 },
-            { value: 12_000, share: 0.09 },
-            { value: 150_000, share: 0.01 },
+            { value: 120, share: 0.95 },
+            { value: 6_000, share: 0.045 },
+            { value: 90_000, share: 0.005 },
           ],
         },
       ]),

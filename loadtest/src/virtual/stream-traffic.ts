@@ -55,8 +55,8 @@ export class StreamTraffic {
     const { dice } = this.#world
     const announced: Announced = {
       key: dice.int(1, 0x7fffffff),
-      length: dice.pick([0, dice.int(1, 2_000), dice.int(1, 40_000), dice.int(20_000, 250_000)]),
-      replyLength: dice.pick([0, dice.int(1, 3_000), dice.int(1, 60_000)]),
+      length: dice.pick([0, dice.int(1, 2_000), dice.int(1, 20_000), dice.int(17_000, 90_000)]),
+      replyLength: dice.pick([0, dice.int(1, 3_000), dice.int(1, 25_000)]),
     }
     const streamId = this.#machine.streams.open(encodeHeader(announced))
     const ledger: StreamLedger = { written: [0, 0], done: 0 }

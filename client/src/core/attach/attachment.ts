@@ -88,10 +88,9 @@ export class Attachment {
   lastFailure: { readonly code: string; readonly message: string } | undefined
   /** Dials since the relay was last attached, so that an error can tell "not tried" from "not reached". */
   dialsFailed = 0
-  /** Slow heartbeats for the far ones, from the next dial on. */
-  saver = false
-  /** Something of ours goes through it: it is watched closely, whatever its heartbeat. */
-  busy = false
+  #saver = false
+  #busy = false
+  #wakeMs: number | undefined
 
   constructor(context: AttachmentContext, entry: RelayEntry) {
     this.#context = context
@@ -132,6 +131,20 @@ export class Attachment {
 
   get carrier(): string | undefined {
     return this.#state.type === 'attached' ? this.#state.runner.carrier : undefined
+  }
+
+  /** Slow heartbeats for the far ones, from the next dial on. */
+  set saver(saver: boolean) {
+    if (saver === this.#saver) return
+    this.#saver = saver
+    this.#wakeMs = undefined
+  }
+
+  /** Something of ours goes through it: it is watched closely, whatever its heartbeat. */
+  set busy(busy: boolean) {
+    if (busy === this.#busy) return
+    this.#busy = busy
+    this.#wakeMs = undefined
   }
 
   get url(): string | undefined {
@@ -206,6 +219,7 @@ export class Attachment {
   /** Measure the round trip now. */
   probe(nowMs: number): void {
     if (this.#state.type !== 'attached') return
+    this.#wakeMs = undefined
     this.#probedAtMs = nowMs
     this.#state.runner.link.probe(nowMs)
     this.#context.sink.dirty(this)
@@ -213,17 +227,20 @@ export class Attachment {
 
   /** Our own loop stood still: measure anew, and let dials hear the answers that wait in their sockets. */
   resumedFromPause(nowMs: number): void {
+    this.#wakeMs = undefined
     this.probe(nowMs)
     if (this.#state.type === 'dialing') this.#state.race.postpone(nowMs)
   }
 
   carrierOpened(nowMs: number, key: number): void {
+    this.#wakeMs = undefined
     if (this.#state.type === 'dialing') this.#state.race.opened(nowMs, key)
   }
 
   carrierBytes(nowMs: number, key: number, chunk: Uint8Array): void {
     const runner = this.#runner(key)
     if (runner === undefined) return
+    this.#wakeMs = undefined
     runner.link.receive(nowMs, chunk)
     // At once: the chunk may be only lent, and what was just read is still near the processor. What we say to it waits for the end of the turn.
     this.#take(nowMs, runner, false)
@@ -233,11 +250,13 @@ export class Attachment {
   carrierWritable(nowMs: number, key: number, writable: boolean): void {
     const runner = this.#runner(key)
     if (runner === undefined) return
+    this.#wakeMs = undefined
     runner.link.carrierWritable(nowMs, writable)
     this.#context.sink.dirty(this)
   }
 
   carrierClosed(nowMs: number, key: number, code: string, message: string): void {
+    this.#wakeMs = undefined
     if (this.#state.type === 'attached' && this.#state.runner.key === key) this.#lost(nowMs, code, message)
     else if (this.#state.type === 'dialing') {
       this.#state.race.failed(nowMs, key, code, message)
@@ -246,6 +265,7 @@ export class Attachment {
   }
 
   wake(nowMs: number): void {
+    this.#wakeMs = undefined
     const state = this.#state
     if (state.type === 'waiting' && nowMs >= state.untilMs) this.#dial(nowMs)
     else if (state.type === 'dialing') {
@@ -262,7 +282,13 @@ export class Attachment {
     }
   }
 
+  // Asked for every attachment after every turn, so it is remembered until something happens to this one.
   wakeAtMs(): number {
+    this.#wakeMs ??= this.#nextWakeMs()
+    return this.#wakeMs
+  }
+
+  #nextWakeMs(): number {
     const state = this.#state
     if (state.type === 'waiting') return state.untilMs
     if (state.type === 'dialing') return state.race.wakeAtMs()
@@ -272,6 +298,7 @@ export class Attachment {
 
   /** Takes what the links have to say. */
   pump(nowMs: number): void {
+    this.#wakeMs = undefined
     if (this.#state.type === 'attached') this.#take(nowMs, this.#state.runner, true)
     else if (this.#state.type === 'dialing') for (const runner of [...this.#state.race.runners()]) this.#take(nowMs, runner, true)
   }
@@ -279,7 +306,7 @@ export class Attachment {
   #probeAtMs(attachedAtMs: number): number {
     const early = earlyProbesMs[this.#probesDone]
     if (early !== undefined) return attachedAtMs + early
-    return this.busy && this.saver ? this.#probedAtMs + busyProbeMs : Number.POSITIVE_INFINITY
+    return this.#busy && this.#saver ? this.#probedAtMs + busyProbeMs : Number.POSITIVE_INFINITY
   }
 
   #runner(key: number): Runner | undefined {
@@ -310,7 +337,7 @@ export class Attachment {
       identity: context.identity,
       label: context.label,
       instance: context.instance,
-      heartbeat: this.saver ? 'saver' : 'normal',
+      heartbeat: this.#saver ? 'saver' : 'normal',
     })
     const runner: Runner = { ...target, key: context.nextKey(), link, deadlineMs: nowMs + context.tuning.dialTimeoutMs }
     context.sink.dial(this, runner.key, target, link.first(nowMs))
@@ -405,6 +432,7 @@ export class Attachment {
     if (!allowed.includes(state.type))
       throw new SennitError('internal', `attachment to ${this.relayId}: ${this.#state.type} -> ${state.type} is not a way it can go`)
     this.#state = state
+    this.#wakeMs = undefined
   }
 }
 

@@ -150,8 +150,15 @@ export class Attachments {
     for (const attachment of this.#removed) if (nowMs >= attachment.wakeAtMs()) attachment.wake(nowMs)
   }
 
-  // Asked after every turn: plain comparisons, no iterator in between.
   wakeAtMs(): number {
+    let atMs = this.syncAtMs()
+    for (const attachment of this.#byRelay.values()) atMs = Math.min(atMs, attachment.wakeAtMs())
+    for (const attachment of this.#removed) atMs = Math.min(atMs, attachment.wakeAtMs())
+    return atMs
+  }
+
+  /** When {@link sync} is due for time's sake alone: a survey, an attachment to be given back, a draining relay to be left. */
+  syncAtMs(): number {
     let atMs = this.#survey?.untilMs ?? this.#nextSurveyAtMs
     for (const attachment of this.#byRelay.values()) atMs = this.#sooner(atMs, attachment)
     for (const attachment of this.#removed) atMs = this.#sooner(atMs, attachment)
@@ -176,8 +183,6 @@ export class Attachments {
 
   #sooner(atMs: number, attachment: Attachment): number {
     let soonestMs = atMs
-    const wakeMs = attachment.wakeAtMs()
-    if (wakeMs < soonestMs) soonestMs = wakeMs
     const { unwantedSinceMs, draining } = attachment
     if (unwantedSinceMs !== undefined) soonestMs = Math.min(soonestMs, unwantedSinceMs + this.#context.tuning.releaseAfterMs)
     if (draining !== undefined) soonestMs = Math.min(soonestMs, draining.left ? draining.endAtMs : draining.leaveAtMs)

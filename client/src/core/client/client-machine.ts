@@ -196,9 +196,9 @@ export class ClientMachine {
   wake(nowMs: number): void {
     this.#now(nowMs)
     // Most wake-ups are a late ack of one connection, which changes nothing about who is attached where.
-    const attachmentsDue = nowMs >= this.#attachments.wakeAtMs()
+    const attachmentsDue = nowMs >= this.#attachments.syncAtMs()
     if (attachmentsDue || nowMs >= this.#meeting.wakeAtMs() || nowMs >= this.#syncedAtMs + syncEveryMs) this.#syncNeeded = true
-    if (attachmentsDue) this.#attachments.wake(nowMs)
+    this.#attachments.wake(nowMs)
     this.#connections.wake(nowMs)
     this.#meeting.wake(nowMs)
     this.#incoming.wake(nowMs)

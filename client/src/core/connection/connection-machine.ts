@@ -53,6 +53,7 @@ export class ConnectionMachine {
   readonly #appPings: Map<number, number> = new Map()
   #nowMs: number
   #dirty = false
+  #wakeMs: number | undefined
   #validAtMs: number
   #answeredAtMs: number
   #waitsFor: WaitReason | undefined
@@ -259,7 +260,13 @@ export class ConnectionMachine {
     } else if (lingerUntilMs !== undefined && nowMs >= lingerUntilMs) this.#farewell.giveUp(nowMs)
   }
 
+  // Asked after every turn of a client for each of its connections, so it is remembered until something happens to this one.
   wakeAtMs(): number | undefined {
+    this.#wakeMs ??= this.#nextWakeMs()
+    return this.#wakeMs === Number.POSITIVE_INFINITY ? undefined : this.#wakeMs
+  }
+
+  #nextWakeMs(): number {
     const { state } = this.#closing
     let at = Math.min(this.#keeper.wakeAtMs(state.type === 'over'), this.#acks.wakeAtMs() ?? Number.POSITIVE_INFINITY)
     at = Math.min(at, this.#farewell.wakeAtMs())
@@ -268,7 +275,7 @@ export class ConnectionMachine {
       at = Math.min(at, this.#validAtMs + this.#tuning.deathMs)
       at = Math.min(at, this.#closing.deadlineMs(this.#table.active !== undefined) ?? Number.POSITIVE_INFINITY)
     }
-    return at === Number.POSITIVE_INFINITY ? undefined : at
+    return at
   }
 
   /** As {@link poll}, but makes no packets: what is known already. */
@@ -296,6 +303,7 @@ export class ConnectionMachine {
   }
 
   #at(nowMs: number): void {
+    this.#wakeMs = undefined
     this.#nowMs = nowMs
     this.#dirty = true
   }
@@ -303,6 +311,7 @@ export class ConnectionMachine {
   /** Makes the packets that are due. Leaves `#dirty` set when there is more. */
   #work(nowMs: number): void {
     this.#dirty = false
+    this.#wakeMs = undefined
     this.#sendAcks(nowMs)
     if (this.#closing.over) return
     const path = this.#table.active
