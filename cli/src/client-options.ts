@@ -19,6 +19,7 @@ export interface CommonOptions {
   readonly proxy?: string
   readonly paths?: string
   readonly keyMode?: string
+  readonly compress?: string
   readonly label?: string
   readonly wait?: string
 }
@@ -58,6 +59,11 @@ export function withClientOptions(command: Command): Command {
         'who may read what is sent, all that are acceptable, comma separated: blind, relay, none (default: blind, nobody on the way)',
       ).env('SENNIT_KEY_MODE'),
     )
+    .addOption(
+      new Option('--compress <when>', 'compress messages: always, auto (where it pays), never (default: as the other end asks)')
+        .choices(['always', 'auto', 'never'])
+        .env('SENNIT_COMPRESS'),
+    )
     .addOption(new Option('--label <label>', 'label of this client, part of its name: bob/laptop').env('SENNIT_LABEL'))
     .addOption(new Option('--wait <duration>', 'how long to wait for the other end').env('SENNIT_WAIT').default('30s'))
     .addOption(jsonOption())
@@ -91,6 +97,7 @@ export async function openClient(options: CommonOptions, { shortLived, signal, e
     ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
     ...(options.paths === undefined ? {} : { paths: options.paths }),
     ...(options.keyMode === undefined ? {} : { keyMode: options.keyMode.split(',').map((mode) => mode.trim()) as KeyMode[] }),
+    ...(options.compress === undefined ? {} : { compress: options.compress === 'auto' ? 'auto' : options.compress === 'always' }),
     ...extra,
   })
   try {

@@ -23,7 +23,7 @@ export { CallerHandshake, type CallerHandshakeResult } from './end/caller-handsh
 export { checkKeyModes, splitName } from './end/checks.ts'
 export { ListenerHandshake } from './end/listener-handshake.ts'
 export { applicationBytesMax, END_CREDENTIAL, END_VARIANT, endMessageBytesMax, nameBytesMax } from './end/messages.ts'
-export { type EndHandshakeOptions, type EndHandshakeResult, type EndRequest, KEY_MODE, type KeyMode } from './end/types.ts'
+export { type EndHandshakeOptions, type EndHandshakeResult, type EndRequest, FEATURE, KEY_MODE, type KeyMode } from './end/types.ts'
 export { type ErrorCode, errorCodes, ProtocolError, SennitError } from './errors.ts'
 export { decodeFrames } from './frame/decode.ts'
 export { encodeFrame, encodeFrames, frameBytes } from './frame/encode.ts'

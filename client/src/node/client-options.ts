@@ -6,6 +6,7 @@ import type { KeyMode, MeshTrust, RelayEntry, UserIdentity } from '@sennit/proto
 import { readCredential, readRelayList } from '@sennit/protocol/node'
 import type { ClientMachineOptions } from '../core/client/types.ts'
 import type { DialDeadlines, TlsSettings } from './carrier.ts'
+import type { Compress } from './compression.ts'
 import type { ProxySettings } from './proxy.ts'
 
 /** Who the client is, and the mesh it believes in. */
@@ -40,6 +41,12 @@ export interface ClientOptions extends ProxySettings {
    * (everybody on the way; the data is not protected). One, or all that are acceptable: the best that the other end accepts too is taken. @default 'blind'
    */
   readonly keyMode?: KeyMode | readonly KeyMode[]
+  /**
+   * Compresses messages (not streams), for connections that do not say: `true` every one, `'auto'` those where it pays; both also ask the other end to.
+   * `false` never, even when the other end asks. Never put a secret and text of a stranger's choice into one compressed message: docs/security.md.
+   * @default off, and as the other end asks
+   */
+  readonly compress?: Compress
   /**
    * How long `Client.open` waits for the first relay, in milliseconds. Too small: a relay that restarts, or a user that was just added, is not
    * waited for. 0 does not wait at all: the client is open at once, attached or not. @default 6 000

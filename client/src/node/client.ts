@@ -8,6 +8,7 @@ import { parsePaths } from '../core/paths/index.ts'
 import { Listeners } from './callbacks.ts'
 import { carrierNames, dialDeadlines } from './carrier.ts'
 import { type ClientOptions, credentialOf, relaysOf } from './client-options.ts'
+import { type Compress, compressionFeatures, compressorFor } from './compression.ts'
 import { Connection } from './connection.ts'
 import { Dialler } from './dial.ts'
 import { type ApplicationEffect, Driver } from './driver.ts'
@@ -47,6 +48,8 @@ export interface ConnectOptions {
   readonly paths?: string
   /** Who may read what is sent; see {@link ClientOptions.keyMode}. The other end must accept it too. @default as the client was opened */
   readonly keyMode?: KeyMode | readonly KeyMode[]
+  /** Compresses messages; see {@link ClientOptions.compress}. @default as the client was opened */
+  readonly compress?: Compress
   /** How long to wait for the other end to be there, in milliseconds. @default 30 000 */
   readonly waitMs?: number
   /** Gives the call up. */
@@ -68,6 +71,9 @@ export class Client {
   readonly #listening = new Map<number, Pending<void>>()
   readonly #connecting = new Map<number, Pending<Connection>>()
   readonly #opening = new Opening()
+  readonly #compress: Compress | undefined
+  /** What calls said of it. */
+  readonly #compressOf = new Map<number, Compress>()
   readonly #stopWatching: () => void
   #state: 'open' | 'closing' | 'closed' = 'open'
   #closing: Promise<void> | undefined
@@ -94,7 +100,9 @@ export class Client {
       ...(attachAll === undefined ? {} : { attachAll }),
       ...(paths === undefined ? {} : { paths: parsePaths(paths) }),
       ...keyModesOf(options),
+      features: compressionFeatures(options.compress),
     })
+    this.#compress = options.compress
     const dialler = new Dialler()
     const { proxy, env, tls, dialThrough, deadlines } = options
     this.#driver = new Driver({
@@ -177,7 +185,7 @@ export class Client {
    *   `not_registered`, `not_allowed`, `exists`, `both_passive`, `rejected`, `bad_paths`, `key_mode_mismatch`, `bad_key_mode`, or why the two ends do not trust each other
    */
   connect(options: ConnectOptions): Promise<Connection> {
-    const { application, waitMs, signal } = options
+    const { application, waitMs, signal, compress } = options
     const [user = '', label] = options.user.split('/', 2)
     return new Promise((resolve, reject) => {
       this.#check()
@@ -190,12 +198,15 @@ export class Client {
           application,
           ...(label === undefined ? {} : { label }),
           ...modes,
+          ...(compress === undefined ? {} : { features: compressionFeatures(compress) }),
           ...(paths === undefined ? {} : { paths }),
           ...(waitMs === undefined ? {} : { waitMs }),
         }),
       )
+      if (compress !== undefined) this.#compressOf.set(handle, compress)
       const onAbort = (): void => {
         this.#connecting.delete(handle)
+        this.#compressOf.delete(handle)
         if (this.#state === 'open') this.#driver.act((nowMs) => this.#machine.cancel(nowMs, handle))
         reject(signal?.reason)
       }
@@ -291,6 +302,7 @@ export class Client {
       case 'connectFailed': {
         const pending = this.#connecting.get(effect.connectHandle)
         this.#connecting.delete(effect.connectHandle)
+        this.#compressOf.delete(effect.connectHandle)
         pending?.reject(refusal(effect))
         return
       }
@@ -324,7 +336,9 @@ export class Client {
   }
 
   #connected(effect: Extract<ApplicationEffect, { type: 'connection' }>): void {
-    const { handle, id, peer, application, keyMode, listenHandle, connectHandle } = effect
+    const { handle, id, peer, application, keyMode, peerFeatures, listenHandle, connectHandle } = effect
+    const compress = (connectHandle === undefined ? undefined : this.#compressOf.get(connectHandle)) ?? this.#compress
+    if (connectHandle !== undefined) this.#compressOf.delete(connectHandle)
     const machine = this.#machine.connection(handle)
     if (machine === undefined) return
     const driver = this.#driver
@@ -340,7 +354,7 @@ export class Client {
         sendDatagram: (data) => driver.act((nowMs) => this.#machine.sendDatagram(nowMs, handle, data)),
         status: () => this.#machine.status().connections.find((each) => each.handle === handle),
       },
-      { id, peer, application, keyMode },
+      { id, peer, application, keyMode, compressor: compressorFor(compress, peerFeatures) },
     )
     this.#connections.set(handle, connection)
     const caller = connectHandle === undefined ? undefined : this.#connecting.get(connectHandle)

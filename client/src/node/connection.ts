@@ -6,6 +6,7 @@ import type { ConnectionMachine, ConnectionEvent as MachineConnectionEvent } fro
 import { type PathsOption, parsePaths } from '../core/paths/index.ts'
 import type { StreamEvent, StreamSet } from '../core/streams/index.ts'
 import { Listeners, tell } from './callbacks.ts'
+import type { CompressionMethod, MessageCompressor } from './compression.ts'
 import { DatagramInbox } from './datagram-inbox.ts'
 import { type CloseInfo, type ConnectionEvent, endedInOrder } from './events.ts'
 import { HandOver } from './hand-over.ts'
@@ -35,6 +36,8 @@ type PingResult = { rttMs: number; relay: string } | SennitError
 
 /** Fixed facts of a connection. */
 export interface ConnectionFacts {
+  /** For what we send, when it is to be compressed. */
+  readonly compressor: MessageCompressor | undefined
   /** The connection id in hexadecimal, the same at both ends. */
   readonly id: string
   readonly peer: Peer
@@ -69,6 +72,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
   readonly #streamSet: StreamSet
   readonly #sender: MessageSender
   readonly #receiver: MessageReceiver
+  readonly #compressor: MessageCompressor | undefined
   readonly #streams = new Map<number, Stream>()
   readonly #incoming = new HandOver<Stream>()
   readonly #datagrams = new DatagramInbox()
@@ -95,11 +99,17 @@ export class Connection implements AsyncIterable<Uint8Array> {
     this.#streamHost = { streams, touch, ended }
     this.#sender = new MessageSender({
       streams,
+      compressor: facts.compressor,
       touch,
       ended,
       onRefused: (code, errorCode) => this.#listeners.emit({ type: 'message_refused', code, errorCode }),
     })
-    this.#receiver = new MessageReceiver(streams, () => host.touchLater())
+    this.#compressor = facts.compressor
+    this.#receiver = new MessageReceiver(
+      streams,
+      () => host.touchLater(),
+      () => host.abort('protocol_error', 'a compressed message is not what its head says'),
+    )
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve
     })
@@ -177,6 +187,16 @@ export class Connection implements AsyncIterable<Uint8Array> {
    */
   datagrams(): AsyncIterable<Uint8Array> {
     return this.#datagrams
+  }
+
+  /** How messages that we send are compressed, how many were, and their bytes before and after; undefined when they are not. */
+  get compression():
+    | { readonly method: CompressionMethod; readonly messages: number; readonly bytesBefore: number; readonly bytesAfter: number }
+    | undefined {
+    const compressor = this.#compressor
+    if (compressor === undefined) return undefined
+    const { method, messages, bytesBefore, bytesAfter } = compressor
+    return { method, messages, bytesBefore, bytesAfter }
   }
 
   /** Datagrams that came and made way for newer ones, because the loop over {@link datagrams} was too slow, or there was none. */

@@ -2,6 +2,7 @@
 
 import { SennitError } from '@sennit/protocol'
 import type { StreamSet } from '../core/streams/index.ts'
+import { inflated } from './compression.ts'
 
 export interface ReceiveOptions {
   /** Gives up after this long with `receive_timeout`; nothing is lost by it. @default never */
@@ -17,14 +18,18 @@ interface Taker {
 export class MessageReceiver {
   readonly #streams: StreamSet
   readonly #touch: () => void
+  readonly #onBroken: () => void
   readonly #takers: Taker[] = []
   /** What the machine still held when the connection ended. */
   #left: Uint8Array[] = []
   #over: { error?: SennitError } | undefined
+  #broken = false
 
-  constructor(streams: StreamSet, touch: () => void) {
+  /** @param onBroken a compressed message was not what its head says: the other end's own fault */
+  constructor(streams: StreamSet, touch: () => void, onBroken: () => void) {
     this.#streams = streams
     this.#touch = touch
+    this.#onBroken = onBroken
   }
 
   receive(options: ReceiveOptions): Promise<Uint8Array | undefined> {
@@ -75,7 +80,7 @@ export class MessageReceiver {
 
   /** The connection is over; what arrived before is still given out, then its end. */
   end(error: SennitError | undefined): void {
-    for (let message = this.#streams.takeMessage(); message !== undefined; message = this.#streams.takeMessage()) this.#left.push(message)
+    for (let message = this.#next(); message !== undefined; message = this.#next()) this.#left.push(message)
     this.#over = error === undefined ? {} : { error }
     this.arrived()
     for (const taker of this.#takers.splice(0)) {
@@ -86,8 +91,22 @@ export class MessageReceiver {
 
   #take(): Uint8Array | undefined {
     if (this.#over !== undefined) return this.#left.shift()
-    const message = this.#streams.takeMessage()
+    const message = this.#next()
     if (message !== undefined && this.#streams.hasControl()) this.#touch()
     return message
+  }
+
+  /** The next message as it was sent; none any more after one that is broken. */
+  #next(): Uint8Array | undefined {
+    if (this.#broken) return undefined
+    const message = this.#streams.takeMessage()
+    const compression = message === undefined ? undefined : this.#streams.takenCompression()
+    if (message === undefined || compression === undefined) return message
+    const whole = inflated(message, compression)
+    if (whole === undefined) {
+      this.#broken = true
+      this.#onBroken()
+    }
+    return whole
   }
 }

@@ -1,10 +1,11 @@
 /** The sending half of a connection's messages: keeps the order of calls, and settles each when it was accepted or delivered. */
 
 import { SennitError } from '@sennit/protocol'
-import { messageTooLargeCode, type StreamSet } from '../core/streams/index.ts'
+import { type MessageCompression, messageTooLargeCode, type StreamSet } from '../core/streams/index.ts'
+import type { MessageCompressor } from './compression.ts'
 
-/** An upper bound of flags and length in front of a message. */
-const messageHeadBytesMax = 16
+/** An upper bound of flags, length and size in front of a message. */
+const messageHeadBytesMax = 24
 
 const settled = Promise.resolve()
 
@@ -13,6 +14,7 @@ export type SendUntil = 'accepted' | 'delivered'
 
 interface Waiting {
   readonly data: Uint8Array
+  readonly compression: MessageCompression | undefined
   readonly until: SendUntil
   index: number
   resolve(): void
@@ -22,6 +24,8 @@ interface Waiting {
 }
 
 export interface MessageSenderHost {
+  /** Of what the other end takes, when somebody wants it. */
+  readonly compressor: MessageCompressor | undefined
   readonly streams: StreamSet
   touch(): void
   ended(): SennitError | undefined
@@ -46,16 +50,19 @@ export class MessageSender {
     this.#host = host
   }
 
-  send(data: Uint8Array, until: SendUntil, signal: AbortSignal | undefined): Promise<void> {
+  send(message: Uint8Array, until: SendUntil, signal: AbortSignal | undefined): Promise<void> {
     const { streams, ended: endOf } = this.#host
     const ended = endOf()
     if (ended !== undefined) return Promise.reject(ended)
     if (signal?.aborted) return Promise.reject(signal.reason)
+    const packed = this.#host.compressor?.pack(message)
+    const data = packed?.bytes ?? message
+    const compression = packed?.compression
     const plain = until === 'accepted' && signal === undefined && this.#unoffered.length === 0
     if (plain && data.length <= streams.writableBytes(0) - messageHeadBytesMax) {
       // Credit is there: it is accepted now, and costs no more than one promise for all.
       try {
-        streams.offerMessage(data)
+        streams.offerMessage(data, compression === undefined ? undefined : { compression })
       } catch (error) {
         return Promise.reject(error)
       }
@@ -68,7 +75,7 @@ export class MessageSender {
       const onAbort = (): void => this.#abort(waiting, signal?.reason)
       signal?.addEventListener('abort', onAbort, { once: true })
       const forget = (): void => signal?.removeEventListener('abort', onAbort)
-      const waiting: Waiting = { data, until, index: -1, resolve, reject, forget }
+      const waiting: Waiting = { data, compression, until, index: -1, resolve, reject, forget }
       if (this.#unoffered.length > 0 || this.#host.streams.messageQueueFull()) this.#unoffered.push(waiting)
       else this.#offer(waiting)
     })
@@ -151,7 +158,11 @@ export class MessageSender {
   #offer(waiting: Waiting): void {
     const { streams } = this.#host
     try {
-      waiting.index = streams.offerMessage(waiting.data, { reportDelivery: waiting.until === 'delivered' })
+      const { data, compression, until } = waiting
+      waiting.index = streams.offerMessage(data, {
+        reportDelivery: until === 'delivered',
+        ...(compression === undefined ? {} : { compression }),
+      })
       this.#lastIndex = waiting.index
     } catch (error) {
       waiting.forget()

@@ -11,7 +11,7 @@ function world(creditBytes: number) {
   const touch = (): void => {
     touched += 1
   }
-  const sender = new MessageSender({ streams, touch, ended: () => undefined, onRefused: () => {} })
+  const sender = new MessageSender({ streams, compressor: undefined, touch, ended: () => undefined, onRefused: () => {} })
   const events = (): void => {
     for (let event = streams.poll(); event !== undefined; event = streams.poll()) {
       if (event.type === 'writable' && event.streamId === 0) sender.roomCame()

@@ -13,6 +13,16 @@ export type KeyMode = 'blind' | 'relay' | 'none'
 /** Best first; the number is the bit in the offer. */
 export const KEY_MODE: Readonly<Record<KeyMode, number>> = { blind: 1, relay: 2, none: 4 }
 
+/** Bits of what an end can and wants, told in the handshake. A bit that the other end does not know says nothing to it. */
+export const FEATURE = {
+  /** Takes messages compressed by raw deflate (RFC 1951). */
+  inflatesDeflate: 1,
+  /** Takes messages compressed by zstd (RFC 8878). */
+  inflatesZstd: 2,
+  /** Wishes that messages are compressed, both ways. */
+  wantsCompression: 4,
+} as const
+
 export interface EndHandshakeOptions {
   readonly crypto: CryptoProvider
   readonly identity: UserIdentity

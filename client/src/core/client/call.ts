@@ -56,6 +56,8 @@ export interface CallFacts {
   readonly label: string
   readonly application: string
   readonly keyModes: readonly KeyMode[]
+  /** What this call tells the peer that we can and want. @default as the client's */
+  readonly features?: number
   /** Undefined: not said, so that the other end may. */
   readonly paths: PathsOption | undefined
   readonly startedAtMs: number
@@ -272,7 +274,7 @@ export class Call {
         listener: this.peerName,
         connectionId,
         keyModes,
-        features: this.#host.features,
+        features: this.facts.features ?? this.#host.features,
         nowMs,
         instance,
         attempt: number,

@@ -14,6 +14,8 @@ export type Verdict = 'confirm' | 'yield' | 'exists'
 export interface ConnectionHost {
   readonly crypto: CryptoProvider
   readonly random: () => number
+  /** What this end can, told in every handshake. */
+  readonly features: number
   readonly tuning: ClientTuning
   readonly connectionTuning: Partial<ConnectionTuning> | undefined
   readonly streams: Omit<StreamSetOptions, 'role'> | undefined

@@ -2,10 +2,11 @@
  * One connection inside a client: its machine, the circuits that are its paths, its joins, and its agreement with the peer. The machine
  * decides what is sent where; this decides which paths there are.
  */
-import { hex, joinTag, PACKET_KIND, type PacketHeader } from '@sennit/protocol'
+import { FEATURE, hex, joinTag, PACKET_KIND, type PacketHeader } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import { type ConnectionEvent, ConnectionMachine } from '../connection/index.ts'
 import type { PathsOption } from '../paths/index.ts'
+import { deflateFlag, zstdFlag } from '../streams/index.ts'
 import type { Circuit, CircuitOwner } from './circuits.ts'
 import type { ConnectionFacts, Stage } from './connection-facts.ts'
 import type { ConnectionHost } from './connection-host.ts'
@@ -27,6 +28,11 @@ const datagramQueueBytesMax = 262_144
 const nextRelays = 2
 
 const handshakeHeader: PacketHeader = { form: 0, kind: PACKET_KIND.handshake, epoch: 0, counter: 0 }
+
+/** The message flags of what we said we inflate. */
+function flagsOf(features: number): number {
+  return ((features & FEATURE.inflatesDeflate) === 0 ? 0 : deflateFlag) | ((features & FEATURE.inflatesZstd) === 0 ? 0 : zstdFlag)
+}
 
 export class ManagedConnection implements CircuitOwner {
   readonly facts: ConnectionFacts
@@ -67,7 +73,7 @@ export class ManagedConnection implements CircuitOwner {
       random: host.random,
       secrets: facts.secrets,
       nowMs,
-      ...(host.streams === undefined ? {} : { streams: host.streams }),
+      streams: { ...host.streams, inflates: flagsOf(host.features) },
       ...(host.connectionTuning === undefined ? {} : { tuning: host.connectionTuning }),
     })
     this.agreement = new PathAgreement({

@@ -96,6 +96,7 @@ export class Meeting {
       label,
       application: request.application,
       keyModes: request.keyModes ?? this.#context.keyModes,
+      ...(request.features === undefined ? {} : { features: request.features }),
       paths,
       startedAtMs: nowMs,
       deadlineMs: nowMs + (request.waitMs ?? tuning.waitMs),

@@ -61,6 +61,8 @@ export interface ConnectRequest {
   readonly application: string
   /** Key modes to offer; the best that the peer accepts too is taken. @default as the client's */
   readonly keyModes?: readonly KeyMode[]
+  /** Bits of what this end can and wants of this connection. @default as the client's */
+  readonly features?: number
   /** How the connection uses its relays, in each direction. @default as the client's */
   readonly paths?: PathsOption
   /** How long to wait for the peer. @default 30 000 */

@@ -8,7 +8,7 @@ import { CreditWindow } from './credit-window.ts'
 import type { Deque } from './deque.ts'
 import type { StreamEvent } from './events.ts'
 import { messageTooLargeCode, refusalsMax } from './limits.ts'
-import { HeadReader, MessageScanner, reportDeliveryFlag } from './message-scanner.ts'
+import { compressionFlags, HeadReader, MessageScanner, reportDeliveryFlag } from './message-scanner.ts'
 import type { ProcessBudget } from './process-budget.ts'
 import { ReadyQueue } from './ready-queue.ts'
 import { type PartCount, Reassembly } from './reassembly.ts'
@@ -30,7 +30,7 @@ export class MessageInbox {
   private readonly assembly: Reassembly
   private readonly ready = new ReadyQueue()
   private readonly scanner: MessageScanner
-  private readonly heads = new HeadReader()
+  private readonly heads: HeadReader
   private readonly bytesMax: number
   private readonly events: Deque<StreamEvent>
   private readonly budget: ProcessBudget | undefined
@@ -50,6 +50,8 @@ export class MessageInbox {
     windowMax: number
     parts: PartCount
     bytesMax: number
+    /** Those of the compression flags that may come. */
+    inflates: number
     events: Deque<StreamEvent>
     budget: ProcessBudget | undefined
   }) {
@@ -59,7 +61,8 @@ export class MessageInbox {
     this.events = o.events
     this.budget = o.budget
     this.store = (part) => this.ready.push(part)
-    this.scanner = new MessageScanner(o.bytesMax, (index, length) => {
+    this.heads = new HeadReader(o.inflates)
+    this.scanner = new MessageScanner(o.bytesMax, o.inflates, (index, length) => {
       this.refusals.push({ index, errorCode: messageTooLargeCode })
       this.events.push({ type: 'messageTooLarge', bytes: length })
     })
@@ -111,6 +114,12 @@ export class MessageInbox {
     return message
   }
 
+  /** How the message taken last is compressed, and its size when it is inflated. */
+  get takenCompression(): { readonly flag: number; readonly size: number } | undefined {
+    const flag = this.heads.flags & compressionFlags
+    return flag === 0 ? undefined : { flag, size: this.heads.size }
+  }
+
   /** The event `message` was polled: the next arrival is told again. */
   polled(): void {
     this.told = false
@@ -158,7 +167,7 @@ export class MessageInbox {
       do bytes++
       while (!this.heads.byte(this.ready.takeByte()))
       this.taken += bytes
-      if (this.heads.length <= this.bytesMax) {
+      if (!this.heads.isOver(this.bytesMax)) {
         this.head = this.heads.length
       } else {
         this.taken += this.heads.length

@@ -7,6 +7,13 @@ import { reportDeliveryFlag } from './message-scanner.ts'
 import type { GatherBlocks } from './send-buffer.ts'
 import { SendHalf } from './send-half.ts'
 
+/** How bytes of a message are compressed, and how long it is without. */
+export interface MessageCompression {
+  /** One of the compression flags that the peer takes. */
+  readonly flag: number
+  readonly size: number
+}
+
 export class MessageOutbox {
   readonly half: SendHalf
   private readonly bytesMax: number
@@ -34,12 +41,13 @@ export class MessageOutbox {
     return this.half.appended - this.half.allowed + this.ends.length * 64 >= messageQueueBytes && this.ends.length > 0
   }
 
-  offer(bytes: Uint8Array, reportDelivery: boolean): number {
-    if (bytes.length > this.bytesMax) {
+  offer(bytes: Uint8Array, reportDelivery: boolean, compression?: MessageCompression): number {
+    const size = compression?.size ?? bytes.length
+    if (size > this.bytesMax) {
       throw new SennitError(
         'message_too_large',
-        `expected a message of at most ${this.bytesMax} bytes, found ${bytes.length}; send it as a stream or raise maxMessageBytes`,
-        { bytes: bytes.length, bytesMax: this.bytesMax },
+        `expected a message of at most ${this.bytesMax} bytes, found ${size}; send it as a stream or raise maxMessageBytes`,
+        { bytes: size, bytesMax: this.bytesMax },
       )
     }
     if (this.full) {
@@ -48,7 +56,8 @@ export class MessageOutbox {
       })
     }
     const { half } = this
-    half.appended += half.buffer.gatherHead(reportDelivery ? reportDeliveryFlag : 0, bytes.length) + bytes.length
+    const flags = (reportDelivery ? reportDeliveryFlag : 0) | (compression?.flag ?? 0)
+    half.appended += half.buffer.gatherHead(flags, bytes.length, compression?.size) + bytes.length
     if (bytes.length < gatherBytes) half.buffer.gather(bytes)
     else half.buffer.append(bytes)
     this.ends.push(half.appended)

@@ -1,20 +1,33 @@
 /**
- * Finds the messages in the bytes of stream 0 without taking them apart: `varint flags ‖ varint length ‖ bytes`, one after the other.
+ * Finds the messages in the bytes of stream 0 without taking them apart: `varint flags ‖ varint length ‖ bytes`, one after the other; a compressed
+ * one is `varint flags ‖ varint length ‖ varint size ‖ bytes`, with its size when it is inflated.
  * It keeps numbers only, so a peer that sends a million empty messages costs its bytes and nothing more.
  */
 import { ProtocolError } from '@sennit/protocol'
 
-/** Bit 0 of the flags: tell the sender when the application took the message. The others are reserved and must be 0. */
+/** Bit 0 of the flags: tell the sender when the application took the message. */
 export const reportDeliveryFlag = 1
+/** Bits 1 and 2, never both: how the message is compressed, raw deflate or zstd. Only for a receiver that said it takes it. The others are 0. */
+export const deflateFlag = 2
+export const zstdFlag = 4
+export const compressionFlags: number = deflateFlag | zstdFlag
 
 /** Reads message heads byte by byte: they may lie across frames. */
 export class HeadReader {
   /** Of the head that was read last. */
   flags = 0
   length = 0
+  /** Of the message when it is inflated; its length when it is not compressed. */
+  size = 0
+  private readonly known: number
   private value = 0
   private left = 0 // bytes of the number under way, 0 = none
-  private hasFlags = false
+  private numbers = 0 // of the head under way that were read
+
+  /** @param inflates those of {@link compressionFlags} that may come */
+  constructor(inflates: number) {
+    this.known = reportDeliveryFlag | inflates
+  }
 
   /** Takes one byte; true when it was the last of a head. */
   byte(byte: number): boolean {
@@ -26,17 +39,28 @@ export class HeadReader {
     }
     if (--this.left > 0) return false
     if (!Number.isSafeInteger(this.value)) throw new ProtocolError('malformed', 'expected a message head of numbers under 2^53')
-    if (!this.hasFlags) {
-      if (this.value > reportDeliveryFlag) {
-        throw new ProtocolError('unsupported', `expected reserved message flags to be 0, found ${this.value}`, { flags: this.value })
+    this.numbers++
+    if (this.numbers === 1) {
+      if (this.value > 7 || (this.value & ~this.known) !== 0 || (this.value & compressionFlags) === compressionFlags) {
+        throw new ProtocolError('unsupported', `expected message flags among the bits ${this.known}, found ${this.value}`, {
+          flags: this.value,
+        })
       }
       this.flags = this.value
-      this.hasFlags = true
       return false
     }
-    this.length = this.value
-    this.hasFlags = false
+    if (this.numbers === 2) {
+      this.length = this.value
+      if ((this.flags & compressionFlags) !== 0) return false
+    }
+    this.size = this.value
+    this.numbers = 0
     return true
+  }
+
+  /** Whether the message is longer than `bytesMax`, as it comes or inflated. */
+  isOver(bytesMax: number): boolean {
+    return this.length > bytesMax || this.size > bytesMax
   }
 }
 
@@ -47,14 +71,15 @@ export class MessageScanner {
   refusedWhole = 0
   /** Stored bytes of the message under way. */
   partial = 0
-  private readonly heads = new HeadReader()
+  private readonly heads: HeadReader
   private readonly bytesMax: number
   private readonly tooLarge: (index: number, length: number) => void
   private bodyLeft = 0
   private inBody = false
   private refused = false
 
-  constructor(bytesMax: number, tooLarge: (index: number, length: number) => void) {
+  constructor(bytesMax: number, inflates: number, tooLarge: (index: number, length: number) => void) {
+    this.heads = new HeadReader(inflates)
     this.bytesMax = bytesMax
     this.tooLarge = tooLarge
   }
@@ -81,8 +106,8 @@ export class MessageScanner {
       if (!this.heads.byte(chunk[at++]!)) continue
       this.inBody = true
       this.bodyLeft = this.heads.length
-      this.refused = this.bodyLeft > this.bytesMax
-      if (this.refused) this.tooLarge(this.index, this.bodyLeft)
+      this.refused = this.heads.isOver(this.bytesMax)
+      if (this.refused) this.tooLarge(this.index, this.heads.size)
       if (this.bodyLeft === 0) this.ended()
     }
     if (from < chunk.length) store(from === 0 ? chunk : chunk.subarray(from))

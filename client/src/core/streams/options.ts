@@ -13,6 +13,8 @@ export interface StreamSetOptions {
   readonly streamsMax?: number
   /** The most credit one stream gets, in bytes, at most 64 MiB. Below rate × round trip a stream waits. @default 16 MiB */
   readonly windowBytes?: number
+  /** Compression flags of messages that may come, as we told the peer. Others end the connection. @default 0 */
+  readonly inflates?: number
   /** Memory shared with the other connections of the process. @default none */
   readonly budget?: ProcessBudget
 }

@@ -11,8 +11,8 @@ const blockBytesMax = 65_536
 /** The first block is small: most connections are idle and a block lives as long as its cuts. */
 const blockBytesFirst = 4096
 
-/** Flags and length, a varint each. */
-const messageHeadBytesMax = 16
+/** Flags, length, and the size of a compressed one: a varint each. */
+const messageHeadBytesMax = 24
 
 /** Where small writes of all streams of one connection are gathered. */
 export class GatherBlocks {
@@ -57,11 +57,12 @@ export class SendBuffer {
     this.grew(this.blocks.used + bytes.length)
   }
 
-  /** Writes the head of a message: flags, then length. Returns its bytes. */
-  gatherHead(flags: number, length: number): number {
+  /** Writes the head of a message: flags, length, and the size of a compressed one. Returns its bytes. */
+  gatherHead(flags: number, length: number, size?: number): number {
     this.openTail(messageHeadBytesMax)
     const { block, used } = this.blocks
-    const end = writeVarint(block, writeVarint(block, used, flags), length)
+    let end = writeVarint(block, writeVarint(block, used, flags), length)
+    if (size !== undefined) end = writeVarint(block, end, size)
     this.grew(end)
     return end - used
   }

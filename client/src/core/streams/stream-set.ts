@@ -22,7 +22,7 @@ import {
   windowBytesMax,
 } from './limits.ts'
 import { MessageInbox } from './message-inbox.ts'
-import { MessageOutbox } from './message-outbox.ts'
+import { type MessageCompression, MessageOutbox } from './message-outbox.ts'
 import type { SentFrame, StreamAccount, StreamSetOptions } from './options.ts'
 import type { PartCount } from './reassembly.ts'
 import { GatherBlocks } from './send-buffer.ts'
@@ -73,6 +73,7 @@ export class StreamSet {
       windowMax: this.windowMax,
       parts: this.parts,
       bytesMax: this.maxMessageBytes,
+      inflates: o.inflates ?? 0,
       events: this.events,
       budget: o.budget,
     })
@@ -182,10 +183,11 @@ export class StreamSet {
 
   /**
    * Queues one message and returns its index. It is accepted when `messageAccepted` names this index or a later one, at once when credit
-   * is there. `bytes` must not change any more. @throws SennitError `message_too_large`, `message_queue_full`
+   * is there. `bytes` must not change any more; they are compressed as `compression` says, in a way that the peer takes.
+   * @throws SennitError `message_too_large`, `message_queue_full`
    */
-  offerMessage(bytes: Uint8Array, options?: { readonly reportDelivery?: boolean }): number {
-    const index = this.outbox.offer(bytes, options?.reportDelivery ?? false)
+  offerMessage(bytes: Uint8Array, options?: { readonly reportDelivery?: boolean; readonly compression?: MessageCompression }): number {
+    const index = this.outbox.offer(bytes, options?.reportDelivery ?? false, options?.compression)
     this.ring.add(0, this.outbox.half)
     return index
   }
@@ -205,6 +207,11 @@ export class StreamSet {
     const message = this.inbox.take()
     if (message !== undefined && this.inbox.freed()) this.messageCreditDue = true
     return message
+  }
+
+  /** How the message that {@link takeMessage} gave last is compressed; undefined when it is not. Its size is what the peer says. */
+  takenCompression(): MessageCompression | undefined {
+    return this.inbox.takenCompression
   }
 
   /** Messages that {@link takeMessage} can give, and the bytes held for them and for the one under way. */
