@@ -13,6 +13,23 @@ const primes: readonly number[] = [0xcc9e2d51, 0x1b873593, 0x9e3779b1, 0x85ebca7
 
 const emptyKey = new Uint8Array(keyBytes)
 
+/** Keys and ids are drawn byte by byte; more (the pads of shares) would cost more than all else of a packet, so it is stretched from one number. */
+const drawnBytesMax = 64
+
+/** Fills with xorshift words. */
+function stretch(bytes: Uint8Array, seed: number): void {
+  let word = seed | 1
+  for (let index = 0; index < bytes.length; index += 4) {
+    word ^= word << 13
+    word ^= word >>> 17
+    word ^= word << 5
+    bytes[index] = word
+    bytes[index + 1] = word >>> 8
+    bytes[index + 2] = word >>> 16
+    bytes[index + 3] = word >>> 24
+  }
+}
+
 /**
  * @param random numbers in [0, 1) from the world's seed; all keys come from it, so a run is reproducible
  * Keys of another provider do not work here: a public key must come from this provider's `generateX25519`.
@@ -22,7 +39,8 @@ export function simulatorCrypto(random: () => number): CryptoProvider {
 
   const randomBytes = (length: number): Uint8Array => {
     const bytes = new Uint8Array(length)
-    for (let index = 0; index < length; index += 1) bytes[index] = Math.floor(random() * 256)
+    if (length > drawnBytesMax) stretch(bytes, Math.floor(random() * 0x1_0000_0000))
+    else for (let index = 0; index < length; index += 1) bytes[index] = Math.floor(random() * 256)
     return bytes
   }
   const generate = (): KeyPair => {
