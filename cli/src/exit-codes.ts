@@ -89,6 +89,7 @@ const usageCodes: ReadonlySet<string> = new Set([
   'config_unreadable',
   'directory_locked',
   'directory_not_empty',
+  'fault_failed', // this machine cannot do what the workbook asks for
   'file_changed',
   'file_malformed',
   'file_unreadable',
