@@ -44,9 +44,10 @@ export function withClientOptions(command: Command): Command {
       ),
     )
     .addOption(
-      new Option('--proxy <url>', 'outbound HTTP proxy, http://[user:password@]host:port (default: HTTP_PROXY, HTTPS_PROXY)').env(
-        'SENNIT_PROXY',
-      ),
+      new Option(
+        '--proxy <url>',
+        'outbound proxy, http://, socks5:// or socks5h://[user:password@]host:port (default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY)',
+      ).env('SENNIT_PROXY'),
     )
     .addOption(
       new Option('--paths <mode>', 'how connections use their relays: best, mirror(2), send=spread,receive=best … (default: best)').env(

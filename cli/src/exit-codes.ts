@@ -14,6 +14,7 @@ const refusedCodes: ReadonlySet<string> = new Set([
   'application_mismatch',
   'application_not_allowed',
   'both_passive',
+  'cookie_wrong',
   'exists',
   'file_refused',
   'handshake_forged',

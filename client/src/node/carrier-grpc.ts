@@ -78,6 +78,8 @@ class GrpcCarrier implements Carrier {
   #open(request: DialRequest): void {
     const url = new URL(request.url)
     const proxy = proxyFor(url, request.proxy)
+    if (proxy !== undefined && proxy.kind !== 'http')
+      throw new SennitError('bad_proxy', 'the carrier grpc cannot go through a SOCKS proxy; use upgrade or http')
     const target = addressOf(url.hostname, url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port))
     const { stepMs, resolveMs } = request.deadlines
     const client = new GrpcClient(

@@ -43,7 +43,7 @@ export class HttpRequests {
 
   /** Begins a request; the caller writes its body and ends it. Errors of the connection come as its `error`, with our codes where known. */
   begin(ask: HttpAsk): http.ClientRequest {
-    const absolute = this.#proxy !== undefined && this.#url.protocol === 'http:'
+    const absolute = this.#proxy?.kind === 'http' && this.#url.protocol === 'http:'
     const login = absolute && this.#proxy?.authorization !== undefined ? { 'Proxy-Authorization': this.#proxy.authorization } : {}
     return http.request({
       agent: this.#agent,

@@ -1,8 +1,10 @@
-/** Opens the socket under a carrier: resolve, connect, CONNECT through a proxy, TLS; each step with its own deadline. */
+/** Opens the socket under a carrier: resolve, connect, CONNECT or SOCKS5 through a proxy, TLS; each step with its own deadline. */
 
+import { lookup } from 'node:dns/promises'
 import net from 'node:net'
 import tls from 'node:tls'
 import { SennitError } from '@sennit/protocol'
+import { SocksClient } from 'socks'
 import { carrierQueueBytes, type DialDeadlines, type TlsSettings } from './carrier.ts'
 import type { ProxyServer } from './proxy.ts'
 import { ResponseHeadReader, refusalText } from './response-head.ts'
@@ -34,6 +36,12 @@ export async function openSocket(target: SocketTarget): Promise<net.Socket> {
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port)
   if (proxy === undefined) return secure ? connectSecure(target, host, port) : connectPlain(target, host, port, target.onBytes)
+  if (proxy.kind !== 'http') {
+    const tunnel = await openSocks(target, proxy, host, port)
+    if (secure) return secureTunnel(target, tunnel, host)
+    if (target.onBytes !== undefined) tunnel.on('data', target.onBytes)
+    return tunnel
+  }
   if (target.proxyManner === 'forward' && !secure) return connectPlain(target, proxy.host, proxy.port, target.onBytes)
   if (secure) {
     const tunnel = await openTunnel(target, proxy, host, port, undefined)
@@ -85,6 +93,57 @@ function connected(
       resolve(socket)
     })
   })
+}
+
+/** SOCKS5 through the proxy. Reads go the ordinary way here: the answers of the proxy are read by the library, from the stream. */
+async function openSocks(target: SocketTarget, proxy: ProxyServer, host: string, port: number): Promise<net.Socket> {
+  const { stepMs, resolveMs } = target.deadlines
+  const address = proxy.kind === 'socks5h' || net.isIP(host) !== 0 ? host : await resolved(host, resolveMs)
+  const existing = await connectPlain(target, proxy.host, proxy.port, undefined)
+  return new Promise((resolve, reject) => {
+    const step = new Step(target.signal, existing, reject)
+    const name = `the proxy ${proxy.host}:${proxy.port}`
+    step.begin(stepMs, `${name} did not answer SOCKS5`)
+    const { login } = proxy
+    SocksClient.createConnection({
+      command: 'connect',
+      proxy: {
+        host: proxy.host,
+        port: proxy.port,
+        type: 5,
+        ...(login === undefined ? {} : { userId: login.user, password: login.password }),
+      },
+      destination: { host: address, port },
+      existing_socket: existing,
+      // Ours is the one that counts.
+      timeout: stepMs * 2,
+    }).then(
+      ({ socket }) => {
+        step.end()
+        resolve(socket)
+      },
+      (error: Error) => {
+        const refused = /Authentication failed|rejected connection|no accepted authentication/i.test(error.message)
+        const text = refused ? `${name} refuses ${host}:${port}: ${error.message}` : `${name}: ${error.message}`
+        step.fail(new SennitError(refused ? 'proxy_refused' : 'proxy_failed', text, {}, error))
+      },
+    )
+  })
+}
+
+async function resolved(host: string, withinMs: number): Promise<string> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new SennitError('dial_timeout', `${host} was not resolved within ${withinMs} ms`)), withinMs)
+  })
+  try {
+    return (await Promise.race([lookup(host), late])).address
+  } catch (cause) {
+    if (cause instanceof SennitError) throw cause
+    throw new SennitError('dial_failed', `${host}: ${(cause as Error).message}`, { host }, cause)
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** CONNECT through the proxy; resolves with the socket once the proxy said 2xx. */

@@ -1,10 +1,10 @@
-/** Which outbound HTTP proxy a URL goes through: by option, or by the usual environment variables. */
+/** Which outbound proxy (HTTP or SOCKS5) a URL goes through: by option, or by the usual environment variables. */
 
 import { SennitError } from '@sennit/protocol'
 
 /** Where outbound proxies come from. */
 export interface ProxySettings {
-  /** `http://[user:password@]host:port` for every relay; `'none'` for no proxy whatever the environment says. */
+  /** `http://[user:password@]host:port`, `socks5://…` or `socks5h://…` (the proxy resolves names) for every relay; `'none'` for no proxy whatever the environment says. */
   readonly proxy?: string
   /** Read for HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY (lower case first, as curl does). @default process.env */
   readonly env?: Readonly<Record<string, string | undefined>>
@@ -12,10 +12,14 @@ export interface ProxySettings {
 
 /** One proxy, ready to be dialled. */
 export interface ProxyServer {
+  /** `socks5h`: the proxy resolves the relay's name; `socks5`: we do. */
+  readonly kind: 'http' | 'socks5' | 'socks5h'
   readonly host: string
   readonly port: number
   /** The value of `Proxy-Authorization`, when the proxy URL has a user. */
   readonly authorization?: string
+  /** The same for SOCKS. */
+  readonly login?: { readonly user: string; readonly password: string }
 }
 
 /**
@@ -33,19 +37,30 @@ export function proxyFor(url: URL, settings: ProxySettings): ProxyServer | undef
   return chosen === undefined || chosen === '' ? undefined : parseProxy(chosen)
 }
 
+/** Schemes as curl has them. */
+const kinds: Readonly<Record<string, ProxyServer['kind']>> = {
+  'http:': 'http',
+  'socks5:': 'socks5',
+  'socks5h:': 'socks5h',
+  'socks:': 'socks5h',
+}
+
 /** Host and port of a proxy URL; a bare `host:port` counts as http. @throws SennitError `bad_proxy` */
 export function parseProxy(text: string): ProxyServer {
   const url = parseUrl(text.includes('://') ? text : `http://${text}`)
   if (url === null || url.hostname === '') {
     throw new SennitError('bad_proxy', `expected a proxy like http://host:3128, found ${JSON.stringify(withoutPassword(text))}`)
   }
-  if (url.protocol !== 'http:') {
-    throw new SennitError('bad_proxy', `expected an http:// proxy, found ${url.protocol}//; this version speaks to no other kind`)
+  const kind = kinds[url.protocol]
+  if (kind === undefined) {
+    throw new SennitError('bad_proxy', `expected an http://, socks5:// or socks5h:// proxy, found ${url.protocol}//`)
   }
-  const server = { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? 80 : Number(url.port) }
+  const port = url.port === '' ? (kind === 'http' ? 80 : 1080) : Number(url.port)
+  const server = { kind, host: url.hostname.replace(/^\[|\]$/g, ''), port }
   if (url.username === '') return server
-  const login = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
-  return { ...server, authorization: `Basic ${Buffer.from(login).toString('base64')}` }
+  const login = { user: decodeURIComponent(url.username), password: decodeURIComponent(url.password) }
+  if (kind !== 'http') return { ...server, login }
+  return { ...server, authorization: `Basic ${Buffer.from(`${login.user}:${login.password}`).toString('base64')}` }
 }
 
 /**

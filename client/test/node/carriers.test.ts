@@ -7,6 +7,7 @@ import { type Carrier, type CarrierEvents, type DialRequest, dialDeadlines } fro
 import { Dialler } from '../../src/node/dial.ts'
 import { type EchoRelay, startEchoRelay } from './echo-relay.ts'
 import { startTestProxy, type TestProxyOptions } from './test-proxy.ts'
+import { startTestSocks, type TestSocks, type TestSocksOptions } from './test-socks.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -160,6 +161,56 @@ describe('a proxy that refuses CONNECT', () => {
     const dialled = dial(relay, carrier, { proxy: { proxy: proxy.url } })
     expect(await Promise.race([dialled.opened.then(() => 'open'), dialled.closed.then((closed) => closed.code)])).toBe(outcome)
   })
+})
+
+describe.each(['upgrade', 'http'] as const)('carrier %s through SOCKS5', (carrier) => {
+  async function socks(options: TestSocksOptions): Promise<TestSocks> {
+    const server = await startTestSocks(options)
+    cleanups.push(() => server.close())
+    return server
+  }
+
+  it.each([
+    ['the proxy resolves names with socks5h', 'socks5h', 'relay.example', /^name relay\.example:/],
+    ['we do with socks5', 'socks5', 'localhost', /^address 127\.0\.0\.1:/],
+    ['an address is an address', 'socks5h', '127.0.0.1', /^address 127\.0\.0\.1:/],
+  ])('carries bytes both ways; %s', async (_why, scheme, host, seen) => {
+    const relay = await echoRelay()
+    const server = await socks({ login: 'ann:s3c ret' })
+    const url = relay.url.replace('127.0.0.1', host)
+    const env = { ALL_PROXY: `${scheme}://ann:s3c%20ret@127.0.0.1:${server.port}` }
+    const dialled = dial({ url, grpcUrl: url }, carrier, { proxy: { env } })
+    await Promise.race([dialled.opened, dialled.closed.then((end) => Promise.reject(new Error(end.message)))])
+    dialled.carrier.write([randomBytes(300_000)])
+    await dialled.received(5 + 300_000)
+    expect(server.seen[0]).toMatch(seen)
+  })
+
+  it.each<[string, TestSocksOptions, string, string]>([
+    ['a wrong login', { login: 'ann:other' }, 'ann:s3cret@', 'proxy_refused'],
+    ['no login where one is wanted', { login: 'ann:s3cret' }, '', 'proxy_refused'],
+    ['a destination that is not allowed', { refuses: true }, '', 'proxy_refused'],
+  ])('tells of %s', async (_why, options, login, code) => {
+    const relay = await echoRelay()
+    const server = await socks(options)
+    const closed = await dial(relay, carrier, { proxy: { proxy: `socks5://${login}127.0.0.1:${server.port}` } }).closed
+    expect(closed.code).toBe(code)
+    expect(closed.message).not.toContain('s3cret')
+  })
+
+  it('tells that no proxy is there, or that it is none', async () => {
+    const relay = await echoRelay()
+    const gone = await dial(relay, carrier, { proxy: { proxy: `socks5://127.0.0.1:${await freePort()}` } }).closed
+    expect(gone.code).toBe('proxy_failed')
+    const http = await testProxy({})
+    const other = await dial(relay, carrier, { proxy: { proxy: `socks5://127.0.0.1:${http.port}` } }).closed
+    expect(other.code).toBe('proxy_failed')
+  })
+})
+
+it('says that grpc cannot go through SOCKS', async () => {
+  const relay = await echoRelay()
+  expect((await dial(relay, 'grpc', { proxy: { proxy: 'socks5://127.0.0.1:1' } }).closed).code).toBe('bad_proxy')
 })
 
 async function echoRelay(options: Parameters<typeof startEchoRelay>[0] = {}): Promise<EchoRelay> {

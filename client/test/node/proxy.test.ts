@@ -20,6 +20,7 @@ describe('proxyFor', () => {
     ['the option none wins over everything', relay, { proxy: 'none', env: { http_proxy: 'http://p:1' } }, undefined],
     ['a bare host and port is http', relay, { proxy: 'p:3128' }, 'p:3128'],
     ['the port is 80 when none is given', relay, { proxy: 'http://p' }, 'p:80'],
+    ['SOCKS has a port of its own', relay, { env: { ALL_PROXY: 'socks5h://s' } }, 's:1080'],
     ['IPv6 works', relay, { proxy: 'http://[::1]:3128' }, '::1:3128'],
   ])('%s', (_why, url, settings, expected) => {
     const proxy = proxyFor(new URL(url), { env: {}, ...settings })
@@ -31,7 +32,12 @@ describe('proxyFor', () => {
     expect(Buffer.from(authorization!.slice('Basic '.length), 'base64').toString()).toBe('ann:p@ss')
   })
 
-  it.each(['socks5://p:1080', 'https://p:443', 'http://'])('refuses %s, without showing a password', (text) => {
+  it('knows whose names the proxy resolves, and the login of SOCKS', () => {
+    expect(parseProxy('socks5://ann:p%40ss@s:1')).toEqual({ kind: 'socks5', host: 's', port: 1, login: { user: 'ann', password: 'p@ss' } })
+    expect(parseProxy('socks5h://s:1')).toEqual({ kind: 'socks5h', host: 's', port: 1 })
+  })
+
+  it.each(['socks4://p:1080', 'https://p:443', 'http://'])('refuses %s, without showing a password', (text) => {
     expect(() => parseProxy(text)).toThrow(expect.objectContaining({ code: 'bad_proxy' }))
     expect(() => parseProxy('ftp://ann:s3cret@p:1')).toThrow(expect.not.stringContaining('s3cret'))
   })
