@@ -1,8 +1,12 @@
-// How a file travels: one stream a file. The stream opens with a header (JSON: name, size); then the bytes; then their SHA-256 (32 bytes).
-// The receiver answers on its half, in JSON, whether what it stored has that hash.
+// How a file travels: one stream a file. The stream opens with a header (JSON: name, size, time of the last change). The receiver answers with a
+// line of JSON: how many bytes of it lie there from an earlier try, and their SHA-256. The sender says where it begins (u64): there, if its own
+// bytes have that hash, else at 0; then come the bytes, then the SHA-256 of the whole file (32 bytes). The receiver ends with a line of JSON:
+// whether what it stored has that hash.
 import { basename } from 'node:path'
 import { codedError } from './exit-codes.ts'
 
+/** A u64, big endian. */
+export const startBytes = 8
 /** SHA-256. */
 export const hashBytes = 32
 /** An answer is one short JSON object. */
@@ -15,25 +19,32 @@ const endingBytesMax = 32
 export interface FileHeader {
   readonly name: string
   readonly size: number
+  /** When the sender's file was last changed: another version is another file. */
+  readonly changedMs: number
 }
 
 export interface FileAnswer {
   readonly ok: boolean
   readonly reason: string
+  /** In the first answer: bytes that the receiver has, and their hash. */
+  readonly have: number
+  readonly sha256: string
 }
 
 export interface Transferred {
   readonly bytes: number
   readonly sha256: string
+  /** Where this try began; 0 without an earlier one. */
+  readonly resumedFrom: number
 }
 
-export function encodeHeader(path: string, size: number): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ name: safeName(basename(path)), size }))
+export function encodeHeader(path: string, size: number, changedMs: number): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify({ name: safeName(basename(path)), size, changedMs }))
 }
 
 /** @throws CodedError `file_invalid` */
 export function parseHeader(bytes: Uint8Array): FileHeader {
-  let value: { name?: unknown; size?: unknown } | null
+  let value: { name?: unknown; size?: unknown; changedMs?: unknown } | null
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as typeof value
   } catch {
@@ -42,13 +53,19 @@ export function parseHeader(bytes: Uint8Array): FileHeader {
   if (typeof value?.name !== 'string' || !Number.isSafeInteger(value.size) || (value.size as number) < 0) {
     throw codedError('file_invalid', 'expected a stream that opens with { name, size }; found another header')
   }
-  return { name: safeName(value.name), size: value.size as number }
+  return { name: safeName(value.name), size: value.size as number, changedMs: Number(value.changedMs ?? 0) || 0 }
 }
 
 export function parseAnswer(text: string): FileAnswer | undefined {
   try {
-    const value = JSON.parse(text) as { ok?: unknown; reason?: unknown } | null
-    return { ok: value?.ok === true, reason: printable(String(value?.reason ?? 'no reason given')) }
+    const value = JSON.parse(text) as { ok?: unknown; reason?: unknown; have?: unknown; sha256?: unknown } | null
+    const have = Number.isSafeInteger(value?.have) ? (value?.have as number) : 0
+    return {
+      ok: value?.ok === true,
+      reason: printable(String(value?.reason ?? 'no reason given')),
+      have,
+      sha256: String(value?.sha256 ?? ''),
+    }
   } catch {
     return undefined
   }

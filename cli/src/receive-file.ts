@@ -1,42 +1,47 @@
-// The receiving end of one file: written as it comes, checked at the end, given a name that was free.
-import { createHash, randomBytes } from 'node:crypto'
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+// The receiving end of one file: written as it comes, from where an earlier try ended, checked at the end, given a name that was free.
+import { createHash } from 'node:crypto'
+import { open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Stream } from '@sennit/client'
 import { codedError, isCoded } from './exit-codes.ts'
-import { type FileHeader, hashBytes, parseHeader, splitEnding, type Transferred } from './file-header.ts'
+import { type FileHeader, hashBytes, parseHeader, splitEnding, startBytes, type Transferred } from './file-header.ts'
+import { openPartial, type PartialFile } from './partial-file.ts'
 
 /** What may wait for the disk; then the sender waits. */
 const waitingBytesMax = 4 * 1024 * 1024
 /** How many names `photo (n).jpg` are tried before giving up. */
 const namesMax = 10_000
 
+/** Ends after which the bytes so far are kept, because the sender may come again with the same ones. */
+const keptAfter: ReadonlySet<string> = new Set(['peer_closed', 'aborted', 'superseded'])
+
 /**
- * Stores one incoming file in `dir` and answers the sender. An abort of `signal` gives it up; nothing stays of a file that did not come whole.
+ * Stores one incoming file of the user `from` in `dir` and answers the sender. A sender that is lost, an abort of `signal` or the end of this process
+ * leave what has come for the next try; bytes that are wrong are thrown away.
  * @throws CodedError `file_invalid`, `file_write`, `peer_closed`
  */
-export async function receiveFile(stream: Stream, dir: string, signal: AbortSignal): Promise<Transferred & { path: string }> {
-  let temporary: string | undefined
-  let file: FileHandle | undefined
+export async function receiveFile(stream: Stream, dir: string, from: string, signal: AbortSignal): Promise<Transferred & { path: string }> {
+  let partial: PartialFile | undefined
   try {
     const header = parseHeader(stream.header)
-    temporary = join(dir, `.sennit-${randomBytes(8).toString('hex')}.part`)
-    file = await open(temporary, 'wx', 0o600)
-    const sha256 = await storeBytes(stream, header, file, signal)
-    await file.close()
-    file = undefined
-    const path = await place(temporary, dir, header.name)
+    partial = await openPartial(dir, from, header)
+    answer(stream, { ok: true, have: partial.have, sha256: partial.hash.copy().digest('hex') })
+    const { sha256, resumedFrom } = await storeBytes(stream, header, partial, signal)
+    const path = await place(partial.path, dir, header.name)
+    await partial.moved()
     answer(stream, { ok: true, bytes: header.size, sha256 })
-    return { path, bytes: header.size, sha256 }
+    end(stream)
+    return { path, bytes: header.size, sha256, resumedFrom }
   } catch (error) {
-    await file?.close().catch(() => {})
-    if (temporary !== undefined) await rm(temporary, { force: true }).catch(() => {})
+    if (isCoded(error) && keptAfter.has(error.code)) await partial?.leave()
+    else await partial?.remove().catch(() => {})
     const told = isCoded(error) ? error : codedError('file_write', `could not write in ${dir}: ${(error as Error).message}`, {}, error)
     // The sender learns what went wrong, but not where on our disk.
     answer(stream, {
       ok: false,
       reason: isCoded(error) ? error.message : `could not write: ${(error as NodeJS.ErrnoException).code ?? 'error'}`,
     })
+    end(stream)
     stream.stop()
     throw told
   }
@@ -44,19 +49,36 @@ export async function receiveFile(stream: Stream, dir: string, signal: AbortSign
 
 function answer(stream: Stream, value: object): void {
   try {
-    stream.write(new TextEncoder().encode(JSON.stringify(value)))
-    stream.end()
+    stream.write(new TextEncoder().encode(`${JSON.stringify(value)}\n`))
   } catch {
     // The sender reads no more, or is gone; it knows without us.
   }
 }
 
+function end(stream: Stream): void {
+  try {
+    stream.end()
+  } catch {
+    // As above.
+  }
+}
+
 /** Writes the bytes as they come, and the sender waits when the disk is slower. Resolves with the hash, once it is the sender's too. */
-function storeBytes(stream: Stream, { size }: FileHeader, file: FileHandle, signal: AbortSignal): Promise<string> {
+function storeBytes(
+  stream: Stream,
+  { size }: FileHeader,
+  partial: PartialFile,
+  signal: AbortSignal,
+): Promise<{ sha256: string; resumedFrom: number }> {
   return new Promise((done, fail) => {
-    const hash = createHash('sha256')
+    const { file } = partial
+    let { hash } = partial
+    const start = Buffer.alloc(startBytes)
+    let startSeen = 0
+    let resumedFrom = 0
     const trailer = Buffer.alloc(hashBytes)
     let received = 0
+    let written = 0
     let trailerBytes = 0
     let waiting: Uint8Array[] = []
     let waitingBytes = 0
@@ -69,10 +91,16 @@ function storeBytes(stream: Stream, { size }: FileHeader, file: FileHandle, sign
       over = true
       stream.onData(() => {})
       signal.removeEventListener('abort', onAbort)
-      if (error === undefined) done(trailer.toString('hex'))
+      partial.taken.removeEventListener('abort', onAbort)
+      if (error === undefined) done({ sha256: trailer.toString('hex'), resumedFrom })
       else fail(error)
     }
-    const onAbort = (): void => finish(codedError('aborted', 'the receiver is ending'))
+    const onAbort = (): void =>
+      finish(
+        partial.taken.aborted
+          ? codedError('superseded', 'the sender began this file again')
+          : codedError('aborted', 'the receiver is ending'),
+      )
     const settle = (): void => {
       if (!ended || writing || waitingBytes > 0) return
       const whole = received === size && trailerBytes === hashBytes
@@ -82,13 +110,19 @@ function storeBytes(stream: Stream, { size }: FileHeader, file: FileHandle, sign
     }
     const write = async (): Promise<void> => {
       writing = true
+      // What lies there is another file's beginning.
+      if (written === 0 && partial.have > 0) await file.truncate(0)
       while (waitingBytes > 0 && !over) {
         const chunks = waiting
         waiting = []
         waitingBytes = 0
         stream.resume()
         for (const chunk of chunks) {
-          for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten
+          for (let at = 0; at < chunk.length; ) {
+            const { bytesWritten } = await file.write(chunk, at, chunk.length - at, written)
+            at += bytesWritten
+            written += bytesWritten
+          }
         }
       }
       writing = false
@@ -96,8 +130,26 @@ function storeBytes(stream: Stream, { size }: FileHeader, file: FileHandle, sign
     }
 
     signal.addEventListener('abort', onAbort, { once: true })
-    if (signal.aborted) return onAbort()
-    stream.onData((bytes) => {
+    partial.taken.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted || partial.taken.aborted) return onAbort()
+    /** Takes where the sender begins; gives what follows. */
+    const begun = (bytes: Uint8Array): Uint8Array => {
+      const head = bytes.subarray(0, startBytes - startSeen)
+      start.set(head, startSeen)
+      startSeen += head.length
+      if (startSeen < startBytes || head.length === 0) return bytes.subarray(head.length)
+      resumedFrom = Number(start.readBigUInt64BE())
+      if (resumedFrom === 0) hash = createHash('sha256')
+      else if (resumedFrom !== partial.have)
+        finish(codedError('file_invalid', `expected a beginning at 0 or ${partial.have}; found ${resumedFrom}`))
+      received = resumedFrom
+      written = resumedFrom
+      return bytes.subarray(head.length)
+    }
+    stream.onData((chunk) => {
+      const bytes = begun(chunk)
+      partial.touched()
+      if (over || bytes.length === 0) return
       const body = bytes.subarray(0, Math.max(0, size - received))
       const rest = bytes.subarray(body.length)
       if (trailerBytes + rest.length > hashBytes) return finish(codedError('file_invalid', `expected ${size} bytes and a hash; found more`))

@@ -1,9 +1,10 @@
 // The sending end of one file.
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Connection, Stream } from '@sennit/client'
 import { codedError } from './exit-codes.ts'
-import { answerBytesMax, encodeHeader, type FileAnswer, parseAnswer, type Transferred } from './file-header.ts'
+import { answerBytesMax, encodeHeader, type FileAnswer, parseAnswer, startBytes, type Transferred } from './file-header.ts'
+import { hashOf } from './partial-file.ts'
 import { unlessAborted } from './signals.ts'
 
 /** Large enough to fill packets, small enough to keep progress smooth. */
@@ -21,8 +22,8 @@ export async function sendFile(
 ): Promise<Transferred> {
   const file = await open(path, 'r')
   try {
-    const { size } = await file.stat()
-    const stream = await connection.openStream({ header: encodeHeader(path, size) })
+    const { size, mtimeMs } = await file.stat()
+    const stream = await connection.openStream({ header: encodeHeader(path, size, Math.round(mtimeMs)) })
     try {
       return await unlessAborted(sendOn(stream, connection, file, { path, size }, progress, signal), signal)
     } catch (error) {
@@ -43,33 +44,54 @@ async function sendOn(
   progress: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<Transferred> {
+  const answers = new Answers(stream, connection, path)
+  const first = await answers.next()
+  if (!first.ok) throw refused(path, first)
+  const { start, hash } = await begin(file, size, first)
+  const verdict = answers.next()
   let early: FileAnswer | undefined
-  const answer = answerOf(stream, connection, path).then((given) => {
-    early = given
-    return given
-  })
-  answer.catch(() => {})
-  const hash = createHash('sha256')
-  let sent = 0
+  verdict.then(
+    (given) => {
+      early = given
+    },
+    () => {},
+  )
+  const head = Buffer.alloc(startBytes)
+  head.writeBigUInt64BE(BigInt(start))
+  await written(stream, head, verdict)
+  if (start > 0) progress(start)
+  let sent = start
   // A receiver that answers before the end has refused: what is still to be sent would go nowhere.
   while (sent < size && early === undefined) {
     signal.throwIfAborted()
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(readBytes), 0, readBytes)
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(readBytes), 0, readBytes, sent)
     if (bytesRead === 0 || sent + bytesRead > size) throw changed(path, size, bytesRead === 0 ? `${sent}` : 'more')
     const chunk = buffer.subarray(0, bytesRead)
     hash.update(chunk)
     sent += bytesRead
-    await written(stream, chunk, answer)
+    await written(stream, chunk, verdict)
     progress(bytesRead)
   }
   const digest = hash.digest()
   if (early === undefined) {
-    await written(stream, digest, answer)
+    await written(stream, digest, verdict)
     stream.end()
   }
-  const verdict = await answer
-  if (!verdict.ok) throw codedError('file_refused', `the receiver did not take ${path}: ${verdict.reason}`)
-  return { bytes: size, sha256: digest.toString('hex') }
+  const last = await verdict
+  if (!last.ok) throw refused(path, last)
+  return { bytes: size, sha256: digest.toString('hex'), resumedFrom: start }
+}
+
+/** Where the receiver's bytes end, when they are ours; else at the beginning. */
+async function begin(file: FileHandle, size: number, { have, sha256 }: FileAnswer): Promise<{ start: number; hash: Hash }> {
+  const fresh = { start: 0, hash: createHash('sha256') }
+  if (have <= 0 || have > size) return fresh
+  const { hash, have: ours } = await hashOf(file, have)
+  return ours === have && hash.copy().digest('hex') === sha256 ? { start: have, hash } : fresh
+}
+
+function refused(path: string, { reason }: FileAnswer): Error {
+  return codedError('file_refused', `the receiver did not take ${path}: ${reason}`)
 }
 
 function changed(path: string, size: number, found: string): Error {
@@ -87,28 +109,67 @@ async function written(stream: Stream, chunk: Uint8Array, answer: Promise<FileAn
   await Promise.race([new Promise<void>((done) => stream.onDrain(done)), answer])
 }
 
-function answerOf(stream: Stream, connection: Connection, path: string): Promise<FileAnswer> {
-  return new Promise((done, fail) => {
-    let text = ''
+/** The receiver's lines, one after the other; the end of the stream, or of the connection, is an error for whoever waits. */
+class Answers {
+  readonly #lines: string[] = []
+  readonly #waiting: { done: (answer: FileAnswer) => void; fail: (error: Error) => void }[] = []
+  readonly #path: string
+  #text = ''
+  #failure: Error | undefined
+
+  constructor(stream: Stream, connection: Connection, path: string) {
+    this.#path = path
     stream.onData((bytes) => {
-      text += new TextDecoder().decode(bytes)
-      if (text.length > answerBytesMax) stream.stop()
+      this.#text += new TextDecoder().decode(bytes)
+      if (this.#text.length > answerBytesMax) stream.stop()
+      const lines = this.#text.split('\n')
+      this.#text = lines.pop() ?? ''
+      this.#lines.push(...lines)
+      this.#settle()
     })
-    stream.onEnd(() => {
-      const answer = parseAnswer(text)
-      if (answer === undefined) fail(codedError('file_refused', `expected the receiver of ${path} to answer in JSON; it ended without`))
-      else done(answer)
-    })
+    stream.onEnd(() => this.#fail(this.#malformed()))
     stream.onReset(() => {
       // When the connection ended under the stream its reason says more; it is known by the next turn.
-      const gaveUp = Promise.resolve().then(() => codedError('peer_closed', `the receiver gave up before it had ${path}`))
+      const gaveUp = new Promise((done) => setImmediate(done)).then(() =>
+        codedError('peer_closed', `the receiver gave up before it had ${path}`),
+      )
       const ended = connection.closed.then(({ code, message }) =>
         codedError(
           code === 'closed' ? 'peer_closed' : code,
           `the connection ended before the receiver had ${path}: ${message === '' ? code : message}`,
         ),
       )
-      void Promise.race([ended, gaveUp]).then(fail)
+      void Promise.race([ended, gaveUp]).then((error) => this.#fail(error))
     })
-  })
+  }
+
+  next(): Promise<FileAnswer> {
+    return new Promise((done, fail) => {
+      this.#waiting.push({ done, fail })
+      this.#settle()
+    })
+  }
+
+  #settle(): void {
+    while (this.#waiting.length > 0) {
+      const line = this.#lines.shift()
+      if (line === undefined) break
+      const answer = parseAnswer(line)
+      if (answer === undefined) {
+        this.#fail(this.#malformed())
+        return
+      }
+      this.#waiting.shift()?.done(answer)
+    }
+    if (this.#failure !== undefined) for (const { fail } of this.#waiting.splice(0)) fail(this.#failure)
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error
+    this.#settle()
+  }
+
+  #malformed(): Error {
+    return codedError('file_refused', `expected the receiver of ${this.#path} to answer in JSON; it ended without`)
+  }
 }

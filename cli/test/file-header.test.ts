@@ -26,9 +26,9 @@ describe('the name of a received file', () => {
 describe('the header of a file', () => {
   it('fits the opening of a stream, whatever the name', () => {
     for (const name of ['x', '"'.repeat(255), '\u0001'.repeat(255), 'ä'.repeat(127), '😀'.repeat(60)]) {
-      const header = encodeHeader(name, Number.MAX_SAFE_INTEGER)
+      const header = encodeHeader(name, Number.MAX_SAFE_INTEGER, 1_700_000_000_123)
       expect(header.length).toBeLessThanOrEqual(1024)
-      expect(parseHeader(header)).toEqual({ name: safeName(name), size: Number.MAX_SAFE_INTEGER })
+      expect(parseHeader(header)).toEqual({ name: safeName(name), size: Number.MAX_SAFE_INTEGER, changedMs: 1_700_000_000_123 })
     }
   })
 
@@ -40,7 +40,7 @@ describe('the header of a file', () => {
   )
 
   it('an answer cannot drive the terminal of the sender', () => {
-    expect(parseAnswer('{"ok":false,"reason":"a\\u001b[2Jb"}')).toEqual({ ok: false, reason: 'a_[2Jb' })
+    expect(parseAnswer('{"ok":false,"reason":"a\\u001b[2Jb"}')).toMatchObject({ ok: false, reason: 'a_[2Jb' })
     expect(parseAnswer('nonsense')).toBeUndefined()
   })
 })

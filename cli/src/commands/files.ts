@@ -7,6 +7,7 @@ import { type CommonOptions, openClient, waitMs, withClientOptions } from '../cl
 import { parseTarget } from '../durations.ts'
 import { isCoded, usageError } from '../exit-codes.ts'
 import { createOutput, type Output } from '../output.ts'
+import { removeOldPartials } from '../partial-file.ts'
 import { createProgress } from '../progress.ts'
 import { receiveFile } from '../receive-file.ts'
 import { sendFile } from '../send-file.ts'
@@ -59,16 +60,30 @@ async function send(target: string, files: readonly string[], options: CommonOpt
   await untilDone(async (signal) => {
     const client = await openClient(options, { shortLived: true, signal, extra: { openMs: wait } })
     try {
-      const connection = await client.connect({ user, application, waitMs: wait, signal })
-      connection.on((event) => {
-        if (event.type === 'waiting' && event.why === 'no_path') out.note(`no way to ${user} at the moment; waiting for one`, { event })
-      })
+      const connect = async (): Promise<Connection> => {
+        const made = await client.connect({ user, application, waitMs: wait, signal })
+        made.on((event) => {
+          if (event.type === 'waiting' && event.why === 'no_path') out.note(`no way to ${user} at the moment; waiting for one`, { event })
+        })
+        return made
+      }
+      let connection = await connect()
       for (const [index, file] of files.entries()) {
         const progress = createProgress(out, `sending ${basename(file)}`, sizes[index] ?? 0)
         try {
-          const done = await sendFile(connection, file, (bytes) => progress.add(bytes), signal)
-          progress.end()
-          out.result({ sent: file, ...done }, `sent ${file} (${done.bytes} bytes, sha256 ${done.sha256})`)
+          for (;;) {
+            try {
+              const done = await sendFile(connection, file, (bytes) => progress.add(bytes), signal)
+              progress.end()
+              out.result({ sent: file, ...done }, `sent ${file} (${done.bytes} bytes, sha256 ${done.sha256})`)
+              break
+            } catch (error) {
+              // It was started anew and has what it had: the file goes on from there.
+              if (!isCoded(error) || error.code !== 'peer_restarted') throw error
+              out.note(`${user} was started anew; ${file} goes on where it was`)
+              connection = await connect()
+            }
+          }
         } finally {
           progress.end()
         }
@@ -92,6 +107,7 @@ async function receive(options: CommonOptions & ReceiveOptions): Promise<void> {
   if (!statSync(options.dir, { throwIfNoEntry: false })?.isDirectory())
     throw usageError(`--dir: expected a directory; found none at ${options.dir}`)
   accessSync(options.dir, constants.W_OK)
+  await removeOldPartials(options.dir, Date.now())
   const openMs = waitMs(options)
   // With --once the command has an end of its own; without it, it serves until it is told to stop.
   await (options.once === true ? untilDone : untilStopped)(async (signal) => {
@@ -128,10 +144,10 @@ async function serve(connection: Connection, dir: string, out: Output, signal: A
   const from = connection.peer.user
   const transfers: Promise<void>[] = []
   connection.onStream((stream) => {
-    const transfer = receiveFile(stream, dir, signal).then(
-      ({ path, bytes, sha256 }) => {
+    const transfer = receiveFile(stream, dir, from, signal).then(
+      ({ path, bytes, sha256, resumedFrom }) => {
         whole += 1
-        out.result({ received: path, bytes, sha256, from }, `received ${path} from ${from} (${bytes} bytes, sha256 ${sha256})`)
+        out.result({ received: path, bytes, sha256, resumedFrom, from }, `received ${path} from ${from} (${bytes} bytes, sha256 ${sha256})`)
       },
       (error: Error) => {
         const code = isCoded(error) ? error.code : 'bug'

@@ -47,7 +47,8 @@ class GrpcCarrier implements Carrier {
       try {
         this.#open(request)
       } catch (error) {
-        this.#fail('dial_failed', String(error))
+        const told = error instanceof SennitError ? error : undefined
+        this.#fail(told?.code ?? 'dial_failed', told?.message ?? String(error))
       }
     })
   }
