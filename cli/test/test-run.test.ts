@@ -49,3 +49,22 @@ describe('test run, interrupted while no relay answers', { timeout: 60_000 }, ()
     await allGone(relays, 5_000)
   })
 })
+
+describe('test new', { timeout: 60_000 }, () => {
+  it('writes a workbook that checks as it is, and replaces none unless told to', async () => {
+    const made = await shop.run('test', 'new', 'mine.xlsx', '--clients', '6', '--json')
+    expect({ code: made.code, json: made.json }).toEqual({ code: 0, json: [{ written: 'mine.xlsx', clients: 6 }] })
+    expect((await shop.run('test', 'check', 'mine.xlsx', '--json')).json[0]).toMatchObject({
+      ok: true,
+      clients: 6,
+      connections: 3,
+      acts: 1,
+    })
+    expect(await shop.run('test', 'new', 'mine.xlsx')).toMatchObject({ code: 2, stderr: expect.stringMatching(/--force replaces it/) })
+    expect((await shop.run('test', 'new', 'mine.xlsx', '--force')).code).toBe(0)
+    expect(await shop.run('test', 'new', 'odd.xlsx', '--clients', '7')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/even number/),
+    })
+  })
+})

@@ -13,3 +13,4 @@ export {
 } from './verdict/index.ts'
 export { type ReportOptions, type WrittenReports, writeReports } from './verdict/write-reports.ts'
 export { type CheckOptions, type CheckResult, checkWorkbook, type Problem } from './workbook/index.ts'
+export { newWorkbook, templateClientsMax } from './workbook/template.ts'

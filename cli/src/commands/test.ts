@@ -1,5 +1,5 @@
-// `sennit test check | run`: a workbook is the scenario, the limits and the report.
-import { existsSync, mkdirSync } from 'node:fs'
+// `sennit test new | check | run`: a workbook is the scenario, the limits and the report.
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import type { Environment, Plan, RunResult, RunStatus } from '@sennit/loadtest'
@@ -21,11 +21,31 @@ interface RunOptions {
   readonly relayLog?: boolean
 }
 
+interface NewOptions {
+  readonly clients: string
+  readonly force?: boolean
+  readonly json?: boolean
+}
+
 const codesHelp =
   '\nExit codes: 0 pass, 99 a limit broken, 104 bad workbook, 105 interrupted, 120 a byte lost, doubled, moved or changed, 121 a connection never recovered, 122 inconclusive, 1 bug. The first that applies, in the order 105, 120, 121, 99, 122, decides.'
 
 export function addTestCommands(program: Command): void {
   const test = program.command('test').description('check and run test workbooks').addHelpText('after', codesHelp)
+  test
+    .command('new')
+    .argument('<file>', 'workbook to write, .xlsx')
+    .option('--clients <n>', 'rows of clients; they talk in pairs', '100')
+    .option('--force', 'replace a file that is there')
+    .addOption(jsonOption())
+    .description('write a workbook to fill in: every sheet and column with its notes, and examples that run as they are')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  sennit test new my-test.xlsx\n  sennit test new small.xlsx --clients 10 && sennit test run small.xlsx',
+    )
+    .action(async (file: string, options: NewOptions) => {
+      await writeNew(file, options)
+    })
   test
     .command('check')
     .argument('<file>', 'workbook, .xlsx')
@@ -67,6 +87,26 @@ export function addTestCommands(program: Command): void {
     .action(async (file: string, options: RunOptions) => {
       await run(file, options)
     })
+}
+
+async function writeNew(file: string, options: NewOptions): Promise<void> {
+  const out = createOutput(options.json === true)
+  if (extname(file).toLowerCase() !== '.xlsx') throw usageError(`expected a name that ends with .xlsx; found "${file}"`)
+  const clients = Number(options.clients)
+  const { newWorkbook, templateClientsMax } = await import('@sennit/loadtest')
+  if (!Number.isInteger(clients) || clients < 2 || clients > templateClientsMax || clients % 2 !== 0)
+    throw usageError(`--clients: expected an even number from 2 to ${templateClientsMax}; found "${options.clients}"`)
+  const bytes = await newWorkbook({ clients })
+  try {
+    writeFileSync(file, bytes, { flag: options.force === true ? 'w' : 'wx' })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
+    throw usageError(`expected no file at ${file} yet; found one. --force replaces it`)
+  }
+  out.result(
+    { written: file, clients },
+    `wrote ${file}: ${clients} clients. Fill it in, then: sennit test check ${file} && sennit test run ${file}`,
+  )
 }
 
 /** The plan of a workbook; or undefined, when its problems were printed and the exit code set. */
