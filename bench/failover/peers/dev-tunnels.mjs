@@ -78,11 +78,11 @@ function dial(relay, greeting, waitMs) {
   })
 }
 
-/** A path that is silent is closed, so that the session is disconnected and reconnects: keep-alives every second, two missed. */
+/** A path that is silent is closed, so that the session is disconnected and reconnects: keep-alives every second, one missed. */
 function watchOver(stream, socketOf) {
   stream.session.config.keepAliveTimeoutInSeconds = 1
   stream.session.onKeepAliveFailed?.((count) => {
-    if (count >= 2) socketOf().destroy()
+    if (count >= 1) socketOf().destroy()
   })
 }
 
@@ -122,11 +122,16 @@ async function runFar() {
 
 async function runNear() {
   const { SecureStream } = await import('@microsoft/dev-tunnels-ssh')
+  let last = -1
+  // The relay that was left is tried last.
   const dialAny = async () => {
     for (;;) {
-      for (const relay of relays) {
+      for (let step = 1; step <= relays.length; step += 1) {
+        const index = (last + step) % relays.length
         try {
-          return await dial(relay, nearGreeting, dialMs)
+          const socket = await dial(relays[index], nearGreeting, dialMs)
+          last = index
+          return socket
         } catch {
           // The next one.
         }

@@ -19,6 +19,8 @@ const nats = await connect({
   reconnectJitter: 0,
   pingInterval: 1_000,
   maxPingOut: 2,
+  // A frozen server still accepts sockets; without this its greeting is waited for 20 s.
+  timeout: 1_000,
   waitOnFirstConnect: true,
 })
 
