@@ -45,7 +45,17 @@ export function anyFrame(): fc.Arbitrary<Frame> {
       activeFromListener: relayId,
       standby: relayId,
     }),
-    fc.record({ type: is('planOk'), epoch: small }),
+    fc.record({ type: fc.constantFrom('planOk' as const, 'modesOk' as const), epoch: small }),
+    fc.record({
+      type: is('planModes'),
+      epoch: small,
+      paths: text,
+      fromCaller: fc.array(relayId, { maxLength: 8 }),
+      fromListener: fc.array(relayId, { maxLength: 8 }),
+    }),
+    fc.record({ type: is('paths'), paths: text }),
+    fc.record({ type: is('seen'), number, delayMs: ms }),
+    fc.record({ type: is('relayLies'), relayId, count: small }),
     fc.record({ type: is('planNo'), epoch: small, relayId, reason: text }),
     fc.record({ type: is('pathBad'), relayId }),
     fc.record({

@@ -354,7 +354,7 @@ describe('bytes as docs/protocol.md lays them out', () => {
   })
 
   test('a caller written out from the page comes through, and later fields are skipped', () => {
-    const later = unhex(`${request} 4123 20 ${'d4'.repeat(32)} cafe`.replaceAll(' ', ''))
+    const later = unhex(`${request} 4123 20 ${'d4'.repeat(32)} 06 737072656164 cafe`.replaceAll(' ', ''))
     const head = concat([unhex('01'), encodeVarint(later.length), later])
     const state = new HandshakeState({
       crypto: world.crypto,
@@ -384,6 +384,7 @@ describe('bytes as docs/protocol.md lays them out', () => {
     expect(listening.request).toMatchObject({
       attempt: 258,
       previous: new Uint8Array(16).fill(0xb2),
+      paths: 'spread',
       relaySecret: new Uint8Array(32).fill(0xd4),
     })
   })

@@ -108,4 +108,13 @@ export const goldenFrames: readonly { readonly why: string; readonly frame: Fram
   },
   { why: 'bytes that may be lost', frame: { type: 'datagram', data: unhex('0102') }, bytes: '2a 02 0102' },
   { why: 'no words', frame: { type: 'nothing' }, bytes: '2c 00' },
+  {
+    why: 'how the plan uses its relays',
+    frame: { type: 'planModes', epoch: 3, paths: 'mirror(2)', fromCaller: ['r1', 'r2'], fromListener: ['r1'] },
+    bytes: '36 16 03 096d6972726f72283229 02 027231 027232 01 027231',
+  },
+  { why: 'the modes hold', frame: { type: 'modesOk', epoch: 3 }, bytes: '2e 01 03' },
+  { why: 'a wish', frame: { type: 'paths', paths: 'spread' }, bytes: '30 07 06737072656164' },
+  { why: 'what came last on a path', frame: { type: 'seen', number: 300, delayMs: 1.5 }, bytes: '32 04 412c 45dc' },
+  { why: 'a relay that lies', frame: { type: 'relayLies', relayId: 'r1', count: 16 }, bytes: '34 04 027231 10' },
 ]

@@ -26,7 +26,20 @@ export class CallerHandshake {
 
   /** @throws SennitError `bad_key_mode` */
   constructor(options: EndHandshakeOptions) {
-    const { crypto, identity, application, caller, listener, connectionId, keyModes, instance, attempt, previous, features = 0 } = options
+    const {
+      crypto,
+      identity,
+      application,
+      caller,
+      listener,
+      connectionId,
+      keyModes,
+      instance,
+      attempt,
+      previous,
+      features = 0,
+      paths = '',
+    } = options
     this.#options = options
     this.#relaySecret = keyModes.includes('relay') ? crypto.randomBytes(relaySecretBytes) : undefined
     const head = encodeHead({
@@ -41,6 +54,7 @@ export class CallerHandshake {
       previous,
       features,
       relaySecret: this.#relaySecret,
+      paths,
     })
     this.#state = new HandshakeState({
       crypto,

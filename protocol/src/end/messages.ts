@@ -3,7 +3,7 @@
  *
  * message 1 = u8 variant ‖ varint length ‖ request ‖ Noise message 1 (no payload)
  *   request = u8 version min ‖ u8 version max ‖ u8 key modes ‖ text application ‖ text caller ‖ text listener ‖ instance(16) ‖
- *             varint attempt ‖ u8 0 or 16 ‖ previous connection id ‖ [varint features ‖ u8 0 or 32 ‖ relay secret] ‖ more is skipped
+ *             varint attempt ‖ u8 0 or 16 ‖ previous connection id ‖ [varint features ‖ u8 0 or 32 ‖ relay secret [‖ text paths]] ‖ more is skipped
  * message 2 = u8 variant ‖ Noise message 2, payload = u8 version ‖ u8 key mode ‖ instance(16) ‖ text label ‖ credential ‖ [varint features] ‖
  *             more is skipped
  * message 3 = u8 variant ‖ Noise message 3, payload = credential ‖ more is skipped
@@ -18,6 +18,7 @@ import { ByteReader } from '../byte-reader.ts'
 import { ByteWriter } from '../byte-writer.ts'
 import { concat, emptyBytes, utf8 } from '../bytes.ts'
 import { ProtocolError, SennitError } from '../errors.ts'
+import { pathsBytesMax } from '../frame/types.ts'
 import { connectionIdBytes, relaySecretBytes } from '../session/secrets.ts'
 import { identityProofBytes } from './identity-proof.ts'
 import type { EndRequest } from './types.ts'
@@ -50,11 +51,11 @@ function encodeRequest(request: EndRequest): Uint8Array {
     .text(request.listener, nameBytesMax)
     .bytes(request.instance)
     .varint(request.attempt)
-  const { previous, features, relaySecret } = request
+  const { previous, features, relaySecret, paths } = request
   writeOptional(writer, previous, connectionIdBytes)
-  if (features === 0 && relaySecret === undefined) return writer.finish()
+  if (features === 0 && relaySecret === undefined && paths === '') return writer.finish()
   writeOptional(writer.varint(features), relaySecret, relaySecretBytes)
-  return writer.finish()
+  return (paths === '' ? writer : writer.text(paths, pathsBytesMax)).finish()
 }
 
 /** The part of message 1 before the Noise message: it goes into the prologue as it is. */
@@ -92,7 +93,8 @@ function decodeRequest(encoded: Uint8Array): EndRequest {
   const says = reader.left > 0
   const features = says ? reader.varint() : 0
   const relaySecret = says ? readOptional(reader, relaySecretBytes) : undefined
-  return { versionMin, versionMax, keyModes, application, caller, listener, instance, attempt, previous, features, relaySecret }
+  const paths = reader.left > 0 ? reader.text(pathsBytesMax) : ''
+  return { versionMin, versionMax, keyModes, application, caller, listener, instance, attempt, previous, features, relaySecret, paths }
 }
 
 /** The Noise message inside message 2 or 3. */

@@ -49,6 +49,8 @@ export interface EndHandshakeOptions {
   readonly features?: number
   /** The connection the caller had, when it asks for that one again. */
   readonly previous?: Uint8Array
+  /** How the caller wants relays to be used, so that the listener's first byte goes as asked already. @default '' (it says nothing) */
+  readonly paths?: string
 }
 
 /** What the first message says in the clear. The relay can read it; neither it nor anyone else can change it unnoticed. */
@@ -67,6 +69,8 @@ export interface EndRequest {
   readonly features: number
   /** 32 bytes that the data keys of the mode `relay` come from; there when that mode is offered. */
   readonly relaySecret: Uint8Array | undefined
+  /** In the words of docs/protocol.md, as the caller sees the two directions; '' when it says nothing. */
+  readonly paths: string
 }
 
 /** What either end holds when the handshake is through. */

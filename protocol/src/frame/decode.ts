@@ -12,6 +12,7 @@ import {
   type Frame,
   helloNonceBytes,
   type PlanRelay,
+  pathsBytesMax,
   type RelayMeasurement,
   relayIdBytesMax,
   relaysMax,
@@ -98,6 +99,22 @@ function decodeBody(type: number, body: ByteReader): Frame | undefined {
         standby: body.text(relayIdBytesMax),
       }
     }
+    case FRAME_TYPE.planModes:
+      return {
+        type: 'planModes',
+        epoch: body.varint(),
+        paths: body.text(pathsBytesMax),
+        fromCaller: list(body, relaysMax, readRelayId),
+        fromListener: list(body, relaysMax, readRelayId),
+      }
+    case FRAME_TYPE.modesOk:
+      return { type: 'modesOk', epoch: body.varint() }
+    case FRAME_TYPE.paths:
+      return { type: 'paths', paths: body.text(pathsBytesMax) }
+    case FRAME_TYPE.seen:
+      return { type: 'seen', number: body.varint(), delayMs: body.varint() / 1_000 }
+    case FRAME_TYPE.relayLies:
+      return { type: 'relayLies', relayId: body.text(relayIdBytesMax), count: body.varint() }
     case FRAME_TYPE.planOk:
       return { type: 'planOk', epoch: body.varint() }
     case FRAME_TYPE.planNo:
@@ -141,6 +158,10 @@ function decodeBody(type: number, body: ByteReader): Frame | undefined {
         })
       return undefined
   }
+}
+
+function readRelayId(body: ByteReader): string {
+  return body.text(relayIdBytesMax)
 }
 
 function readPlanRelay(body: ByteReader): PlanRelay {

@@ -11,6 +11,7 @@ import {
   FRAME_TYPE,
   type Frame,
   helloNonceBytes,
+  pathsBytesMax,
   relayIdBytesMax,
   relaysMax,
   streamCountsMax,
@@ -182,6 +183,27 @@ function writeBody(target: Target, frame: Frame): void {
       writeText(target, frame.activeFromListener, relayIdBytesMax)
       writeText(target, frame.standby, relayIdBytesMax)
       return
+    case 'planModes':
+      target.varint(frame.epoch)
+      writeText(target, frame.paths, pathsBytesMax)
+      for (const relays of [frame.fromCaller, frame.fromListener]) {
+        limit('relays of a direction', relays.length, relaysMax)
+        target.varint(relays.length)
+        for (const relayId of relays) writeText(target, relayId, relayIdBytesMax)
+      }
+      return
+    case 'paths':
+      writeText(target, frame.paths, pathsBytesMax)
+      return
+    case 'seen':
+      target.varint(frame.number)
+      target.varint(microseconds(frame.delayMs))
+      return
+    case 'relayLies':
+      writeText(target, frame.relayId, relayIdBytesMax)
+      target.varint(frame.count)
+      return
+    case 'modesOk':
     case 'planOk':
       target.varint(frame.epoch)
       return

@@ -88,6 +88,44 @@ export interface PlanFrame {
   standby: string
 }
 
+/**
+ * How the plan of this epoch uses its relays, beside the plan and before it. Ends that do not know it go by the plan alone. `paths` is what the
+ * caller asks for, in the words of docs/protocol.md ("Ways to use several relays"); the relays are those that carry each direction.
+ */
+export interface PlanModesFrame {
+  type: 'planModes'
+  epoch: number
+  paths: string
+  fromCaller: string[]
+  fromListener: string[]
+}
+
+/** The sender knows the modes of this plan and does as they say. Beside `planOk`. */
+export interface ModesOkFrame {
+  type: 'modesOk'
+  epoch: number
+}
+
+/** The sender wants the relays used in this way, as it sees the two directions. The captain plans accordingly. */
+export interface PathsFrame {
+  type: 'paths'
+  paths: string
+}
+
+/** The kept packet, or share of one, that arrived last on the path this travels on, and how long ago. A path is first-in-first-out. */
+export interface SeenFrame {
+  type: 'seen'
+  number: number
+  delayMs: number
+}
+
+/** The relay changed or made up so many payloads on their way to the sender of this. */
+export interface RelayLiesFrame {
+  type: 'relayLies'
+  relayId: string
+  count: number
+}
+
 export interface PlanOkFrame {
   type: 'planOk'
   epoch: number
@@ -192,6 +230,11 @@ export type Frame =
   | MessageDeliveredFrame
   | VerdictFrame
   | PlanFrame
+  | PlanModesFrame
+  | ModesOkFrame
+  | PathsFrame
+  | SeenFrame
+  | RelayLiesFrame
   | PlanOkFrame
   | PlanNoFrame
   | PathBadFrame
@@ -228,12 +271,19 @@ export const FRAME_TYPE: Readonly<Record<Frame['type'], number>> = {
   report: 0x28, // v count ‖ count × (text relayId ‖ us rtt ‖ us var ‖ v loss in millionths ‖ v ageMs ‖ u8 reachable)
   datagram: 0x2a, // data to the end
   nothing: 0x2c, // nothing
+  planModes: 0x36, // v epoch ‖ text paths ‖ v count ‖ count × text relayId ‖ v count ‖ count × text relayId
+  modesOk: 0x2e, // v epoch
+  paths: 0x30, // text paths
+  seen: 0x32, // v number ‖ us delay
+  relayLies: 0x34, // text relayId ‖ v count
 }
 
 /** Words of an application about a stream it opens: a name and a little, not a payload. */
 export const streamHeaderBytesMax = 1_024
 /** A relay id: what fits a DNS label. */
 export const relayIdBytesMax = 63
+/** Words for ways to use relays, such as `send=disperse(2,3),receive=rotate(secret,10s);short=fail`. */
+export const pathsBytesMax = 128
 /** A stable code such as `peer_restarted`. */
 export const codeBytesMax = 64
 /** Words for people in a close. */

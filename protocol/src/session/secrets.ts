@@ -92,6 +92,24 @@ function openDataKey(crypto: CryptoProvider, source: DataKeySource, label: strin
   return hkdf(crypto, connectionId, inputKey, utf8(`sennit e2e 1 ${keyMode} ${label}`), keyBytes)
 }
 
+/** Bytes that one step of a rotation draws: when, and where to. */
+const rotationBytes = 8
+
+/**
+ * One step of the rotation of a direction: two numbers in [0, 1) that both ends can work out and nobody else, `when` for the length of the step
+ * and `where` for the relay of the next one. @param sender who sends in this direction
+ */
+export function rotationStep(
+  crypto: CryptoProvider,
+  secrets: SessionSecrets,
+  sender: EndRole,
+  step: number,
+): { readonly when: number; readonly where: number } {
+  const bytes = hkdf(crypto, secrets.connectionId, secrets.pathSecret, utf8(`sennit rotate 1\0${sender}\0${step}`), rotationBytes)
+  const share = (at: number): number => ((bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!) / 0x100_0000
+  return { when: share(0), where: share(4) }
+}
+
 /** The tag both ends join with at one relay. Tags differ per relay, so one seen at a relay is useless at another. */
 export function joinTag(crypto: CryptoProvider, secrets: SessionSecrets, relayId: string): Uint8Array {
   return hkdf(crypto, secrets.connectionId, secrets.pathSecret, utf8(`sennit join 1\0${relayId}`), joinTagBytes)
