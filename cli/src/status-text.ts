@@ -16,11 +16,26 @@ export function clientStatuses(answers: readonly object[]): object[] {
     user,
     label,
     attachments: attachments.map(({ relay, carrier, rttMs }) => ({ relay, carrier, rttMs })),
-    connections: connections.map(({ id, peer, application, keyMode, state, paths, active, standby, modes, failovers, ranking }) => {
-      const { send, receive } = active
-      const rows = ranking.map(({ relay, costMs, ownRttMs, peerRttMs, why }) => ({ relay, costMs, ownRttMs, peerRttMs, why }))
-      return { id, peer, application, keyMode, state, paths, active: { send, receive }, standby, modes, failovers, ranking: rows }
-    }),
+    connections: connections.map(
+      ({ id, peer, application, keyMode, state, paths, active, standby, modes, relayBytesSeen, failovers, ranking }) => {
+        const { send, receive } = active
+        const rows = ranking.map(({ relay, costMs, ownRttMs, peerRttMs, why }) => ({ relay, costMs, ownRttMs, peerRttMs, why }))
+        return {
+          id,
+          peer,
+          application,
+          keyMode,
+          state,
+          paths,
+          active: { send, receive },
+          standby,
+          failovers,
+          ranking: rows,
+          modes,
+          relayBytesSeen,
+        }
+      },
+    ),
   }))
 }
 
@@ -41,7 +56,7 @@ function describeClient(client: Answer): string {
     const active = send === receive ? (send ?? 'no path') : `${send ?? 'no path'} out, ${receive ?? 'no path'} in`
     const readers = connection.keyMode === 'blind' ? '' : `, INSECURE: key mode ${connection.keyMode}, ${readersOf[connection.keyMode]}`
     lines.push(
-      `  ${connection.application} with ${connection.peer}: ${connection.state}${readers}, active ${active}, standby ${connection.standby ?? 'none'}, ${connection.failovers} fail-overs`,
+      `  ${connection.application} with ${connection.peer}: ${connection.state}${readers}, active ${active}, standby ${connection.standby ?? 'none'}, ${connection.failovers} fail-overs${describeModes(connection.modes)}`,
     )
     if (connection.ranking.length === 0) continue
     const rows = connection.ranking.map((row) => [
@@ -58,6 +73,13 @@ function describeClient(client: Answer): string {
 
 /** Who reads along. */
 const readersOf = { relay: 'relays can read the data', none: 'anybody on the way can read the data' } as const
+
+/** Nothing for plain `best`, which is what everybody has. */
+function describeModes({ send, receive, whole }: Answer['connections'][number]['modes']): string {
+  if (send === 'best' && receive === 'best') return ''
+  const words = send === receive ? send : `${send} out, ${receive} in`
+  return `, paths ${words}${whole ? '' : ' (too few relays for it now)'}`
+}
 
 function milliseconds(value: number | null): string {
   return value === null ? '-' : `${value.toFixed(1)} ms`

@@ -19,6 +19,8 @@ export interface ConnectionRow {
   readonly failovers: number
   readonly ranking: readonly Json[]
   readonly paths: readonly Json[]
+  readonly modes: { readonly send: string; readonly receive: string; readonly short: string; readonly whole: boolean }
+  readonly relayBytesSeen: Readonly<Record<string, number>>
 }
 
 export interface ClientRow {

@@ -66,7 +66,10 @@ describe('a tunnel', { timeout: 90_000 }, () => {
           'modes',
           'failovers',
           'ranking',
+          'modes',
+          'relayBytesSeen',
         ])
+        expect(connection.modes).toEqual({ send: 'best', receive: 'best', short: 'wait', whole: true })
         expect(Object.keys(connection.active)).toEqual(['send', 'receive'])
         expect(connection).toMatchObject({ application: 'web', state: 'open', failovers: 0, peer: client.user === 'bob' ? 'alice' : 'bob' })
         expect(['r1', 'r2', 'r3']).toContain(connection.active.send)

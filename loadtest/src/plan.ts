@@ -258,7 +258,8 @@ export interface Limit {
   readonly note: string
 }
 
-export type MetricKind = 'histogram' | 'rate' | 'counter' | 'act' | 'ratio' | 'gauge'
+/** `seen`: one value for each relay of each connection. */
+export type MetricKind = 'histogram' | 'rate' | 'counter' | 'act' | 'ratio' | 'gauge' | 'seen'
 
 export type Metric =
   | 'connect_time'
@@ -287,6 +288,7 @@ export type Metric =
   | 'bystander_p99_ratio'
   | 'relay_rss'
   | 'relay_cpu'
+  | 'relay_bytes_seen'
   | 'generator_loop_delay'
 
 /** What a limit can be set on, and what it is measured in. `kind` says where the number comes from. */
@@ -317,6 +319,7 @@ export const metrics: Readonly<Record<Metric, { readonly kind: MetricKind; reado
   bystander_p99_ratio: { kind: 'ratio', unit: '' },
   relay_rss: { kind: 'gauge', unit: 'B' },
   relay_cpu: { kind: 'gauge', unit: 'cores' },
+  relay_bytes_seen: { kind: 'seen', unit: 'B' },
   generator_loop_delay: { kind: 'histogram', unit: 'ms' },
 }
 

@@ -256,7 +256,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
   /**
    * Changes how the connection uses its relays while it runs, such as `spread` or `send=mirror(2),receive=best`, seen from this end. Either end
    * may; the later word counts. Nothing is lost or held up: data goes the old way until both ends agreed on the new one.
-   * @throws SennitError `bad_paths`, `not_yet`
+   * @throws SennitError `bad_paths`
    */
   setPaths(paths: string): void {
     this.#host.setPaths(parsePaths(paths))

@@ -20,6 +20,7 @@ function packet(number: number, bytes = 100): KeptPacket {
     timesSent: 0,
     flight: undefined,
     more: undefined,
+    shares: undefined,
     skip: 0,
     waitsToBeResent: false,
   }
@@ -158,8 +159,8 @@ describe('ack tracker', () => {
     acks.onNew(110, 1, true)
     expect(acks.newestIsDue(110)).toBe(true)
     acks.settled()
-    acks.onDuplicate(7)
-    acks.onDuplicate(7)
+    acks.onDuplicate(110, 7)
+    acks.onDuplicate(110, 7)
     expect([acks.newestIsDue(111), acks.takeOwed(), acks.takeOwed()]).toEqual([false, [7], []])
   })
 })

@@ -12,6 +12,7 @@ import {
   type ConnectionTuning,
   type PathPlan,
 } from '../../src/core/connection/index.ts'
+import { type PathsOption, turned } from '../../src/core/paths/index.ts'
 import type { StreamSetOptions } from '../../src/core/streams/index.ts'
 
 /** 0 calls, 1 listens. */
@@ -24,6 +25,10 @@ export interface WorldOptions {
   /** Circuits opened at the start. @default the first two relays */
   readonly openFirst?: readonly string[]
   readonly tuning?: Partial<ConnectionTuning>
+  /** How relays are used before any plan, as side 0 sees it. @default best */
+  readonly paths?: PathsOption
+  /** Relays that fail together. */
+  readonly failureDomains?: Readonly<Record<string, string>>
   readonly streams?: Omit<StreamSetOptions, 'role'>
   /** Bytes a relay takes for one direction of a circuit before it must have delivered some. @default 1 MiB */
   readonly creditBytes?: number
@@ -60,6 +65,8 @@ interface Pipe {
   /** Packets inside the relay, in order. */
   readonly held: { header: PacketHeader; pieces: Uint8Array[]; readyAtMs: number; bytes: number }[]
   lastReadyAtMs: number
+  /** The wire is busy until then. */
+  freeAtMs: number
   sentBytes: number
   deliveredBytes: number
   limit: number
@@ -70,6 +77,11 @@ export class Relay {
   readonly relayId: string
   latencyMs: number
   jitterMs = 0
+  /** What a direction carries. */
+  bytesPerMs: number = Number.POSITIVE_INFINITY
+  /** Data packets that came whole, and shares, from either side. */
+  sawWhole = 0
+  sawShares = 0
   alive = true
   frozen = false
   /** Held directions, by sending side. */
@@ -103,6 +115,15 @@ export function keystream(flow: number, offset: number, length: number): Uint8Ar
 
 class Failure extends Error {}
 
+/** The plan as the other side sees it. */
+function turnedPlan(plan: PathPlan): PathPlan {
+  const { modes } = plan
+  const own = { ...plan, activeSend: plan.activeReceive, activeReceive: plan.activeSend }
+  if (modes === undefined) return own
+  const { send, receive, sendRelays, receiveRelays } = modes
+  return { ...own, modes: { ...modes, send: receive, receive: send, sendRelays: receiveRelays, receiveRelays: sendRelays } }
+}
+
 /** One end: its machine, its application, what it has seen. */
 export class End {
   readonly side: Side
@@ -126,7 +147,7 @@ export class End {
   readonly incoming: Set<number> = new Set()
   readonly keptHashes: Map<number, string> = new Map()
   readonly looseCounters: Set<number> = new Set()
-  readonly datagramCounters: Set<number> = new Set()
+  readonly datagramHashes: Map<number, string> = new Map()
   readonly datagramsGot: Uint8Array[] = []
   /** Times at which a message was taken, for stalls. */
   lastGotAtMs = 0
@@ -168,6 +189,7 @@ export class World {
         secrets,
         nowMs: 0,
         ...(tuning === undefined ? {} : { tuning }),
+        ...(options.paths === undefined ? {} : { paths: side === 0 ? options.paths : turned(options.paths) }),
         ...(streams === undefined ? {} : { streams }),
       })
       return new End(side, machine)
@@ -194,7 +216,15 @@ export class World {
   join(relayId: string): void {
     const relay = this.relay(relayId)
     if (!relay.alive || relay.frozen || relay.circuit !== undefined) return
-    const pipe = (): Pipe => ({ held: [], lastReadyAtMs: 0, sentBytes: 0, deliveredBytes: 0, limit: this.#credit, scheduled: false })
+    const pipe = (): Pipe => ({
+      held: [],
+      lastReadyAtMs: 0,
+      freeAtMs: 0,
+      sentBytes: 0,
+      deliveredBytes: 0,
+      limit: this.#credit,
+      scheduled: false,
+    })
     const circuit: Circuit = {
       relay,
       pathIds: [this.#nextPathId++, this.#nextPathId++],
@@ -209,7 +239,13 @@ export class World {
         this.input(side, () => {
           if (circuit.dead) return
           circuit.opened[side] = true
-          const opening = { pathId: circuit.pathIds[side], relayId, creditBytes: circuit.queues[side].limit }
+          const failureDomain = this.#options.failureDomains?.[relayId]
+          const opening = {
+            pathId: circuit.pathIds[side],
+            relayId,
+            creditBytes: circuit.queues[side].limit,
+            ...(failureDomain === undefined ? {} : { failureDomain }),
+          }
           this.ends[side].machine.pathOpened(this.nowMs, opening)
         })
         this.#pump(circuit, side === 0 ? 1 : 0)
@@ -294,7 +330,7 @@ export class World {
 
   usePlan(plan: PathPlan): void {
     for (const side of [0, 1] as const) {
-      const own = side === 0 ? plan : { ...plan, activeSend: plan.activeReceive, activeReceive: plan.activeSend }
+      const own = side === 0 ? plan : turnedPlan(plan)
       this.input(side, () => this.ends[side].machine.usePlan(this.nowMs, own))
     }
   }
@@ -470,10 +506,13 @@ export class World {
     const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
     pipe.sentBytes += bytes
     this.packets += 1
+    if (header.form === 1) relay.sawShares += 1
+    else if (header.kind === PACKET_KIND.data || header.kind === PACKET_KIND.datagram) relay.sawWhole += 1
     if (isKept(header.kind) && pipe.sentBytes > pipe.limit + 65_536) this.fail(`credit of ${relay.relayId} overrun by side ${side}`)
     const times = this.random() < relay.duplicates ? 2 : 1
     for (let time = 0; time < times; time += 1) {
-      const readyAtMs = Math.max(pipe.lastReadyAtMs, this.nowMs + relay.latencyMs + this.random() * relay.jitterMs)
+      pipe.freeAtMs = Math.max(pipe.freeAtMs, this.nowMs) + bytes / relay.bytesPerMs
+      const readyAtMs = Math.max(pipe.lastReadyAtMs, pipe.freeAtMs + relay.latencyMs + this.random() * relay.jitterMs)
       pipe.lastReadyAtMs = readyAtMs
       pipe.held.push({ header, pieces: this.random() < relay.corrupts ? flipped(pieces, this.random) : pieces, readyAtMs, bytes })
     }
@@ -519,14 +558,19 @@ export class World {
   }
 
   #checkNonce(end: End, header: PacketHeader, pieces: readonly Uint8Array[]): void {
+    // Shares of a packet are cut anew each time.
+    if (header.form === 1) return
     if (header.kind === PACKET_KIND.loose) {
       if (end.looseCounters.has(header.counter)) this.fail(`loose counter ${header.counter} sealed twice`)
       end.looseCounters.add(header.counter)
       return
     }
     if (header.kind === PACKET_KIND.datagram) {
-      if (end.datagramCounters.has(header.counter)) this.fail(`datagram counter ${header.counter} sealed twice`)
-      end.datagramCounters.add(header.counter)
+      // Copies of one go over several relays.
+      const known = end.datagramHashes.get(header.counter)
+      const found = fingerprint(pieces)
+      if (known !== undefined && known !== found) this.fail(`datagram counter ${header.counter} sealed twice`)
+      end.datagramHashes.set(header.counter, found)
       return
     }
     const hash = `${header.kind} ${header.epoch} ${fingerprint(pieces)}`

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { parsePaths, pathsWanted } from '../../src/core/paths/index.ts'
 import { generator, type Side, World, type WorldOptions } from './world.ts'
 
 /** Seeds of one run; more by hand: `SENNIT_SEEDS=5000 npx vitest run client/test/connection/worlds.test.ts`. */
@@ -10,8 +11,11 @@ const faultsUntilMs = 20_000
 /** After the heal everything must arrive within this: dead probes back off to seconds, joins are retried each five. */
 const convergeMs = 60_000
 
-/** A world with random links, load and faults. */
-function wildWorld(seed: number, more: Partial<WorldOptions> = {}): World {
+/** Ways to use the relays that plans of a seed may take. */
+const ways = ['best', 'pair', 'rotate(300ms)', 'rotate(secret,500ms)', 'spread', 'mirror(2)', 'mirror(3)', 'split(2)', 'disperse(2,3)']
+
+/** A world with random links, load and faults. @param modes plans also say how relays are used, each direction on its own */
+function wildWorld(seed: number, more: Partial<WorldOptions> = {}, modes = false): World {
   const random = generator(seed * 7_919)
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!
   const between = (low: number, high: number): number => low + random() * (high - low)
@@ -55,7 +59,15 @@ function wildWorld(seed: number, more: Partial<WorldOptions> = {}): World {
     const order = [...relayIds].sort(() => random() - 0.5)
     const other = random() < 0.2 ? order[1]! : order[0]!
     world.note(`plan ${order.join(' ')}, back by ${other}`)
-    world.usePlan({ epoch, order, activeSend: order[0]!, activeReceive: other, standby: order[1]! })
+    const plain = { epoch, order, activeSend: order[0]!, activeReceive: other, standby: order[1]! }
+    if (!modes) {
+      world.usePlan(plain)
+      return
+    }
+    const [send, receive] = [parsePaths(pick(ways)).send, parsePaths(pick(ways)).receive]
+    const sets = { sendRelays: order.slice(0, pathsWanted(send)), receiveRelays: order.slice(0, pathsWanted(receive)) }
+    world.note(`modes ${JSON.stringify(send)} ${JSON.stringify(receive)}`)
+    world.usePlan({ ...plain, modes: { send, receive, whenShort: 'wait', ...sets } })
   }
 
   const strike = (): void => {
@@ -102,6 +114,7 @@ function wildWorld(seed: number, more: Partial<WorldOptions> = {}): World {
     world.after(between(50, 3_000), strike)
   }
   world.after(between(0, 300), strike)
+  if (modes) plan()
   return world
 }
 
@@ -139,6 +152,14 @@ describe('worlds', () => {
     const to = Math.min(from + perTest, firstSeed + seeds)
     it(`seeds ${from} to ${to - 1}: every byte once, in order, and all of them`, () => {
       for (let seed = from; seed < to; seed += 1) live(wildWorld(seed))
+    }, 60_000)
+  }
+
+  // A third as many: what the modes add to a world is in the plans, the faults are the same.
+  for (let from = firstSeed; from < firstSeed + seeds / 3; from += perTest) {
+    const to = Math.min(from + perTest, Math.ceil(firstSeed + seeds / 3))
+    it(`seeds ${from} to ${to - 1}, in every way to use relays: the same`, () => {
+      for (let seed = from; seed < to; seed += 1) live(wildWorld(seed, {}, true))
     }, 60_000)
   }
 

@@ -60,6 +60,8 @@ export class LiveFlow {
     const { recorder, now } = this.#context
     const open = recorder.flows[this.flow.flow]?.state === 'open'
     const caller = this.#ends.get('caller')
+    const seen = caller?.status()?.relayBytesSeen
+    if (seen !== undefined) recorder.relayBytesSeen(this.flow.flow, seen)
     const listener = this.#ends.get('listener')
     const ends = [caller, listener].filter((end) => end !== undefined)
     if (open && this.settled) {

@@ -62,6 +62,8 @@ function measure(limit: Limit, recorder: RunRecorder, endedAtMs: number): Measur
       return ofActs(limit, recorder)
     case 'gauge':
       return ofRelays(limit, recorder)
+    case 'seen':
+      return ofBytesSeen(limit, recorder)
     case 'counter':
       return { value: counter(limit.metric, recorder), remark: '' }
     case 'ratio':
@@ -97,6 +99,15 @@ function ofRelays(limit: Limit, recorder: RunRecorder): Measured {
     .map((kept) => (limit.metric === 'relay_rss' ? kept.rssMaxBytes : kept.cpuMax))
     .filter((value) => value !== null)
   return values.length === 0 ? { value: null, remark: 'no relay was sampled' } : { value: Math.max(...values), remark: '' }
+}
+
+/** One value for each relay that carried something of a connection, both ways, as the caller counted it. */
+function ofBytesSeen(limit: Limit, recorder: RunRecorder): Measured {
+  const seen = [...recorder.bytesSeen].filter(([flow]) => isTagged(recorder.plan, flow, limit.tags))
+  const values = seen.flatMap(([, relays]) => Object.values(relays))
+  return values.length === 0
+    ? { value: null, remark: 'no connection said what its relays carried' }
+    : { value: overValues(values, limit.stat), remark: '' }
 }
 
 function counter(metric: Metric, recorder: RunRecorder): number {

@@ -49,6 +49,8 @@ export class RunRecorder {
   incidentsLeftOut = 0
   readonly errors: Map<string, { count: number; message: string }> = new Map()
   readonly relaySamples: Map<string, { rssMaxBytes: number | null; cpuMax: number | null }> = new Map()
+  /** Bytes of each connection that each relay carried. */
+  readonly bytesSeen: Map<number, Readonly<Record<string, number>>> = new Map()
   /** Longest time without a path per act of a fault that was expected to be survived. */
   readonly pathGaps: Map<number, number> = new Map()
   messages = 0
@@ -313,6 +315,11 @@ export class RunRecorder {
       if (relayCpu !== undefined) kept.cpuMax = Math.max(kept.cpuMax ?? 0, relayCpu)
       this.relaySamples.set(relay, kept)
     }
+  }
+
+  /** What each relay carried of a connection, both ways, since it began. Once, before it is closed. */
+  relayBytesSeen(flow: number, seen: Readonly<Record<string, number>>): void {
+    this.bytesSeen.set(flow, seen)
   }
 
   error(_nowMs: number, code: string, message: string): void {

@@ -116,6 +116,11 @@ export class PlanFlow {
   close(): void {
     if (this.#closing) return
     this.#closing = true
+    const caller = this.#ends.get('caller')
+    if (caller !== undefined && !caller.over) {
+      const seen = caller.client.machine.connection(caller.handle)?.status().relayBytesSeen
+      if (seen !== undefined) this.#recorder.relayBytesSeen(this.flow.flow, seen)
+    }
     const open = this.#recorder.flows[this.flow.flow]?.state === 'open'
     const orderly = open && this.#settled
     for (const { client, handle, over } of this.#ends.values()) {

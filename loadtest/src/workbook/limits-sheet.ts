@@ -22,7 +22,7 @@ export interface LimitsContext {
 }
 
 const metricNames = Object.keys(metrics) as Metric[]
-const later = ['handshake_time', 'bystander_p99_ratio', 'path_share', 'relay_bytes_seen', 'relay_fd']
+const later = ['handshake_time', 'bystander_p99_ratio', 'path_share', 'relay_fd']
 const built = metricNames.filter((metric) => !later.includes(metric))
 
 const metricKind: Kind<Metric> = {
@@ -142,7 +142,7 @@ function readRow(row: TableRow, context: LimitsContext): Limit | undefined {
 function readStat(row: TableRow, metric: Metric): LimitStat {
   const { kind } = metrics[metric]
   const fallback: LimitStat =
-    kind === 'histogram' || kind === 'act' ? { kind: 'p', percentile: 99 } : { kind: kind === 'gauge' ? 'max' : 'value' }
+    kind === 'histogram' || kind === 'act' ? { kind: 'p', percentile: 99 } : { kind: kind === 'gauge' || kind === 'seen' ? 'max' : 'value' }
   const stat = row.read('stat', statKind, fallback)
   const allowed: Record<string, readonly string[]> = {
     histogram: ['p', 'max', 'min', 'avg', 'count', 'rate'],
@@ -151,6 +151,7 @@ function readStat(row: TableRow, metric: Metric): LimitStat {
     counter: ['value', 'count'],
     gauge: ['max', 'value'],
     ratio: ['value'],
+    seen: ['p', 'max', 'min', 'avg', 'count'],
   }
   if (row.has('stat') && !allowed[kind]!.includes(stat.kind)) {
     const words = allowed[kind]!.map((one) => (one === 'p' ? 'p(99)' : one)).join(', ')

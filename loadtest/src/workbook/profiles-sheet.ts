@@ -1,5 +1,5 @@
 // The sheet `Profiles`, and the columns of `Clients` that override a profile.
-import { checkBuilt, formatPaths, parsePaths } from '@sennit/client/core'
+import { formatPaths, parsePaths } from '@sennit/client/core'
 import { SennitError } from '@sennit/protocol'
 import type { Distribution } from '../plan.ts'
 import { messageBytesMin } from '../verdict/message.ts'
@@ -79,14 +79,11 @@ export function readKeyMode(row: TableRow): void {
 export function readPaths(row: TableRow, over: string): string {
   if (!row.has('paths')) return over
   try {
-    const option = parsePaths(row.text('paths'))
-    checkBuilt(option)
-    return formatPaths(option)
+    return formatPaths(parsePaths(row.text('paths')))
   } catch (error) {
     if (!(error instanceof SennitError)) throw error
     const { expected, near } = error.facts
-    if (error.code === 'not_yet') row.wrong('W140', 'paths', error.message)
-    else row.wrong('W112', 'paths', String(expected), undefined, near === '' ? '' : `Nearest: ${near}`)
+    row.wrong('W112', 'paths', String(expected), undefined, near === '' ? '' : `Nearest: ${near}`)
     return over
   }
 }

@@ -22,6 +22,8 @@ export interface AttachmentNeeds {
   readonly keepAll: boolean
   /** Names whose rendezvous relays of a long list are needed. */
   readonly names: readonly string[]
+  /** So many relays are to carry one connection, with one to stand by. */
+  readonly relays: number
   /** The whole list, however long. */
   readonly attachAll: boolean
 }
@@ -194,7 +196,8 @@ export class Attachments {
     const wanted = new Set<Attachment>()
     const size = this.#byRelay.size
     if (needs.attachAll || (needs.wide && size <= attachedMax)) for (const attachment of this.#byRelay.values()) wanted.add(attachment)
-    for (const best of bestApart(ranking, attachedMin)) wanted.add(this.#byRelay.get(best.relayId)!)
+    for (const best of bestApart(ranking, Math.min(Math.max(attachedMin, needs.relays), attachedMax)))
+      wanted.add(this.#byRelay.get(best.relayId)!)
     if (size > attachedMax)
       for (const name of needs.names)
         for (const relayId of this.#rendezvousOf(name)) {

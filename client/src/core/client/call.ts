@@ -13,7 +13,7 @@ import {
 } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import type { Attachments } from '../attach/attachments.ts'
-import type { PathsOption } from '../paths/index.ts'
+import { bestPaths, formatPaths, type PathsOption } from '../paths/index.ts'
 import { failureText, isPeerRefusal, refusalRank } from './call-failure.ts'
 import type { CircuitTable } from './circuits.ts'
 import type { ConnectionFacts } from './connection-facts.ts'
@@ -184,7 +184,7 @@ export class Call {
         peerName: fullName(peer.user, peerLabel),
         attempt: attempt.number,
         application: this.facts.application,
-        paths: this.facts.paths,
+        paths: this.facts.paths ?? bestPaths,
       })
       const { connection } = attempt
       connection.addCircuit(nowMs, this.#host.circuits.add(attachment, message.circuit, connection, message.credit))
@@ -260,7 +260,7 @@ export class Call {
 
   #begin(nowMs: number): boolean {
     const { crypto, identity, trust, instance, ownName } = this.#host
-    const { recoverOf, application, keyModes } = this.facts
+    const { recoverOf, application, keyModes, paths } = this.facts
     const connectionId = crypto.randomBytes(16)
     const number = this.#host.nextAttempt()
     const previous = recoverOf?.facts.secrets.connectionId
@@ -278,6 +278,7 @@ export class Call {
         nowMs,
         instance,
         attempt: number,
+        ...(paths === undefined ? {} : { paths: formatPaths(paths) }),
         ...(previous === undefined ? {} : { previous }),
       })
       this.#attempt = { number, requestId: this.#host.nextId(), connectionId, handshake, asks: new Map(), connection: undefined }

@@ -6,7 +6,7 @@ import type { EndHandshakeResult, KeyMode, RelayEntry } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import { Attachments } from '../attach/attachments.ts'
 import type { ConnectionEffect, ConnectionMachine } from '../connection/index.ts'
-import { checkBuilt, type PathsOption } from '../paths/index.ts'
+import type { PathsOption } from '../paths/index.ts'
 import { AttachmentEvents, type AttachmentListeners } from './attachment-events.ts'
 import { CircuitTable } from './circuits.ts'
 import type { Verdict } from './connection-host.ts'
@@ -48,7 +48,6 @@ export class ClientMachine {
 
   constructor(options: ClientMachineOptions) {
     const tuning = { ...clientTuning, ...options.tuning }
-    if (options.paths !== undefined) checkBuilt(options.paths)
     this.#options = options
     const { crypto, random, identity, trust } = options
     const label = options.label ?? ''
@@ -327,10 +326,9 @@ export class ClientMachine {
     return this.#connections.byHandle(handle)?.sendDatagram(nowMs, data) ?? false
   }
 
-  /** Changes how a connection uses its relays; either end may. @throws SennitError `not_yet` */
+  /** Changes how a connection uses its relays; either end may. */
   setPaths(nowMs: number, handle: number, paths: PathsOption): void {
     this.#now(nowMs)
-    checkBuilt(paths)
     this.#connections.byHandle(handle)?.setPaths(nowMs, paths)
   }
 

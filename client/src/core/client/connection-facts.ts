@@ -15,8 +15,10 @@ export interface ConnectionFacts {
   readonly peerInstance: Uint8Array
   readonly attempt: number
   readonly application: string
-  /** How this end wants its relays to be used; undefined when it said nothing. */
-  readonly paths: PathsOption | undefined
+  /** How relays are used from the start, as this end sees the two directions. */
+  readonly paths: PathsOption
+  /** The listener wants it so, and the caller said nothing. @default false */
+  readonly wish?: boolean
   /** The caller's third message, to go first on every circuit until the verdict. */
   readonly message3?: Uint8Array
 }

@@ -85,7 +85,7 @@ export class Incoming implements CircuitOwner {
   }
 
   /** What the caller said of itself; authenticated once confirmed. */
-  get request(): { readonly attempt: number; readonly previous: Uint8Array | undefined } {
+  get request(): { readonly attempt: number; readonly previous: Uint8Array | undefined; readonly paths: string } {
     return this.#handshake.request!
   }
 

@@ -5,7 +5,7 @@
 import { FEATURE, hex, joinTag, PACKET_KIND, type PacketHeader } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import { type ConnectionEvent, ConnectionMachine } from '../connection/index.ts'
-import type { PathsOption } from '../paths/index.ts'
+import { type PathsOption, pathsWanted } from '../paths/index.ts'
 import { deflateFlag, zstdFlag } from '../streams/index.ts'
 import type { Circuit, CircuitOwner } from './circuits.ts'
 import type { ConnectionFacts, Stage } from './connection-facts.ts'
@@ -55,6 +55,7 @@ export class ManagedConnection implements CircuitOwner {
   #toldGone = false
   #everywhereUntilMs = 0
   #suspectUntilMs = 0
+  #shortUntilMs = 0
   #validateByMs = Number.POSITIVE_INFINITY
   #resendAtMs = Number.POSITIVE_INFINITY
   #resendAfterMs: number
@@ -72,6 +73,7 @@ export class ManagedConnection implements CircuitOwner {
       crypto: host.crypto,
       random: host.random,
       secrets: facts.secrets,
+      paths: facts.paths,
       nowMs,
       streams: { ...host.streams, inflates: flagsOf(host.features) },
       ...(host.connectionTuning === undefined ? {} : { tuning: host.connectionTuning }),
@@ -82,6 +84,7 @@ export class ManagedConnection implements CircuitOwner {
       captain: this.captain,
       handle: facts.handle,
       paths: facts.paths,
+      wish: facts.wish ?? false,
       relays: () => [...this.#paths.values()].map((circuit) => circuit.relayId),
       openRelays: () => this.#openRelays(),
       calm: () => this.#suspectUntilMs === 0 && this.#everywhereUntilMs === 0 && this.#pathlessSinceMs === undefined,
@@ -130,10 +133,13 @@ export class ManagedConnection implements CircuitOwner {
   /** Sends a datagram now, or drops it: no path, no credit, or too much before it. @throws SennitError `too_large` */
   sendDatagram(nowMs: number, data: Uint8Array): boolean {
     const { machine } = this
-    const pathId = machine.datagramPathId(data.length)
-    const circuit = pathId === undefined ? undefined : this.#paths.get(pathId)
-    const before = circuit === undefined ? 0 : this.#datagramBytes + circuit.attachment.queuedDatagramBytes(circuit.number)
-    if (before > datagramQueueBytesMax) {
+    // The least of them: one path that stands still is no reason to drop what others take.
+    let queuedBytes = Number.POSITIVE_INFINITY
+    for (const pathId of machine.datagramPathIds(data.length)) {
+      const circuit = this.#paths.get(pathId)
+      if (circuit !== undefined) queuedBytes = Math.min(queuedBytes, circuit.attachment.queuedDatagramBytes(circuit.number))
+    }
+    if (Number.isFinite(queuedBytes) && this.#datagramBytes + queuedBytes > datagramQueueBytesMax) {
       machine.datagramDropped()
       return false
     }
@@ -146,6 +152,12 @@ export class ManagedConnection implements CircuitOwner {
   /** A relay said that the peer is gone from it: with no path left, a hint to ask at once. */
   get toldGone(): boolean {
     return this.#toldGone
+  }
+
+  /** Relays that carry it when it has what it was asked for, and one to stand by. */
+  get relaysWanted(): number {
+    const { send, receive } = this.agreement.paths
+    return Math.max(pathsWanted(send), pathsWanted(receive)) + 1
   }
 
   /** Circuits that are paths of it. */
@@ -175,6 +187,7 @@ export class ManagedConnection implements CircuitOwner {
       creditBytes: circuit.creditBytes,
       sentBytes: confirms ? message3.length : 0,
       proved,
+      ...(circuit.attachment.entry.failureDomain === undefined ? {} : { failureDomain: circuit.attachment.entry.failureDomain }),
       ...(leg === undefined ? {} : { expectedRttMs: 2 * leg }),
     })
     this.#host.dirty(this)
@@ -319,6 +332,7 @@ export class ManagedConnection implements CircuitOwner {
           break
         case 'wantPaths':
           if (effect.why === 'suspect') this.#suspect(nowMs)
+          else if (effect.why === 'short') this.#shortUntilMs = nowMs + suspectMs
           else this.#everywhereUntilMs = nowMs + everywhereMs
           this.#host.needsSync()
           break
@@ -366,7 +380,7 @@ export class ManagedConnection implements CircuitOwner {
     const { attachments } = this.#host
     if (this.#stage !== 'open') return this.#unheard(nowMs) ? [...attachments.all()] : []
     if (this.#pathlessSinceMs !== undefined || nowMs < this.#everywhereUntilMs) return [...attachments.all()]
-    const planned = this.agreement.plannedRelays(nowMs, nowMs < this.#suspectUntilMs ? nextRelays : 0)
+    const planned = this.agreement.plannedRelays(nowMs, nowMs < Math.max(this.#suspectUntilMs, this.#shortUntilMs) ? nextRelays : 0)
     return planned.map((relayId) => attachments.byRelay(relayId)).filter((attachment) => attachment !== undefined)
   }
 
@@ -429,7 +443,7 @@ export class ManagedConnection implements CircuitOwner {
         this.#pathGone(nowMs, event.pathId)
         break
       case 'path_moved':
-        if (event.to !== null && event.why !== 'plan') this.agreement.moved(nowMs, event.to)
+        if (event.to !== null && event.why !== 'plan' && event.why !== 'rotate') this.agreement.moved(nowMs, event.to)
     }
     if (this.#stage === 'open') this.#host.emit({ type: 'connectionEvent', handle: this.facts.handle, event })
   }

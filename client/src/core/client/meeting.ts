@@ -2,11 +2,19 @@
  * Who meets whom: calls of this end, offers of others, the verdict at key confirmation, challenges of a name by a new instance, and the
  * search for a peer whose paths are all gone (connection.md 13 to 17, 21, 21a).
  */
-import { type CryptoProvider, type EndHandshakeResult, hex, type KeyMode, type MeshTrust, type UserIdentity } from '@sennit/protocol'
+import {
+  type CryptoProvider,
+  type EndHandshakeResult,
+  hex,
+  type KeyMode,
+  type MeshTrust,
+  SennitError,
+  type UserIdentity,
+} from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import type { AttachmentNeeds, Attachments } from '../attach/attachments.ts'
 import type { ConnectionEffect } from '../connection/index.ts'
-import { checkBuilt, type PathsOption } from '../paths/index.ts'
+import { bestPaths, type PathsOption, parsePaths, pathsWanted, turned } from '../paths/index.ts'
 import { Call, type CallConnected, type CallFacts, type CallHost, type CallResult } from './call.ts'
 import { failureText } from './call-failure.ts'
 import { Challenges } from './challenges.ts'
@@ -84,11 +92,9 @@ export class Meeting {
     this.#recoveries = new Recoveries({ previousAfterMs: tuning.previousAfterMs, connections, listens }, this.#callHost)
   }
 
-  /** @throws SennitError `not_yet` for a way to use relays that is only known by name */
   connect(nowMs: number, request: ConnectRequest): number {
     const { tuning, ownName, connections } = this.#context
     const paths = request.paths ?? this.#context.paths
-    if (paths !== undefined) checkBuilt(paths)
     const label = request.label ?? ''
     const facts: CallFacts = {
       handle: this.#context.nextId(),
@@ -181,7 +187,7 @@ export class Meeting {
       peerInstance: result.peerInstance,
       attempt: attempt.attempt,
       application,
-      paths: this.#context.paths,
+      ...this.#pathsFor(incoming.request.paths),
     }
     const connection = this.#newConnection(nowMs, facts, 'challenging')
     this.#listenOf.set(connection, incoming.listenHandle)
@@ -192,6 +198,17 @@ export class Meeting {
       this.#confirm(nowMs, connection)
     }
     return connection
+  }
+
+  /** The caller's word counts; where it says nothing, ours. One of a later version is answered when its plan comes. */
+  #pathsFor(asked: string): { readonly paths: PathsOption; readonly wish: boolean } {
+    const { paths } = this.#context
+    try {
+      if (asked !== '') return { paths: turned(parsePaths(asked)), wish: false }
+    } catch (error) {
+      if (!(error instanceof SennitError)) throw error
+    }
+    return { paths: paths ?? bestPaths, wish: asked === '' && paths !== undefined }
   }
 
   /** The peer's verdict on our attempt. */
@@ -295,10 +312,12 @@ export class Meeting {
     const names: string[] = listening ? [this.#context.ownName] : []
     let pathless = false
     let keepAll = false
+    let relays = 0
     for (const connection of this.#context.connections.all()) {
       if (connection.stage === 'over') continue
       for (const relayId of connection.relaysInUse()) inUse.add(relayId)
       if (connection.pathlessSinceMs !== undefined) pathless = true
+      relays = Math.max(relays, connection.relaysWanted)
       // In a list too long to attach to whole the two ends may share no second relay: both go where the listener's name points.
       if (connection.exposed || connection.pathlessSinceMs !== undefined)
         names.push(connection.captain ? connection.facts.peerName : this.#context.ownName)
@@ -307,6 +326,8 @@ export class Meeting {
     let waiting = false
     for (const call of this.#calls.values()) {
       names.push(call.peerName)
+      const { send, receive } = call.facts.paths ?? bestPaths
+      relays = Math.max(relays, pathsWanted(send) + 1, pathsWanted(receive) + 1)
       keepAll = true
       if (call.waits) waiting = true
     }
@@ -319,6 +340,7 @@ export class Meeting {
       inUse,
       keepAll,
       names,
+      relays,
       attachAll,
     }
   }

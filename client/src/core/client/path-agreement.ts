@@ -2,10 +2,10 @@
  * How two ends agree on the paths of one connection (connection.md 18): both report what they measured, the captain ranks and plans, the
  * peer checks that it can follow. Which circuits there are is the connection's business; this says which relays they should be at.
  */
-import { type Frame, type PlanFrame, type ReportFrame, relaysMax } from '@sennit/protocol'
+import { type Frame, type PlanFrame, type PlanModesFrame, type ReportFrame, relaysMax, SennitError } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import type { ConnectionMachine } from '../connection/index.ts'
-import { bestPaths, type PathsOption } from '../paths/index.ts'
+import { bestPaths, formatPaths, type PathsOption, parsePaths, turned } from '../paths/index.ts'
 import { type OwnFacts, Planner } from '../plan/planner.ts'
 import type { ConnectionHost } from './connection-host.ts'
 
@@ -16,8 +16,10 @@ export interface AgreementContext {
   /** The captain decides: the caller. */
   readonly captain: boolean
   readonly handle: number
-  /** What this end wants; undefined when it said nothing. */
-  readonly paths: PathsOption | undefined
+  /** How relays are used from the start, as this end sees the two directions. */
+  readonly paths: PathsOption
+  /** This end wants it so and the caller did not say anything: the captain must hear. */
+  readonly wish: boolean
   /** Relays with a circuit, and those of them whose path answered. */
   relays(): Iterable<string>
   openRelays(): ReadonlySet<string>
@@ -41,6 +43,11 @@ export class PathAgreement {
   readonly #context: AgreementContext
   readonly #bad = new Map<string, number>()
   #plan: PlanFrame | undefined
+  #modes: PlanModesFrame | undefined
+  /** Came before their plan. */
+  #comingModes: PlanModesFrame | undefined
+  /** The last epoch whose modes the peer knows. */
+  #modesOkEpoch = 0
   #peerActive: { readonly relayId: string | undefined; readonly keptReceived: number } | undefined
   #openedAtMs: number | undefined
   #nextRoundAtMs = Number.POSITIVE_INFINITY
@@ -53,12 +60,18 @@ export class PathAgreement {
   constructor(context: AgreementContext) {
     this.#context = context
     this.planner = new Planner(context.host.random)
-    this.paths = context.paths ?? bestPaths
+    this.paths = context.paths
+    this.planner.paths = context.paths
   }
 
   /** The plan in force here: the captain's own, or the last one agreed to. */
   get plan(): PlanFrame | undefined {
     return this.#context.captain ? this.planner.plan : this.#plan
+  }
+
+  /** The modes of the plan in force; undefined: best. */
+  get modes(): PlanModesFrame | undefined {
+    return this.#context.captain ? this.planner.modes : this.#modes
   }
 
   /** Both ends agreed on a plan. */
@@ -80,7 +93,7 @@ export class PathAgreement {
   plannedRelays(nowMs: number, more: number): string[] {
     const { plan } = this
     if (plan === undefined) return []
-    const planned = new Set([plan.activeFromCaller, plan.activeFromListener, plan.standby].filter((relayId) => relayId !== ''))
+    const planned = new Set(relaysOf(plan, this.modes))
     const next = plan.relays.filter(({ relayId }) => !planned.has(relayId) && !this.isBad(nowMs, relayId))
     return [...planned, ...next.slice(0, more).map(({ relayId }) => relayId)]
   }
@@ -92,11 +105,22 @@ export class PathAgreement {
     this.#nextRoundAtMs = nowMs + tuning.earlyRoundMs
     this.#reportAtMs = nowMs
     this.#lookAtMs = nowMs + tuning.firstPlanWithinMs
+    if (this.#context.wish) this.setPaths(nowMs, this.paths)
   }
 
-  /** The application of this end wants something else. */
+  /** The application of this end wants something else. The captain plans it; the other end asks the captain to. */
   setPaths(nowMs: number, paths: PathsOption): void {
+    const { captain, machine, dirty } = this.#context
+    if (captain) this.#wish(nowMs, paths)
+    else {
+      machine.sendControlFrame(nowMs, { type: 'paths', paths: formatPaths(paths) })
+      dirty()
+    }
+  }
+
+  #wish(nowMs: number, paths: PathsOption): void {
     this.paths = paths
+    this.planner.paths = paths
     this.lookSoon(nowMs)
   }
 
@@ -171,7 +195,14 @@ export class PathAgreement {
       if (!captain) this.#planned(nowMs, frame)
     } else if (frame.type === 'planOk') {
       this.planner.acknowledged(frame.epoch)
-      if (captain && this.planner.plan?.epoch === frame.epoch) this.#usePlan(nowMs, this.planner.plan)
+      if (captain && this.planner.plan?.epoch === frame.epoch) this.#usePlan(nowMs, this.planner.plan, this.planner.modes)
+    } else if (frame.type === 'planModes') {
+      this.#comingModes = frame
+    } else if (frame.type === 'modesOk') {
+      this.#modesOkEpoch = Math.max(this.#modesOkEpoch, frame.epoch)
+    } else if (frame.type === 'paths') {
+      const wish = readPaths(frame.paths)
+      if (captain && wish !== undefined) this.#wish(nowMs, turned(wish))
     } else if (frame.type === 'planNo' && captain) {
       this.planner.refused(nowMs, frame.relayId, frame.reason)
       this.#look(nowMs, false)
@@ -185,7 +216,7 @@ export class PathAgreement {
     const planned = this.plannedRelays(nowMs, 0)
     for (const relayId of this.#context.relays()) {
       if (planned.includes(relayId)) continue
-      this.#usePlan(nowMs, plan)
+      this.#usePlan(nowMs, plan, this.modes)
       return
     }
   }
@@ -204,8 +235,8 @@ export class PathAgreement {
   #planned(nowMs: number, plan: PlanFrame): void {
     if (plan.epoch <= (this.#plan?.epoch ?? 0)) return
     const { machine, host, dirty } = this.#context
-    for (const relayId of new Set([plan.activeFromCaller, plan.activeFromListener, plan.standby])) {
-      if (relayId === '') continue
+    const modes = this.#comingModes?.epoch === plan.epoch ? this.#comingModes : undefined
+    for (const relayId of relaysOf(plan, modes)) {
       const attachment = host.attachments.byRelay(relayId)
       if (attachment?.usable === true) continue
       const reason = attachment === undefined ? 'not_in_list' : attachment.attached ? 'draining' : 'not_attached'
@@ -214,17 +245,36 @@ export class PathAgreement {
       return
     }
     this.#plan = plan
+    this.#modes = modes
+    const paths = modes === undefined ? bestPaths : readPaths(modes.paths)
+    if (paths !== undefined) {
+      this.paths = turned(paths)
+      if (modes !== undefined) machine.sendControlFrame(nowMs, { type: 'modesOk', epoch: plan.epoch })
+    }
     machine.sendControlFrame(nowMs, { type: 'planOk', epoch: plan.epoch })
-    this.#usePlan(nowMs, plan)
+    this.#usePlan(nowMs, plan, modes)
   }
 
-  #usePlan(nowMs: number, plan: PlanFrame): void {
+  #usePlan(nowMs: number, plan: PlanFrame, modes: PlanModesFrame | undefined): void {
     const { captain, machine, host, dirty } = this.#context
     const [activeSend, activeReceive] = captain
       ? [plan.activeFromCaller, plan.activeFromListener]
       : [plan.activeFromListener, plan.activeFromCaller]
     const order = plan.relays.map((relay) => relay.relayId)
-    machine.usePlan(nowMs, { epoch: plan.epoch, order, activeSend, activeReceive, standby: plan.standby })
+    const paths = modes === undefined ? undefined : readPaths(modes.paths)
+    const { send, receive, whenShort } = (captain || paths === undefined ? paths : turned(paths)) ?? this.paths
+    const [sendRelays, receiveRelays] = captain ? [modes?.fromCaller, modes?.fromListener] : [modes?.fromListener, modes?.fromCaller]
+    const unknown = captain ? this.#modesOkEpoch !== plan.epoch : paths === undefined
+    machine.usePlan(nowMs, {
+      epoch: plan.epoch,
+      order,
+      activeSend,
+      activeReceive,
+      standby: plan.standby,
+      ...(modes === undefined
+        ? {}
+        : { modes: { send, receive, whenShort, sendRelays: sendRelays!, receiveRelays: receiveRelays!, unknown } }),
+    })
     host.needsSync()
     dirty()
   }
@@ -283,7 +333,11 @@ export class PathAgreement {
     if (!captain || this.#openedAtMs === undefined || !this.#readyToPlan(nowMs, this.#openedAtMs)) return
     const decision = this.planner.look(nowMs, this.#ownFacts(nowMs), round)
     if (decision === undefined) return
-    const { plan, why } = decision
+    const { plan, modes, why } = decision
+    if (modes !== undefined) {
+      machine.sendControlFrame(nowMs, modes)
+      machine.expectMode(this.paths.receive)
+    }
     machine.sendControlFrame(nowMs, plan)
     const { epoch, activeFromCaller: active, standby } = plan
     host.emit({ type: 'event', event: { type: 'planned', handle, epoch, active, standby, why } })
@@ -322,4 +376,23 @@ function unreachableWhy(attachment: Attachment): string {
   if (attachment.state === 'idle') return 'not attached: further away than the ones in use'
   const failure = attachment.lastFailure
   return failure === undefined ? 'not attached yet' : `not attached: ${failure.code}`
+}
+
+/** All relays that a plan wants paths at. */
+function relaysOf(plan: PlanFrame, modes: PlanModesFrame | undefined): string[] {
+  const relays = new Set([plan.activeFromCaller, plan.activeFromListener, plan.standby])
+  for (const relayId of modes?.fromCaller ?? []) relays.add(relayId)
+  for (const relayId of modes?.fromListener ?? []) relays.add(relayId)
+  relays.delete('')
+  return [...relays]
+}
+
+/** What a frame of the peer asks for; undefined when it is of a later version. */
+function readPaths(text: string): PathsOption | undefined {
+  try {
+    return parsePaths(text)
+  } catch (error) {
+    if (error instanceof SennitError) return undefined
+    throw error
+  }
 }

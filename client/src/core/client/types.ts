@@ -209,7 +209,16 @@ export interface ClientConnectionStatus {
   readonly active: { readonly send: string | null; readonly receive: string | null }
   readonly standby: string | null
   /** How each direction uses its relays, as it was agreed. */
-  readonly modes: { readonly send: string; readonly receive: string; readonly short: 'wait' | 'fail' }
+  readonly modes: {
+    readonly send: string
+    readonly receive: string
+    /** What happens when there are too few relays for a mode. */
+    readonly short: 'wait' | 'fail'
+    /** The direction of this end has all the relays that its mode needs. */
+    readonly whole: boolean
+  }
+  /** Bytes of this connection that each relay carried, both ways, since it began. */
+  readonly relayBytesSeen: Readonly<Record<string, number>>
   readonly failovers: number
   readonly datagrams: DatagramCounts
   readonly ranking: readonly RankingStatus[]

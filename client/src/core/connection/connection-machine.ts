@@ -5,8 +5,19 @@
  * Why no byte is lost: a packet leaves the resend buffer only when the other end acknowledged its number under the connection's own keys.
  * Everything else in here (plans, verdicts, timers) decides only where and how soon bytes travel.
  */
-import { type Frame, type PacketHeader, PacketSealer, ProtocolError, type SessionSecrets } from '@sennit/protocol'
+import {
+  type Frame,
+  type PacketHeader,
+  PacketSealer,
+  ProtocolError,
+  type SessionSecrets,
+  ShareAssembler,
+  totalBytes,
+} from '@sennit/protocol'
+import { bestPaths, type PathMode } from '../paths/index.ts'
+import { isEchoed, Route, reorders } from '../paths/route.ts'
 import { StreamSet } from '../streams/index.ts'
+import { AckSender } from './ack-sender.ts'
 import { AckTracker } from './ack-tracker.ts'
 import { Closing } from './closing.ts'
 import { Datagrams } from './datagrams.ts'
@@ -31,6 +42,8 @@ const burstPackets = 32
 const freshAnswerMs = 2_000
 /** Pings of the application that are remembered; the answers to older ones are not told. */
 const appPingsMax = 64
+/** Relays whose lies are counted: more than one connection ever uses. */
+const liarsMax = 64
 
 /** One connection of two ends. Synchronous; all time comes in as `nowMs`, all effects go out by {@link poll}. */
 export class ConnectionMachine {
@@ -40,6 +53,7 @@ export class ConnectionMachine {
   readonly #table: PathTable = new PathTable()
   readonly #outbox: Outbox
   readonly #acks: AckTracker
+  readonly #ackSender: AckSender
   readonly #epochs: Epochs
   readonly #builder: PacketBuilder
   readonly #sender: Sender
@@ -50,7 +64,10 @@ export class ConnectionMachine {
   readonly #keeper: PathKeeper
   readonly #closing: Closing
   readonly #farewell: Farewell
+  readonly #route: Route
   readonly #appPings: Map<number, number> = new Map()
+  /** Forged payloads by relay. */
+  readonly #lies: Map<string, number> = new Map()
   #nowMs: number
   #dirty = false
   #wakeMs: number | undefined
@@ -75,15 +92,35 @@ export class ConnectionMachine {
     const epochs = new Epochs(nowMs, sealer, tuning)
     const builder = new PacketBuilder({ sealer, epochs, streams })
     const sender = new Sender({ tuning, outbox, builder, epochs, streams })
+    const { send, receive, whenShort } = options.paths ?? bestPaths
+    this.#route = new Route(
+      {
+        crypto,
+        random,
+        secrets,
+        tuning,
+        outbox,
+        table,
+        sender,
+        move: (now, to) => this.#keeper.roam(now, to),
+        failed: (now, message) => this.#farewell.endSaying(now, { code: 'paths_short', message, remote: false }),
+      },
+      send,
+      whenShort,
+      nowMs,
+    )
+    this.#route.receives(acks, receive)
+    let assembler: ShareAssembler | undefined
     this.#receiver = new Receiver({
       sealer,
       epochs,
       acks,
+      assembler: () => (assembler ??= new ShareAssembler(crypto, secrets)),
       heard: (now, path) => {
         this.#validAtMs = now
         path.heardAtMs = now
       },
-      forged: (now, path) => this.#watch.onForged(now, path),
+      forged: (now, path) => this.#onForged(now, path),
       // Once CLOSE is said nothing more can leave, so new credit must not make a message "accepted"; what was delivered still counts.
       streamFrame: (frame) => streams.onFrame(frame.type === 'credit' && builder.sealed ? { ...frame, limit: frame.consumed } : frame),
       datagram: (data) => outbox.effect({ type: 'datagram', data }),
@@ -100,8 +137,20 @@ export class ConnectionMachine {
       judged: (now, path, why) => this.#keeper.judged(now, path, why),
       wanted: (now) => this.#keeper.wanted(now),
     })
-    this.#keeper = new PathKeeper({ nowMs, tuning, outbox, table, sender, acks, builder, hello: this.#hello, watch: this.#watch })
-    this.#datagrams = new Datagrams({ sealer, epochs, outbox, table, watch: this.#watch, sender, builder })
+    this.#keeper = new PathKeeper({
+      nowMs,
+      tuning,
+      outbox,
+      table,
+      sender,
+      acks,
+      builder,
+      hello: this.#hello,
+      watch: this.#watch,
+      carries: (path) => this.#route.carries(path),
+    })
+    this.#datagrams = new Datagrams({ sealer, epochs, route: this.#route, watch: this.#watch, sender, builder })
+    this.#ackSender = new AckSender({ acks, receiver: this.#receiver, table, keeper: this.#keeper, outbox })
     this.#closing = new Closing(tuning, streams)
     const keeper = this.#keeper
     const closing = this.#closing
@@ -162,14 +211,15 @@ export class ConnectionMachine {
     this.#at(nowMs)
     const path = this.#table.all.get(pathId)
     if (path === undefined) return
+    path.receivedBytes += totalBytes(pieces)
     this.#guarded(nowMs, () => {
       if (!this.#receiver.packet(nowMs, path, header, pieces)) this.#farewell.answer(path)
     })
   }
 
-  /** The path that a datagram of this size would take now; undefined when it would be dropped. */
-  datagramPathId(bytes: number): number | undefined {
-    return this.#closing.over ? undefined : this.#datagrams.path(bytes)?.pathId
+  /** The paths that a datagram of this size would take now; none when it would be dropped. */
+  datagramPathIds(bytes: number): number[] {
+    return this.#closing.over ? [] : this.#datagrams.ways(bytes).map((path) => path.pathId)
   }
 
   /** Sends a datagram, at once and once. @returns false when it was dropped. @throws SennitError `too_large` */
@@ -197,7 +247,17 @@ export class ConnectionMachine {
 
   usePlan(nowMs: number, plan: PathPlan): void {
     this.#at(nowMs)
-    if (this.#table.usePlan(plan)) this.#keeper.planned(nowMs)
+    if (!this.#table.usePlan(plan)) return
+    const { send, receive, whenShort } = plan.modes ?? bestPaths
+    this.#route.receives(this.#acks, receive)
+    this.#route.change(nowMs, send, whenShort, plan.modes?.unknown ?? false)
+    this.#keeper.planned(nowMs)
+  }
+
+  /** The peer may send in this way from now on, before the plan that says so is in force here. */
+  expectMode(receive: PathMode): void {
+    if (isEchoed(receive)) this.#acks.copies = true
+    if (reorders(receive)) this.#acks.reorders = true
   }
 
   /** A sealed ping on the active path, or on the first that opens. The event `pong` names the same id. */
@@ -252,6 +312,8 @@ export class ConnectionMachine {
       if (nowMs >= state.pathsUntilMs) this.#keeper.closeAll('closed')
       return
     }
+    this.#route.wake(nowMs)
+    if (this.#closing.over) return
     const hasPath = this.#table.active !== undefined
     const lingerUntilMs = this.#closing.deadlineMs(hasPath)
     if (nowMs >= this.#validAtMs + this.#tuning.deathMs) {
@@ -272,7 +334,7 @@ export class ConnectionMachine {
     at = Math.min(at, this.#farewell.wakeAtMs())
     if (state.type === 'over') at = this.#table.all.size > 0 ? Math.min(at, state.pathsUntilMs) : Number.POSITIVE_INFINITY
     else {
-      at = Math.min(at, this.#validAtMs + this.#tuning.deathMs)
+      at = Math.min(at, this.#validAtMs + this.#tuning.deathMs, this.#route.wakeAtMs())
       at = Math.min(at, this.#closing.deadlineMs(this.#table.active !== undefined) ?? Number.POSITIVE_INFINITY)
     }
     return at
@@ -299,6 +361,7 @@ export class ConnectionMachine {
       acks: this.#acks,
       epochs: this.#epochs,
       datagrams: this.#datagrams,
+      route: this.#route,
     })
   }
 
@@ -312,35 +375,19 @@ export class ConnectionMachine {
   #work(nowMs: number): void {
     this.#dirty = false
     this.#wakeMs = undefined
-    this.#sendAcks(nowMs)
+    this.#ackSender.send(nowMs)
     if (this.#closing.over) return
-    const path = this.#table.active
-    let sent = 0
-    if (path !== undefined) while (sent < burstPackets && this.#sender.step(nowMs, path)) sent += 1
-    if (sent === burstPackets) this.#dirty = true
-    this.#tellWaiting(path)
-    if (sent === 0 && this.#sender.idle) this.#farewell.whenIdle(nowMs)
-  }
-
-  #sendAcks(nowMs: number): void {
-    const owed = this.#acks.takeOwed()
-    const due = this.#acks.newestIsDue(nowMs)
-    if (owed.length === 0 && !due) return
-    const newest = this.#keeper.ackPath()
-    const state = this.#receiver.ackState()
-    const frame: Frame = { type: 'ack', ...state, delayMs: this.#acks.delayMs(nowMs) }
-    for (const pathId of owed) {
-      const path = this.#table.all.get(pathId)
-      if (path !== undefined && path !== newest) this.#outbox.loose(path, [frame])
-    }
-    if (newest !== undefined && (due || owed.includes(newest.pathId))) this.#outbox.loose(newest, [frame])
-    if (due) this.#acks.settled()
+    const sent = this.#route.send(nowMs, burstPackets)
+    if (sent >= burstPackets) this.#dirty = true
+    this.#tellWaiting(this.#table.active)
+    if (sent === 0 && this.#sender.idle && !this.#closing.over) this.#farewell.whenIdle(nowMs)
   }
 
   #tellWaiting(path: Path | undefined): void {
     const { blockedBy } = this.#sender
     let why: WaitReason | undefined
     if (path === undefined) why = this.#sender.idle ? undefined : 'no_path'
+    else if (this.#route.blocked) why = this.#sender.hasWork ? 'paths' : undefined
     else if (blockedBy === 'memory' || (blockedBy === 'relay_wait' && path.waiting !== undefined)) why = blockedBy
     if (why === this.#waitsFor) return
     this.#waitsFor = why
@@ -354,6 +401,7 @@ export class ConnectionMachine {
       this.#farewell.end(nowMs, ending, true, frame.counts)
     } else if (this.#closing.over) return
     else if (frame.type === 'pathBad') this.#keeper.peerSaysBad(nowMs, frame.relayId)
+    else if (frame.type === 'relayLies') this.#outbox.event({ type: 'relay_lies', relayId: frame.relayId, count: frame.count, here: false })
     else this.#outbox.effect({ type: 'frame', pathId, frame })
   }
 
@@ -370,8 +418,15 @@ export class ConnectionMachine {
       }
       case 'ping':
         if (this.#closing.over) this.#farewell.answer(path)
-        else this.#outbox.loose(path, [{ type: 'pong', id: frame.id }])
+        else this.#ackSender.answerPing(nowMs, path, frame.id)
         return
+      case 'seen': {
+        const rttMs = this.#sender.flights.onSeen(nowMs, path, frame.number, frame.delayMs)
+        if (rttMs === undefined) return
+        this.#keeper.sample(nowMs, path, rttMs)
+        this.#watch.onProof(nowMs, path)
+        return
+      }
       case 'pong': {
         const rttMs = this.#watch.onPong(nowMs, path, frame.id)
         if (rttMs !== undefined) this.#keeper.sample(nowMs, path, rttMs)
@@ -396,6 +451,17 @@ export class ConnectionMachine {
       default:
         throw new ProtocolError('malformed', `expected loose frames in a loose packet, found ${frame.type}`)
     }
+  }
+
+  /** Both ends hear which relay it was: at the first time, and whenever the count doubled. */
+  #onForged(nowMs: number, path: Path): void {
+    const count = (this.#lies.get(path.relayId) ?? 0) + 1
+    if (count > 1 || this.#lies.size < liarsMax) this.#lies.set(path.relayId, count)
+    if ((count & (count - 1)) === 0 && !this.#closing.over) {
+      this.#outbox.event({ type: 'relay_lies', relayId: path.relayId, count, here: true })
+      this.#builder.queue({ type: 'relayLies', relayId: path.relayId, count })
+    }
+    this.#watch.onForged(nowMs, path)
   }
 
   #afterAck(nowMs: number): void {

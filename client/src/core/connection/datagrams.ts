@@ -1,10 +1,9 @@
-/** Datagrams: bytes that are worth something now or never. They go once, by the path in use, or not at all. */
+/** Datagrams: bytes that are worth something now or never. They go once, as the mode sends, or not at all. */
 import { datagramBytesMax, encodeFrames, PACKET_KIND, type PacketSealer, SennitError, totalBytes } from '@sennit/protocol'
+import type { Route } from '../paths/route.ts'
 import type { Epochs } from './epochs.ts'
-import type { Outbox } from './outbox.ts'
 import type { PacketBuilder } from './packet-builder.ts'
 import type { Path } from './path.ts'
-import type { PathTable } from './path-table.ts'
 import type { PathWatch } from './path-watch.ts'
 import type { Sender } from './sender.ts'
 
@@ -16,8 +15,7 @@ const askEveryMs = 250
 export interface DatagramNeeds {
   readonly sealer: PacketSealer
   readonly epochs: Epochs
-  readonly outbox: Outbox
-  readonly table: PathTable
+  readonly route: Route
   readonly watch: PathWatch
   readonly sender: Sender
   readonly builder: PacketBuilder
@@ -33,15 +31,14 @@ export class Datagrams {
     this.#needs = needs
   }
 
-  /** Where a datagram of this size would go now: the relay has credit for it, and does not say "please wait". */
-  path(bytes: number): Path | undefined {
-    const { active } = this.#needs.table
-    return active !== undefined && active.creditLeft() >= bytes + overheadBytes ? active : undefined
+  /** Where a datagram of this size would go now: relays that have credit for it, and do not say "please wait". */
+  ways(bytes: number): readonly Path[] {
+    return this.#needs.route.ways(bytes + overheadBytes)
   }
 
   /** @returns false when it was dropped. @throws SennitError `too_large` */
   send(nowMs: number, data: Uint8Array): boolean {
-    const path = this.path(data.length)
+    const ways = this.ways(data.length)
     if (data.length > datagramBytesMax) {
       throw new SennitError(
         'too_large',
@@ -52,11 +49,11 @@ export class Datagrams {
         },
       )
     }
-    if (path === undefined) {
+    if (ways.length === 0) {
       this.dropped += 1
       return false
     }
-    const { sealer, epochs, outbox, watch, sender, builder } = this.#needs
+    const { sealer, epochs, route, watch, sender, builder } = this.#needs
     sender.rekey(nowMs)
     // An epoch ends only when something of it was acked, and nobody acks datagrams.
     if (epochs.due(nowMs) && sender.idle) builder.queue({ type: 'nothing' })
@@ -65,9 +62,9 @@ export class Datagrams {
     const pieces = sealer.seal(header, encodeFrames([{ type: 'datagram', data }]))
     const bytes = totalBytes(pieces)
     epochs.onSealed(bytes)
-    outbox.send(path, header, pieces, bytes)
+    route.sendDatagram(ways, header, pieces, bytes)
     this.sent += 1
-    if (path.pings.size === 0 && nowMs >= path.provedAtMs + askEveryMs) watch.ping(nowMs, path)
+    for (const path of ways) if (path.pings.size === 0 && nowMs >= path.provedAtMs + askEveryMs) watch.ping(nowMs, path)
     return true
   }
 }

@@ -39,11 +39,17 @@ export class PacketBuilder {
     return this.#control.length > 0 || (!this.sealed && this.#needs.streams.hasControl())
   }
 
+  /** Frames of the agreement wait. */
+  hasOwn(): boolean {
+    return this.#control.length > 0
+  }
+
   hasData(): boolean {
     return !this.sealed && this.#needs.streams.hasData()
   }
 
-  control(number: number): KeptPacket | undefined {
+  /** @param all also what the streams have to say */
+  control(number: number, all = true): KeptPacket | undefined {
     const frames: Frame[] = []
     let room = controlBytesMax
     for (let frame = this.#control.first(); frame !== undefined; frame = this.#control.first()) {
@@ -54,7 +60,7 @@ export class PacketBuilder {
       room -= bytes
       this.#control.shift()
     }
-    if (!this.sealed && room > 0) frames.push(...this.#needs.streams.pullControl(room))
+    if (all && !this.sealed && room > 0) frames.push(...this.#needs.streams.pullControl(room))
     return frames.length === 0 ? undefined : this.#seal(number, PACKET_KIND.control, frames)
   }
 
@@ -80,6 +86,7 @@ export class PacketBuilder {
       timesSent: 0,
       flight: undefined,
       more: undefined,
+      shares: undefined,
       skip: 0,
       waitsToBeResent: false,
     }

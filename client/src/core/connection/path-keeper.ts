@@ -25,6 +25,8 @@ export interface KeeperNeeds {
   readonly builder: PacketBuilder
   readonly hello: PathHello
   readonly watch: PathWatch
+  /** The mode uses it. */
+  carries(path: Path): boolean
 }
 
 /** The path we lost without another to go to. */
@@ -75,8 +77,9 @@ export class PathKeeper {
     const wasOpen = path.open
     table.all.delete(pathId)
     path.state = 'bad'
-    const resent = sender.losePath(path)
+    const resent = sender.flights.losePath(path)
     acks.forget(nowMs, pathId)
+    table.forget(path)
     if (wasOpen) outbox.event({ type: 'path_closed', pathId, relayId: path.relayId, reason })
     this.#apply(nowMs, table.flee(path, 'path_closed'), resent)
   }
@@ -86,7 +89,7 @@ export class PathKeeper {
     const { table, builder, acks, sender } = this.#needs
     if (why === 'relay_wait') {
       // The relay is slow, perhaps for ever: what it holds may arrive late, so it goes the other way as well.
-      this.#apply(nowMs, table.flee(path, why), sender.losePath(path))
+      this.#apply(nowMs, table.flee(path, why), sender.flights.losePath(path))
       return
     }
     builder.queue({ type: 'pathBad', relayId: path.relayId })
@@ -100,6 +103,11 @@ export class PathKeeper {
     for (const path of this.#needs.table.all.values()) {
       if (path.open && path.relayId === relayId) this.#demote(nowMs, path, 'peer_says_bad')
     }
+  }
+
+  /** The mode moves new data to another path. */
+  roam(nowMs: number, to: Path): void {
+    this.#apply(nowMs, this.#needs.table.moveTo(to), 0)
   }
 
   planned(nowMs: number): void {
@@ -138,7 +146,10 @@ export class PathKeeper {
 
   closeAll(reason: string): void {
     const { table, outbox } = this.#needs
-    for (const { pathId } of table.all.values()) outbox.effect({ type: 'closePath', pathId, reason })
+    for (const path of table.all.values()) {
+      table.forget(path)
+      outbox.effect({ type: 'closePath', pathId: path.pathId, reason })
+    }
     table.all.clear()
     table.active = undefined
   }
@@ -149,7 +160,7 @@ export class PathKeeper {
     const standby = table.standby()
     let at = table.active === undefined ? this.#wantPathsAtMs : Number.POSITIVE_INFINITY
     for (const path of table.all.values()) {
-      at = Math.min(at, path.open ? watch.wakeAtMs(path, path === table.active || path === standby) : path.nextHelloAtMs)
+      at = Math.min(at, path.open ? watch.wakeAtMs(path, this.#keptWarm(path, standby)) : path.nextHelloAtMs)
       if (path.retiring && this.#mayRetire(path)) at = Math.min(at, this.#retiresAtMs(path))
     }
     return at
@@ -161,7 +172,7 @@ export class PathKeeper {
     const standby = table.standby()
     for (const path of table.all.values()) {
       hello.wake(nowMs, path)
-      watch.wake(nowMs, path, path === table.active || path === standby)
+      watch.wake(nowMs, path, this.#keptWarm(path, standby))
       if (path.retiring && this.#mayRetire(path) && this.#retiresAtMs(path) <= nowMs) this.#retire(path)
     }
     if (table.active === undefined && this.#wantPathsAtMs <= nowMs) {
@@ -179,7 +190,7 @@ export class PathKeeper {
     path.probes = 0
     path.swallowed = 0
     path.pings.clear()
-    const resent = sender.losePath(path)
+    const resent = sender.flights.losePath(path)
     outbox.event({ type: 'path_bad', pathId: path.pathId, relayId: path.relayId, why })
     hello.restart(nowMs, path)
     this.#apply(nowMs, table.flee(path, why), resent)
@@ -201,7 +212,7 @@ export class PathKeeper {
     }
     const loss = from === undefined ? this.#loss : { relayId: from.relayId, why, resentPackets, rate: from.rate.rate }
     this.#loss = undefined
-    if (loss === undefined || why === 'plan') return
+    if (loss === undefined || why === 'plan' || why === 'rotate') return
     table.failovers += 1
     to.rate.inherit(loss.rate)
     const { relayId: fromRelay, resentPackets: resent } = loss
@@ -217,6 +228,11 @@ export class PathKeeper {
       path.nextHelloAtMs = nowMs
       hello.wake(nowMs, path)
     }
+  }
+
+  /** Worth a ping when nothing is sent: it may be needed at once. */
+  #keptWarm(path: Path, standby: Path | undefined): boolean {
+    return path === this.#needs.table.active || path === standby || this.#needs.carries(path)
   }
 
   #mayRetire(path: Path): boolean {
@@ -235,6 +251,7 @@ export class PathKeeper {
   #retire(path: Path): void {
     const { table, outbox } = this.#needs
     table.all.delete(path.pathId)
+    table.forget(path)
     path.state = 'bad'
     outbox.effect({ type: 'closePath', pathId: path.pathId, reason: 'not_in_plan' })
     outbox.event({ type: 'path_closed', pathId: path.pathId, relayId: path.relayId, reason: 'not_in_plan' })

@@ -12,14 +12,32 @@ export interface Move {
 }
 
 const unranked = 1_000
+/** Relays of one connection whose bytes are counted: twice as many as a plan and a report name. */
+const relaysSeenMax = 128
 
 export class PathTable {
   readonly all: Map<number, Path> = new Map()
   plan: PathPlan | undefined
   active: Path | undefined
   failovers = 0
+  /** The active path moves by a mode of its own, not to the one that the plan names. */
+  roams = false
   /** A failure moved us since the last plan: its wish no longer counts. */
   #overridden = false
+  readonly #bytesSeen = new Map<string, number>()
+
+  /** A path is gone; what its relay saw is still told. */
+  forget(path: Path): void {
+    const seen = this.#bytesSeen.get(path.relayId) ?? 0
+    if (this.#bytesSeen.size < relaysSeenMax || seen > 0) this.#bytesSeen.set(path.relayId, seen + path.sentBytes + path.receivedBytes)
+  }
+
+  /** Bytes each relay carried, both ways. */
+  bytesSeen(): Record<string, number> {
+    const seen: Record<string, number> = Object.fromEntries(this.#bytesSeen)
+    for (const { relayId, sentBytes, receivedBytes } of this.all.values()) seen[relayId] = (seen[relayId] ?? 0) + sentBytes + receivedBytes
+    return seen
+  }
 
   openPaths(): Path[] {
     return [...this.all.values()].filter((path) => path.open)
@@ -32,6 +50,19 @@ export class PathTable {
       if (path.open && path !== not && (found === undefined || this.#before(path, found))) found = path
     }
     return found
+  }
+
+  /** The open paths: those of the mode first, those under suspicion last; of two at one relay the newer one first. */
+  inOrder(): Path[] {
+    const paths: Path[] = []
+    for (const path of this.all.values()) if (path.open) paths.push(path)
+    if (paths.length < 2) return paths
+    const relays = this.plan?.modes?.sendRelays
+    const place = (path: Path): number => {
+      const at = relays?.indexOf(path.relayId) ?? -1
+      return at === -1 ? this.#rank(path) + unranked : at - unranked + doubtOf(path)
+    }
+    return paths.sort((left, right) => place(left) - place(right) || (this.#before(left, right) ? -1 : 1))
   }
 
   /** The path kept warm: the next in the order of fail-over. */
@@ -59,6 +90,11 @@ export class PathTable {
     return next === active ? undefined : this.#move(next, active === undefined ? 'first' : 'path_closed')
   }
 
+  /** New data goes on `path` from now on, because the mode says so. */
+  moveTo(path: Path): Move | undefined {
+    return path === this.active || !path.open ? undefined : this.#move(path, 'rotate')
+  }
+
   /** Leaves `path` because of a failure. */
   flee(path: Path, why: MoveReason): Move | undefined {
     if (this.active !== path) return undefined
@@ -75,7 +111,7 @@ export class PathTable {
 
   /** The plan's own choice, if it is open, unsuspected, and nothing failed since. */
   #wished(): Path | undefined {
-    if (this.plan === undefined || this.#overridden) return undefined
+    if (this.plan === undefined || this.#overridden || this.roams) return undefined
     let wished: Path | undefined
     for (const path of this.all.values()) {
       if (path.open && path.suspicion === undefined && path.relayId === this.plan.activeSend) wished = path
@@ -85,7 +121,8 @@ export class PathTable {
 
   #planned(relayId: string): boolean {
     const { plan } = this
-    return plan === undefined || relayId === plan.activeSend || relayId === plan.activeReceive || relayId === plan.standby
+    if (plan === undefined || relayId === plan.activeSend || relayId === plan.activeReceive || relayId === plan.standby) return true
+    return plan.modes !== undefined && (plan.modes.sendRelays.includes(relayId) || plan.modes.receiveRelays.includes(relayId))
   }
 
   #before(left: Path, right: Path): boolean {
@@ -98,12 +135,18 @@ export class PathTable {
   }
 
   #rank(path: Path): number {
-    const doubt = (path.suspicion === undefined ? 0 : 4 * unranked) + (path.waiting === undefined ? 0 : 2 * unranked)
+    const doubt = doubtOf(path)
     const { plan } = this
     if (plan === undefined) return doubt + unranked
     if (!this.#overridden && path.relayId === plan.activeSend) return doubt - 2
     if (path.relayId === plan.standby) return doubt - 1
     const place = plan.order.indexOf(path.relayId)
-    return doubt + (place === -1 ? unranked : place)
+    // The other direction's relay is the last choice where each is to have its own.
+    const taken = plan.modes?.send.kind === 'pair' && path.relayId === plan.activeReceive ? unranked : 0
+    return doubt + taken + (place === -1 ? unranked : place)
   }
+}
+
+function doubtOf(path: Path): number {
+  return (path.suspicion === undefined ? 0 : 4 * unranked) + (path.waiting === undefined ? 0 : 2 * unranked)
 }

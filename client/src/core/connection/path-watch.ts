@@ -181,6 +181,12 @@ export class PathWatch {
     if (other === undefined || other.suspicion !== undefined || other.waiting !== undefined) this.#needs.wanted(nowMs)
     if (other === undefined || other === asked) return
     const packet = path.oldestFlight()?.packet
+    if (packet?.acked) {
+      // It arrived another way already, which is the answer.
+      suspicion.challenge = { path: other, packet, pingId: undefined }
+      this.#challengeAnswered(nowMs, path)
+      return
+    }
     if (packet !== undefined && sender.copy(nowMs, packet, other)) suspicion.challenge = { path: other, packet, pingId: undefined }
     // Nothing to copy, or no credit for it there: a ping asks the same of the other path.
     else suspicion.challenge = { path: other, packet: undefined, pingId: this.ping(nowMs, other) }
@@ -248,9 +254,9 @@ export class PathWatch {
     if (other === undefined || other.waiting !== undefined) this.#needs.wanted(nowMs)
     if (other === undefined) return
     const oldest = path.oldestFlight()?.packet
-    if (oldest !== undefined) {
+    if (oldest !== undefined && !oldest.acked) {
       if (sender.copy(nowMs, oldest, other)) waiting.tried = oldest
-    } else if (sender.step(nowMs, other)) {
+    } else if (sender.wrapped === undefined && sender.step(nowMs, other)) {
       waiting.tried = sender.lastSent
     }
   }

@@ -29,6 +29,8 @@ export interface Waiting {
 export class Path {
   readonly pathId: number
   readonly relayId: string
+  /** Relays of one domain fail together; undefined is a domain of its own. */
+  readonly failureDomain: string | undefined
   /** `opening` and `bad` carry no kept packets: the first is not validated yet, the second must be validated again. */
   state: 'opening' | 'open' | 'bad' = 'opening'
   readonly rtt: RttEstimator
@@ -58,6 +60,11 @@ export class Path {
   creditBytes: number
   sentBytes: number
   waiting: Waiting | undefined
+  // The peer's direction.
+  receivedBytes = 0
+  /** The kept packet, or share of one, that came last. */
+  arrivedNumber: number | undefined
+  arrivedAtMs = 0
   /** Since when something waits for credit that the relay does not give. */
   starvedSinceMs: number | undefined
 
@@ -81,6 +88,7 @@ export class Path {
   constructor(nowMs: number, opening: PathOpening, nonce: Uint8Array) {
     this.pathId = opening.pathId
     this.relayId = opening.relayId
+    this.failureDomain = opening.failureDomain
     this.creditBytes = opening.creditBytes
     this.sentBytes = opening.sentBytes ?? 0
     this.rtt = new RttEstimator(opening.expectedRttMs)

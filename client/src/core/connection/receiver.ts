@@ -3,7 +3,16 @@
  * streams order them by offset; frames of the agreement are handed on in the order of their packets. PATH_BAD and CLOSE do not wait for a
  * gap to be filled: the first is needed to fill it, and the second may come from an end that dropped what is missing.
  */
-import { type AckState, decodeFrames, type Frame, PACKET_KIND, type PacketHeader, type PacketSealer, ProtocolError } from '@sennit/protocol'
+import {
+  type AckState,
+  decodeFrames,
+  type Frame,
+  PACKET_KIND,
+  type PacketHeader,
+  type PacketSealer,
+  ProtocolError,
+  type ShareAssembler,
+} from '@sennit/protocol'
 import type { AckTracker } from './ack-tracker.ts'
 import type { Epochs } from './epochs.ts'
 import type { Path } from './path.ts'
@@ -27,6 +36,8 @@ export interface ReceiverNeeds {
   readonly sealer: PacketSealer
   readonly epochs: Epochs
   readonly acks: AckTracker
+  /** Made when the first share comes. */
+  assembler(): ShareAssembler
   /** A valid packet came by this path. */
   heard(nowMs: number, path: Path): void
   /** Something came that the peer did not seal. */
@@ -71,10 +82,28 @@ export class Receiver {
 
   /** @returns false when a new kept packet was refused because the connection is over. @throws ProtocolError */
   packet(nowMs: number, path: Path, header: PacketHeader, pieces: readonly Uint8Array[]): boolean {
+    if (header.form === 1) return this.#onShare(nowMs, path, header, pieces)
     if (header.form !== 0) return true
     if (header.kind === PACKET_KIND.loose) this.#onLoose(nowMs, path, header, pieces)
     else if (header.kind === PACKET_KIND.datagram) this.#onDatagram(nowMs, path, header, pieces)
     else if (header.kind === PACKET_KIND.data || header.kind === PACKET_KIND.control) return this.#onKept(nowMs, path, header, pieces)
+    return true
+  }
+
+  /** A share is as good a sign of life as a packet, and as good a proof of a lie. */
+  #onShare(nowMs: number, path: Path, header: PacketHeader, pieces: readonly Uint8Array[]): boolean {
+    const outcome = this.#needs.assembler().take(header, pieces, path.relayId)
+    if (outcome.type === 'forged') {
+      this.#needs.forged(nowMs, path)
+      return true
+    }
+    this.#needs.heard(nowMs, path)
+    if (outcome.type === 'packet') return this.packet(nowMs, path, outcome.header, [outcome.sealed])
+    if (header.kind === PACKET_KIND.data || header.kind === PACKET_KIND.control) {
+      path.arrivedNumber = header.counter
+      path.arrivedAtMs = nowMs
+      this.#needs.acks.onDuplicate(nowMs, path.pathId)
+    }
     return true
   }
 
@@ -102,7 +131,9 @@ export class Receiver {
     const number = header.counter
     if (this.#numbers.has(number)) {
       this.duplicates += 1
-      acks.onDuplicate(path.pathId)
+      path.arrivedNumber = number
+      path.arrivedAtMs = nowMs
+      acks.onDuplicate(nowMs, path.pathId)
       return true
     }
     if (!this.#numbers.accepts(number)) return true
@@ -127,6 +158,8 @@ export class Receiver {
         throw new ProtocolError('malformed', `expected at most ${heldFramesMax} frames to wait for earlier ones`, { number })
       this.#numbers.hold(number, { epoch: header.epoch, pathId: path.pathId, frames: later })
     }
+    path.arrivedNumber = number
+    path.arrivedAtMs = nowMs
     acks.onNew(nowMs, path.pathId, hadGap || !inOrder || this.closed)
     return true
   }
@@ -171,6 +204,10 @@ export class Receiver {
         case 'plan':
         case 'planOk':
         case 'planNo':
+        case 'planModes':
+        case 'modesOk':
+        case 'paths':
+        case 'relayLies':
           if (later === undefined) later = [frame]
           else later.push(frame)
           break

@@ -14,6 +14,10 @@ const ringMin = 64
 export interface Flight {
   readonly packet: KeptPacket
   readonly path: Path
+  /** What it weighs on the path: a share is smaller than its packet. */
+  readonly bytes: number
+  /** The set of shares it belongs to; undefined for a whole packet. */
+  readonly shares: ShareSet | undefined
   /** Position among the flights of its path; a path is first-in-first-out. */
   readonly order: number
   readonly sentAtMs: number
@@ -23,6 +27,16 @@ export interface Flight {
   readonly applicationLimited: boolean
   /** False once acked, or known to be lost with its path. */
   live: boolean
+}
+
+/** The shares of one packet that went out together. */
+export interface ShareSet {
+  /** So many must arrive. */
+  readonly threshold: number
+  /** On the way, about to be, or arrived. */
+  left: number
+  /** On the way, or about to be. */
+  flying: number
 }
 
 /** One kept packet. `pieces` never change: a resend is the same bytes. */
@@ -40,6 +54,8 @@ export interface KeptPacket {
   /** The first flight; more come only by copies and resends. */
   flight: Flight | undefined
   more: Flight[] | undefined
+  /** It went out in shares the last time. */
+  shares: ShareSet | undefined
   /** When acked: where the next one not acked may be. */
   skip: number
   waitsToBeResent: boolean
@@ -111,6 +127,7 @@ export class SendBuffer {
     packet.frames = []
     packet.flight = undefined
     packet.more = undefined
+    packet.shares = undefined
   }
 
   /** The first number from `number` on that is not acked, or `next`. Shortens the way for those who ask again. */

@@ -2,14 +2,15 @@
  * The sending half: new packets, copies, resends, and what acks do to them. A packet is sent again only on evidence: its path closed or was
  * judged bad, a later packet of the same path arrived (a path is first-in-first-out), or a probe asked for it.
  */
-import { type AckState, ackRangesMax } from '@sennit/protocol'
-import { Deque } from '../streams/deque.ts'
+import { type AckState, ackRangesMax, type Share } from '@sennit/protocol'
 import type { StreamSet } from '../streams/index.ts'
 import type { Epochs } from './epochs.ts'
+import { Flights, isFlying } from './flights.ts'
 import type { Outbox } from './outbox.ts'
 import type { PacketBuilder } from './packet-builder.ts'
 import type { Path } from './path.ts'
-import { type Flight, type KeptPacket, SendBuffer } from './send-buffer.ts'
+import { ResendQueue } from './resend-queue.ts'
+import { type Flight, type KeptPacket, SendBuffer, type ShareSet } from './send-buffer.ts'
 import type { ConnectionTuning } from './tuning.ts'
 import type { WaitReason } from './types.ts'
 
@@ -53,10 +54,16 @@ export class Sender {
   ackedPackets = 0
   /** The packet sent last, first time or again. */
   lastSent: KeptPacket | undefined
+  /**
+   * Packets go out on several paths at once, and the peer says of each path what arrived there (`seen`): an ack says that a packet arrived
+   * somewhere, which tells nothing of any one path.
+   */
+  echoed = false
+  /** Sends a packet in another way than whole on one path; undefined does that. */
+  wrapped: ((nowMs: number, packet: KeptPacket) => void) | undefined
   readonly #needs: SenderNeeds
-  readonly #resends: Deque<KeptPacket> = new Deque()
-  /** Number of the last packet put there. */
-  #lastResend = 0
+  readonly #resends: ResendQueue = new ResendQueue()
+  readonly flights: Flights = new Flights(this.#resends)
 
   constructor(needs: SenderNeeds) {
     this.#needs = needs
@@ -68,8 +75,36 @@ export class Sender {
     return this.buffer.unackedPackets === 0 && !builder.hasControl() && !builder.hasData()
   }
 
+  /** Bytes of the packet that waits to be sent again, 0 when none does. */
+  get resendBytes(): number {
+    return this.#resends.first()?.bytes ?? 0
+  }
+
+  /** Something of the machine itself, of the streams, or a resend waits to be sent. */
+  get hasWork(): boolean {
+    const { builder } = this.#needs
+    return builder.hasControl() || builder.hasData() || this.#resends.first() !== undefined
+  }
+
+  /** Sends what the machine itself has to say (never what the application does) whole on `path`. */
+  stepOwn(nowMs: number, path: Path): boolean {
+    const { builder } = this.#needs
+    if (!builder.hasOwn() || !this.#controlMayGo(nowMs, path)) return false
+    this.rekey(nowMs)
+    const packet = builder.control(this.buffer.next, false)
+    if (packet === undefined) return false
+    this.buffer.add(packet)
+    this.transmit(nowMs, packet, path)
+    return true
+  }
+
+  /** Whether a packet of so many bytes may go on `path` now. */
+  hasRoom(path: Path, bytes: number): boolean {
+    return path.waiting === undefined && creditCovers(path, bytes) && path.inFlightBytes < path.capBytes()
+  }
+
   /** Sends one more packet on `path` if there is one and it may. @returns whether to call again */
-  step(nowMs: number, path: Path): boolean {
+  step(nowMs: number, path: Path, bytesMax: number = path.rate.packetBytes()): boolean {
     const { builder } = this.#needs
     this.blockedBy = undefined
     if (builder.hasControl() && this.#controlMayGo(nowMs, path)) {
@@ -77,24 +112,23 @@ export class Sender {
       const packet = builder.control(this.buffer.next)
       if (packet !== undefined) return this.#sendNew(nowMs, packet, path)
     }
-    const resend = this.#nextResend()
+    const resend = this.#resends.first()
     if (resend !== undefined) {
       if (!this.#mayGo(nowMs, path, resend.bytes)) return false
       this.#resends.shift()
-      resend.waitsToBeResent = false
       this.resentPackets += 1
-      this.transmit(nowMs, resend, path)
+      this.#send(nowMs, resend, path)
       return true
     }
     if (!builder.hasData()) {
       path.applicationLimitedUntil = path.deliveredBytes + path.inFlightBytes
       return false
     }
-    return this.sendData(nowMs, path)
+    return this.sendData(nowMs, path, bytesMax)
   }
 
   /** Sends one new packet of data on `path` if it may. */
-  sendData(nowMs: number, path: Path): boolean {
+  sendData(nowMs: number, path: Path, bytesMax: number): boolean {
     const { builder, tuning } = this.#needs
     if (this.buffer.unackedBytes >= tuning.unackedBytesMax || this.buffer.span >= tuning.unackedPacketsMax) {
       this.blockedBy = 'memory'
@@ -103,26 +137,14 @@ export class Sender {
     if (path.creditLeft() < creditWorthBytes) return this.#starves(nowMs, path)
     if (path.inFlightBytes >= path.capBytes()) return false
     this.rekey(nowMs)
-    const packet = builder.data(this.buffer.next, Math.min(path.rate.packetBytes(), path.creditLeft() - packetMarginBytes))
+    const packet = builder.data(this.buffer.next, Math.min(bytesMax, path.creditLeft() - packetMarginBytes))
     return packet === undefined ? false : this.#sendNew(nowMs, packet, path)
   }
 
   /** Sends a packet that is in the buffer on `path`, first time or again, whatever the limits say. */
   transmit(nowMs: number, packet: KeptPacket, path: Path): void {
-    const flight: Flight = {
-      packet,
-      path,
-      order: path.nextOrder,
-      sentAtMs: nowMs,
-      deliveredBytes: path.deliveredBytes,
-      deliveredAtMs: path.inFlightBytes === 0 ? nowMs : path.deliveredAtMs,
-      applicationLimited: path.applicationLimitedUntil > path.deliveredBytes,
-      live: true,
-    }
-    path.nextOrder += 1
-    path.inFlightBytes += packet.bytes
-    path.packetsSent += 1
-    path.flights.push(flight)
+    const flight = this.#flight(nowMs, packet, path, packet.bytes, undefined)
+    packet.shares = undefined
     packet.timesSent += 1
     this.lastSent = packet
     if (packet.flight === undefined || !isFlying(packet)) {
@@ -133,9 +155,56 @@ export class Sender {
     this.#needs.outbox.send(path, packet.header, packet.pieces, packet.bytes)
   }
 
-  /** A copy of `packet` on another path, if its credit allows. */
+  /** A packet that is in the buffer goes out in shares; each is handed to {@link transmitShare} when its path has room. */
+  beginShares(packet: KeptPacket, shares: ShareSet): void {
+    packet.shares = shares
+    packet.flight = undefined
+    packet.more = undefined
+    // More than once: no single flight says when its packet arrived.
+    packet.timesSent += 2
+    this.lastSent = packet
+  }
+
+  transmitShare(nowMs: number, packet: KeptPacket, shares: ShareSet, share: Share, path: Path): void {
+    const flight = this.#flight(nowMs, packet, path, share.bytes, shares)
+    if (packet.shares === shares) {
+      if (packet.flight === undefined) packet.flight = flight
+      else if (packet.more === undefined) packet.more = [flight]
+      else packet.more.push(flight)
+    }
+    this.#needs.outbox.send(path, share.header, share.pieces, share.bytes)
+  }
+
+  /** A share that waited for its path will never go. */
+  dropShare(packet: KeptPacket, shares: ShareSet): void {
+    shares.left -= 1
+    shares.flying -= 1
+    if (packet.shares === shares && this.flights.mustBeResent(packet)) this.#resends.add([packet])
+  }
+
+  #flight(nowMs: number, packet: KeptPacket, path: Path, bytes: number, shares: ShareSet | undefined): Flight {
+    const flight: Flight = {
+      packet,
+      path,
+      bytes,
+      shares,
+      order: path.nextOrder,
+      sentAtMs: nowMs,
+      deliveredBytes: path.deliveredBytes,
+      deliveredAtMs: path.inFlightBytes === 0 ? nowMs : path.deliveredAtMs,
+      applicationLimited: path.applicationLimitedUntil > path.deliveredBytes,
+      live: true,
+    }
+    path.nextOrder += 1
+    path.inFlightBytes += bytes
+    path.packetsSent += 1
+    path.flights.push(flight)
+    return flight
+  }
+
+  /** A copy of `packet` on another path, if its credit allows and it may be seen whole there. */
   copy(nowMs: number, packet: KeptPacket, path: Path): boolean {
-    if (!creditCovers(path, packet.bytes)) return false
+    if (packet.acked || this.wrapped !== undefined || !creditCovers(path, packet.bytes)) return false
     this.transmit(nowMs, packet, path)
     return true
   }
@@ -147,7 +216,8 @@ export class Sender {
     this.buffer.acknowledge(this.#planted(ack), (packet) => this.#onPacketAcked(nowMs, packet, round))
     // Beyond the last range of a full list the ack says nothing.
     const silentFrom = ack.ranges.length < ackRangesMax ? Number.POSITIVE_INFINITY : ack.ranges.at(-1)![1]
-    for (const path of round.touched) this.#dropLost(path, silentFrom)
+    this.flights.silentFrom = silentFrom
+    for (const path of round.touched) this.flights.dropLost(path, silentFrom)
     this.ackedPackets += before - this.buffer.unackedPackets
 
     const { newest } = round
@@ -158,24 +228,16 @@ export class Sender {
     return { progress: true, proof: path === via && delayMs !== undefined ? { path, rttMs } : undefined }
   }
 
-  /** The path is gone or not to be trusted: all that was only on it waits to be sent again. @returns how many packets */
-  losePath(path: Path): number {
-    const lost: KeptPacket[] = []
-    for (let flight = path.flights.shift(); flight !== undefined; flight = path.flights.shift()) {
-      if (this.#ground(flight)) lost.push(flight.packet)
-    }
-    path.inFlightBytes = 0
-    this.#queueResends(lost)
-    return lost.length
-  }
-
   /** Sends the oldest packet of a path again on the same path: a probe was answered and this was not. */
   resendOldest(nowMs: number, path: Path): void {
-    const flight = path.oldestFlight()
-    if (flight === undefined || path.creditLeft() < flight.packet.bytes) return
+    let flight = path.oldestFlight()
+    while (flight?.packet.acked) {
+      this.flights.land(flight)
+      flight = path.oldestFlight()
+    }
+    if (flight === undefined || path.creditLeft() < flight.bytes || this.wrapped !== undefined) return
     path.flights.shift()
-    flight.live = false
-    path.inFlightBytes -= flight.packet.bytes
+    this.flights.land(flight)
     this.resentPackets += 1
     this.transmit(nowMs, flight.packet, path)
   }
@@ -184,10 +246,12 @@ export class Sender {
   sendControlNow(nowMs: number, path: Path | undefined): KeptPacket | undefined {
     const packet = this.#needs.builder.control(this.buffer.next)
     if (packet === undefined) return undefined
-    if (path !== undefined) this.#sendNew(nowMs, packet, path)
-    else {
+    if (path !== undefined) {
       this.buffer.add(packet)
-      this.#queueResends([packet])
+      this.transmit(nowMs, packet, path)
+    } else {
+      this.buffer.add(packet)
+      this.#resends.add([packet])
     }
     return packet
   }
@@ -206,8 +270,13 @@ export class Sender {
 
   #sendNew(nowMs: number, packet: KeptPacket, path: Path): boolean {
     this.buffer.add(packet)
-    this.transmit(nowMs, packet, path)
+    this.#send(nowMs, packet, path)
     return true
+  }
+
+  #send(nowMs: number, packet: KeptPacket, path: Path): void {
+    if (this.wrapped === undefined) this.transmit(nowMs, packet, path)
+    else this.wrapped(nowMs, packet)
   }
 
   /** Starts the next key epoch if it is time and allowed. Before every packet that is sealed under the keys of an epoch. */
@@ -236,79 +305,27 @@ export class Sender {
     return false
   }
 
-  #nextResend(): KeptPacket | undefined {
-    let packet = this.#resends.first()
-    while (packet?.acked) {
-      this.#resends.shift()
-      packet = this.#resends.first()
-    }
-    return packet
-  }
-
   #onPacketAcked(nowMs: number, packet: KeptPacket, round: AckRound): void {
     const { epochs, streams, builder } = this.#needs
     epochs.onAcked(packet)
     const { flight } = packet
-    if (flight !== undefined) {
+    if (flight !== undefined && !this.echoed) {
       if (packet.timesSent === 1) this.#onSentOnceAcked(nowMs, flight, round)
-      this.#land(flight)
-      if (packet.more !== undefined) for (const other of packet.more) this.#land(other)
+      this.flights.land(flight)
+      if (packet.more !== undefined) for (const other of packet.more) this.flights.land(other)
     }
     if (!builder.sealed) streams.onAcked(packet.frames)
   }
 
   #onSentOnceAcked(nowMs: number, flight: Flight, round: AckRound): void {
     const { path } = flight
-    path.deliveredBytes += flight.packet.bytes
+    path.deliveredBytes += flight.bytes
     path.deliveredAtMs = nowMs
     path.progressAtMs = nowMs
     path.swallowed = 0
     if (flight.order > path.ackedOrder) path.ackedOrder = flight.order
     if (!round.touched.includes(path)) round.touched.push(path)
     round.newest = flight
-  }
-
-  #land(flight: Flight): void {
-    if (!flight.live) return
-    flight.live = false
-    flight.path.inFlightBytes -= flight.packet.bytes
-  }
-
-  /** Flights overtaken by an arrived one of the same path are lost there; they are at the front of the queue. */
-  #dropLost(path: Path, silentFrom: number): void {
-    const lost: KeptPacket[] = []
-    for (let flight = path.oldestFlight(); flight !== undefined; flight = path.oldestFlight()) {
-      if (flight.order >= path.ackedOrder || flight.packet.number >= silentFrom) break
-      path.flights.shift()
-      path.packetsLost += 1
-      if (this.#ground(flight)) lost.push(flight.packet)
-    }
-    this.#queueResends(lost)
-  }
-
-  /** @returns whether the packet has no flight left and must be sent again */
-  #ground(flight: Flight): boolean {
-    const { packet } = flight
-    if (!flight.live) return false
-    this.#land(flight)
-    if (packet.acked || packet.waitsToBeResent) return false
-    return !isFlying(packet)
-  }
-
-  #queueResends(lost: KeptPacket[]): void {
-    if (lost.length === 0) return
-    for (const packet of lost) packet.waitsToBeResent = true
-    if (this.#resends.length === 0 || this.#lastResend < lost[0]!.number) {
-      for (const packet of lost) this.#resends.push(packet)
-      this.#lastResend = lost.at(-1)!.number
-      return
-    }
-    // Two losses at once: lowest first again, because the lowest gap holds up the most.
-    const all = [...lost]
-    for (let packet = this.#resends.shift(); packet !== undefined; packet = this.#resends.shift()) all.push(packet)
-    all.sort((left, right) => left.number - right.number)
-    for (const packet of all) this.#resends.push(packet)
-    this.#lastResend = all.at(-1)!.number
   }
 
   #planted(ack: AckState): AckState {
@@ -324,8 +341,4 @@ export class Sender {
 function creditCovers(path: Path, bytes: number): boolean {
   const left = path.creditLeft()
   return left >= bytes || (left > 0 && path.oldestFlight() === undefined)
-}
-
-function isFlying(packet: KeptPacket): boolean {
-  return packet.flight?.live === true || packet.more?.some((other) => other.live) === true
 }

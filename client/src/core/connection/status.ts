@@ -1,4 +1,5 @@
 /** What a connection shows of itself: what is, never what is merely configured. */
+import type { Route } from '../paths/route.ts'
 import type { AckTracker } from './ack-tracker.ts'
 import type { Closing } from './closing.ts'
 import type { Datagrams } from './datagrams.ts'
@@ -18,10 +19,11 @@ export interface StatusSources {
   readonly acks: AckTracker
   readonly epochs: Epochs
   readonly datagrams: Datagrams
+  readonly route: Route
 }
 
 export function connectionStatus(sources: StatusSources): ConnectionStatus {
-  const { closing, table, sender, receiver, acks, epochs, datagrams } = sources
+  const { closing, table, sender, receiver, acks, epochs, datagrams, route } = sources
   const receives = acks.newestPathId === undefined ? undefined : table.all.get(acks.newestPathId)
   const { type } = closing.state
   return {
@@ -45,6 +47,8 @@ export function connectionStatus(sources: StatusSources): ConnectionStatus {
       missing: receiver.datagramsMissing,
     },
     unackedBytes: sender.buffer.unackedBytes,
+    short: route.short,
+    relayBytesSeen: table.bytesSeen(),
     epoch: { send: epochs.sendEpoch, receive: epochs.receiveEpoch },
   }
 }

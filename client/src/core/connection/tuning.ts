@@ -38,6 +38,8 @@ export interface ConnectionTuning {
   readonly waitElsewhereMs: number
   /** A relay repeats "please wait" each second; this long without it means that it fell silent. @default 3 000 */
   readonly waitStaleMs: number
+  /** A mode that lost paths goes on with those that are left for so long, where it tolerates that; then it waits or fails. @default 10 000 */
+  readonly pathsGraceMs: number
   /** "No path" is said again this often while it lasts. @default 5 000 */
   readonly wantPathsEveryMs: number
   /** Memory of unacked packets (bytes + 256 each) before new data waits. Control may use 64 KiB more. @default 96 MiB */
@@ -71,6 +73,7 @@ export const connectionTuning: ConnectionTuning = {
   epochBytes: 2 ** 30, // the same by volume
   waitElsewhereMs: 5_000, // a slow reader is slow on every path; five seconds tell it from a slow relay
   waitStaleMs: 3_000, // three repeats missed
+  pathsGraceMs: 10_000, // a verdict, a plan and a join take under two seconds; a relay that restarts is back in five
   wantPathsEveryMs: 5_000, // the cap of the dial back-off while without a path
   unackedBytesMax: 96 * 2 ** 20, // six streams at their full 16 MiB window
   unackedPacketsMax: 32_768, // 1 200-byte packets of 32 MiB

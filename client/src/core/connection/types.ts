@@ -1,5 +1,6 @@
 /** What a connection machine takes, gives and shows. Effects are data: the client machine around it carries them out. */
 import type { CryptoProvider, Frame, PacketHeader, SessionSecrets } from '@sennit/protocol'
+import type { PathMode, PathsOption } from '../paths/index.ts'
 import type { StreamSetOptions } from '../streams/index.ts'
 import type { ConnectionTuning } from './tuning.ts'
 
@@ -12,6 +13,8 @@ export interface ConnectionOptions {
   /** Handed to the streams; the role comes from `secrets`. */
   readonly streams?: Omit<StreamSetOptions, 'role'>
   readonly tuning?: Partial<ConnectionTuning>
+  /** How relays are used until a plan says otherwise: a mode that needs several waits for them. @default best */
+  readonly paths?: PathsOption
   readonly nowMs: number
 }
 
@@ -26,6 +29,8 @@ export interface PathOpening {
   readonly sentBytes?: number
   /** The handshake was answered over this very circuit, so the path carries data at once. @default false */
   readonly proved?: boolean
+  /** Relays of one domain fail together. @default one of its own */
+  readonly failureDomain?: string
   /** What the legs suggest, used until the path itself was measured. */
   readonly expectedRttMs?: number
 }
@@ -39,6 +44,19 @@ export interface PathPlan {
   readonly activeSend: string
   readonly activeReceive: string
   readonly standby: string
+  /** How they are used, in each direction. @default best */
+  readonly modes?: PlanModes
+}
+
+export interface PlanModes {
+  readonly send: PathMode
+  readonly receive: PathMode
+  readonly whenShort: 'wait' | 'fail'
+  /** Relays that carry each direction, best first. */
+  readonly sendRelays: readonly string[]
+  readonly receiveRelays: readonly string[]
+  /** The other end does not know such modes. @default false */
+  readonly unknown?: boolean
 }
 
 /** Bytes of one stream: ours as far as we know of them, and the peer's. */
@@ -54,10 +72,10 @@ export interface StreamCounts {
   readonly deliveredHere: number
 }
 
-/** Why a send waits. */
-export type WaitReason = 'credit' | 'no_path' | 'relay_wait' | 'memory'
+/** Why a send waits. `paths`: there are too few for the mode. */
+export type WaitReason = 'credit' | 'no_path' | 'relay_wait' | 'memory' | 'paths'
 /** Why the active path changed. */
-export type MoveReason = 'first' | 'path_closed' | 'silent' | 'peer_says_bad' | 'corrupt' | 'relay_wait' | 'plan'
+export type MoveReason = 'first' | 'path_closed' | 'silent' | 'peer_says_bad' | 'corrupt' | 'relay_wait' | 'plan' | 'rotate'
 
 export type ConnectionEvent =
   | { readonly type: 'path_opened'; readonly pathId: number; readonly relayId: string; readonly rttMs: number }
@@ -74,6 +92,11 @@ export type ConnectionEvent =
       readonly resentPackets: number
     }
   | { readonly type: 'waiting'; readonly why: WaitReason }
+  /** This direction has fewer paths than its mode promises, or all of them again. */
+  | { readonly type: 'paths_short'; readonly mode: string; readonly have: number; readonly need: number }
+  | { readonly type: 'paths_whole'; readonly mode: string }
+  /** Payloads came over this relay that the other end never sent: it changes or invents them. `here`: on their way to us. */
+  | { readonly type: 'relay_lies'; readonly relayId: string; readonly count: number; readonly here: boolean }
   | { readonly type: 'resumed' }
   | { readonly type: 'rekeyed'; readonly epoch: number }
   /** Answer to {@link ConnectionMachine.ping}. */
@@ -87,14 +110,15 @@ export type CloseCode =
   | 'superseded'
   | 'peer_restarted'
   | 'timeout'
+  | 'paths_short'
   | 'protocol_error'
   | (string & {})
 
 export type ConnectionEffect =
   | { readonly type: 'send'; readonly pathId: number; readonly header: PacketHeader; readonly pieces: Uint8Array[] }
   | { readonly type: 'closePath'; readonly pathId: number; readonly reason: string }
-  /** `suspect`: open the next relays of the plan. `no_path`: JOIN everywhere; repeated while it lasts. */
-  | { readonly type: 'wantPaths'; readonly why: 'suspect' | 'no_path' }
+  /** `suspect`, `short`: open the next relays of the plan. `no_path`: JOIN everywhere; repeated while it lasts. */
+  | { readonly type: 'wantPaths'; readonly why: 'suspect' | 'short' | 'no_path' }
   /** A frame of the agreement (confirm, yield, exists, plan, planOk, planNo, report), kept ones in their order. */
   | { readonly type: 'frame'; readonly pathId: number; readonly frame: Frame }
   /** A datagram of the peer. */
@@ -157,5 +181,9 @@ export interface ConnectionStatus {
   }
   readonly datagrams: DatagramCounts
   readonly unackedBytes: number
+  /** This direction has fewer paths than its mode promises. */
+  readonly short: boolean
+  /** Bytes of this connection that each relay carried, both ways, since it began. */
+  readonly relayBytesSeen: Readonly<Record<string, number>>
   readonly epoch: { readonly send: number; readonly receive: number }
 }

@@ -1,12 +1,11 @@
 export {
   bestPaths,
-  checkBuilt,
   formatMode,
   formatPaths,
   type PathMode,
   type PathsOption,
   parsePaths,
-  pathsNeeded,
+  pathsWanted,
   samePaths,
   turned,
 } from './mode.ts'

@@ -103,20 +103,19 @@ export function samePaths(left: PathsOption, right: PathsOption): boolean {
 /** Relays that must carry a direction at once for the mode to be what it promises. */
 export function pathsNeeded(mode: PathMode): number {
   if (mode.kind === 'mirror' || mode.kind === 'split' || mode.kind === 'disperse') return mode.n
-  return mode.kind === 'rotate' ? 2 : 1
+  return mode.kind === 'rotate' || mode.kind === 'pair' ? 2 : 1
 }
 
-const built: ReadonlySet<PathMode['kind']> = new Set(['best'])
-
-/** @throws SennitError `not_yet` for a mode that this version only knows by name */
-export function checkBuilt(option: PathsOption): void {
-  for (const mode of [option.send, option.receive]) {
-    if (built.has(mode.kind)) continue
-    throw new SennitError('not_yet', `paths "${formatMode(mode)}": this version has ${[...built].join(', ')}; the others come later`, {
-      paths: formatPaths(option),
-    })
-  }
+/** Relays that carry a direction when there are as many: each costs a path, and with `pair` it is one for each direction. */
+export function pathsWanted(mode: PathMode): number {
+  if (mode.kind === 'spread') return spreadPathsMax
+  return mode.kind === 'rotate' ? rotatePathsMax : pathsNeeded(mode)
 }
+
+/** More paths than this share no more between them than they cost in acks. */
+export const spreadPathsMax = 4
+/** More relays than that are in no plan. */
+export const rotatePathsMax = 8
 
 const allowed = `expected ${modeNames.join(', ')}, or send=MODE,receive=MODE, and perhaps ;short=fail`
 

@@ -2,7 +2,9 @@
  * The captain's head for one connection: from its own numbers and the peer's report to the next plan. It decides nothing about safety, so it
  * may be late, wrong or lost; plans carry whole contents and rising numbers.
  */
-import type { PlanFrame, RelayMeasurement } from '@sennit/protocol'
+import type { PlanFrame, PlanModesFrame, RelayMeasurement } from '@sennit/protocol'
+import { bestPaths, formatPaths, type PathsOption, samePaths } from '../paths/index.ts'
+import { type RelaySets, relaySets } from '../paths/relay-sets.ts'
 import type { LegEstimate } from './estimator.ts'
 import { Hysteresis } from './hysteresis.ts'
 import { type JointFacts, type JointRanking, jointRanking, type RankedRelay, standbyFor } from './ranking.ts'
@@ -23,6 +25,8 @@ export interface OwnFacts {
 /** A plan to send, and the reason for its choice. */
 export interface PlanDecision {
   readonly plan: PlanFrame
+  /** Goes before the plan; undefined when both directions are plain `best`. */
+  readonly modes: PlanModesFrame | undefined
   readonly why: string
 }
 
@@ -43,12 +47,15 @@ const standbyGainMs = 10
 const plannedMax = 8
 
 export class Planner {
+  /** What both ends want, as the captain sees the two directions. */
+  paths: PathsOption = bestPaths
   readonly #hysteresis: Hysteresis
   readonly #bad = new Map<string, number>()
   readonly #refused = new Map<string, { readonly untilMs: number; readonly why: string }>()
   readonly #samples = new Map<string, { rttMs: number; atMs: number }>()
   #report: { readonly relays: ReadonlyMap<string, RelayMeasurement>; readonly atMs: number } | undefined
   #plan: PlanFrame | undefined
+  #modes: PlanModesFrame | undefined
   #acknowledged = 0
   #ranking: JointRanking = { ranked: [], excluded: [] }
 
@@ -64,6 +71,11 @@ export class Planner {
   /** The last plan made. */
   get plan(): PlanFrame | undefined {
     return this.#plan
+  }
+
+  /** The modes of the last plan; undefined: best. */
+  get modes(): PlanModesFrame | undefined {
+    return this.#modes
   }
 
   /** Whether the peer agreed to the last plan. */
@@ -120,9 +132,16 @@ export class Planner {
     const ranked = this.#ranking.ranked
     const choice = this.#hysteresis.choose(nowMs, ranked, round)
     if (choice === undefined) return undefined
-    const standby = this.#standby(ranked, choice.relayId)
+    const sets = samePaths(this.paths, bestPaths) ? undefined : relaySets(ranked, choice.relayId, this.paths, this.#modes, round)
+    const activeFromListener = sets?.fromListener[0] ?? choice.relayId
+    const standby = this.#standby(ranked, choice.relayId, sets)
     const last = this.#plan
-    const moved = last === undefined || last.activeFromCaller !== choice.relayId || last.standby !== standby
+    const moved =
+      last === undefined ||
+      last.activeFromCaller !== choice.relayId ||
+      last.activeFromListener !== activeFromListener ||
+      last.standby !== standby ||
+      this.#otherwise(sets)
     // An order that changed is told with a round, not with every wiggle of a number; it only matters when paths fail.
     const first = [choice.relayId, standby].filter((relayId) => relayId !== '')
     const order = [...first, ...ranked.map((relay) => relay.relayId).filter((relayId) => !first.includes(relayId))].slice(0, plannedMax)
@@ -133,10 +152,21 @@ export class Planner {
       epoch: (last?.epoch ?? 0) + 1,
       relays: order.map((relayId) => planRelay(ranked.find((relay) => relay.relayId === relayId)!)),
       activeFromCaller: choice.relayId,
-      activeFromListener: choice.relayId,
+      activeFromListener,
       standby,
     }
-    return { plan: this.#plan, why: choice.why }
+    const { epoch } = this.#plan
+    this.#modes =
+      sets === undefined
+        ? undefined
+        : {
+            type: 'planModes',
+            epoch,
+            paths: formatPaths(this.paths),
+            fromCaller: [...sets.fromCaller],
+            fromListener: [...sets.fromListener],
+          }
+    return { plan: this.#plan, modes: this.#modes, why: choice.why }
   }
 
   #joint(nowMs: number, facts: OwnFacts, forgiving: boolean): JointFacts {
@@ -168,7 +198,26 @@ export class Planner {
     return refused !== undefined && nowMs < refused.untilMs ? `refused by the peer: ${refused.why}` : undefined
   }
 
-  #standby(ranked: readonly RankedRelay[], activeId: string): string {
+  /** Whether relays are to be used in another way than the last plan says. */
+  #otherwise(sets: RelaySets | undefined): boolean {
+    const last = this.#modes
+    if (sets === undefined || last === undefined) return sets !== last
+    const same = last.paths === formatPaths(this.paths) && sameRelays(last.fromCaller, sets.fromCaller)
+    return !same || !sameRelays(last.fromListener, sets.fromListener)
+  }
+
+  /** Beside several that carry, one that does not yet takes the place of the first to fail. */
+  #standby(ranked: readonly RankedRelay[], activeId: string, sets: RelaySets | undefined): string {
+    const spare =
+      sets === undefined
+        ? undefined
+        : ranked.find(({ relayId }) => !sets.fromCaller.includes(relayId) && !sets.fromListener.includes(relayId))
+    if (spare !== undefined) {
+      const last = this.#plan?.standby
+      const stays =
+        ranked.some(({ relayId }) => relayId === last) && !sets!.fromCaller.includes(last!) && !sets!.fromListener.includes(last!)
+      return stays ? last! : spare.relayId
+    }
     const best = standbyFor(ranked, activeId)
     const old = ranked.find((relay) => relay.relayId === this.#plan?.standby)
     if (old === undefined || old.relayId === activeId || best === undefined) return best ?? ''
@@ -180,4 +229,8 @@ export class Planner {
 
 function planRelay(relay: RankedRelay): PlanFrame['relays'][number] {
   return { relayId: relay.relayId, costMs: relay.costMs, callerRttMs: relay.ownRttMs, listenerRttMs: relay.peerRttMs }
+}
+
+function sameRelays(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((relayId, place) => relayId === right[place])
 }

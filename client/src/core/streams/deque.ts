@@ -29,6 +29,11 @@ export class Deque<T> {
     return this.items[this.head]
   }
 
+  /** The item so many places behind the first one. */
+  at(place: number): T | undefined {
+    return this.items[this.head + place]
+  }
+
   clear(): void {
     this.items = []
     this.head = 0

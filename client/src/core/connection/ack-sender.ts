@@ -1,0 +1,69 @@
+/** Sends the acks that are due: on the path that brought the newest packet, on those owed one, or on each that brought something. */
+import type { Frame } from '@sennit/protocol'
+import type { AckTracker } from './ack-tracker.ts'
+import type { Outbox } from './outbox.ts'
+import type { Path } from './path.ts'
+import type { PathKeeper } from './path-keeper.ts'
+import type { PathTable } from './path-table.ts'
+import type { Receiver } from './receiver.ts'
+
+export interface AckSenderNeeds {
+  readonly acks: AckTracker
+  readonly receiver: Receiver
+  readonly table: PathTable
+  readonly keeper: PathKeeper
+  readonly outbox: Outbox
+}
+
+export class AckSender {
+  readonly #needs: AckSenderNeeds
+
+  constructor(needs: AckSenderNeeds) {
+    this.#needs = needs
+  }
+
+  send(nowMs: number): void {
+    const { acks, receiver, table, keeper, outbox } = this.#needs
+    const owed = acks.takeOwed()
+    const due = acks.newestIsDue(nowMs)
+    if (owed.length === 0 && !due) return
+    const frame: Frame = { type: 'ack', ...receiver.ackState(), delayMs: acks.delayMs(nowMs) }
+    if (acks.copies && this.#sendSeen(nowMs, frame, owed)) return
+    const newest = keeper.ackPath()
+    for (const pathId of owed) {
+      const path = table.all.get(pathId)
+      if (path !== undefined && path !== newest) outbox.loose(path, [frame])
+    }
+    if (newest !== undefined && (due || owed.includes(newest.pathId))) outbox.loose(newest, [frame])
+    if (due) acks.settled()
+  }
+
+  /** Answers a ping; where packets come on several paths at once, also with what came last on this one. */
+  answerPing(nowMs: number, path: Path, id: number): void {
+    const { acks, receiver, outbox } = this.#needs
+    const pong: Frame = { type: 'pong', id }
+    if (!acks.copies) outbox.loose(path, [pong])
+    else outbox.loose(path, [pong, { type: 'ack', ...receiver.ackState(), delayMs: 0 }, ...seenOn(nowMs, path)])
+  }
+
+  /** Each path that brought something hears what, beside the ack. @returns whether the ack went out by that */
+  #sendSeen(nowMs: number, frame: Frame, owed: readonly number[]): boolean {
+    const { acks, table, outbox } = this.#needs
+    let told = 0
+    for (const pathId of new Set([...acks.takeArrivals(), ...owed])) {
+      const path = table.all.get(pathId)
+      if (path === undefined || path.state === 'bad') continue
+      outbox.loose(path, [frame, ...seenOn(nowMs, path)])
+      told += 1
+    }
+    if (told === 0) return false
+    acks.settled()
+    return true
+  }
+}
+
+/** What came last on the path, for its sender. */
+function seenOn(nowMs: number, path: Path): Frame[] {
+  if (path.arrivedNumber === undefined) return []
+  return [{ type: 'seen', number: path.arrivedNumber, delayMs: nowMs - path.arrivedAtMs }]
+}

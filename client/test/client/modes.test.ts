@@ -1,0 +1,154 @@
+import { parsePaths } from '@sennit/client/core'
+import { describe, expect, it } from 'vitest'
+import { MeshWorld, type WorldClient } from './mesh-world.ts'
+
+const five = ['r1', 'r2', 'r3', 'r4', 'r5']
+
+interface Pair {
+  readonly world: MeshWorld
+  readonly alice: WorldClient
+  readonly bob: WorldClient
+}
+
+/** Alice has called bob, with these wishes. */
+function pairOf(paths: string | undefined, wishes: { relays?: readonly string[]; listener?: string } = {}): Pair {
+  const { relays = five, listener } = wishes
+  const world = new MeshWorld({ relays, users: ['alice', 'bob'] })
+  const bob = world.client('bob', listener === undefined ? {} : { paths: parsePaths(listener) })
+  bob.echoes = true
+  bob.listen('chat')
+  const alice = world.client('alice')
+  world.run(2_000)
+  alice.connectTo({ user: 'bob', application: 'chat', ...(paths === undefined ? {} : { paths: parsePaths(paths) }) })
+  if (world.runUntil(() => alice.connection !== undefined, 5_000) === undefined) throw new Error('no connection')
+  return { world, alice, bob }
+}
+
+function modesOf(client: WorldClient): unknown {
+  return client.machine.status().connections[0]?.modes
+}
+
+function openRelays(client: WorldClient): string[] {
+  const [connection] = client.machine.status().connections
+  return connection!.paths.filter((path) => path.state === 'open').map((path) => path.relay)
+}
+
+/** The longest wait for an echo, of a message each 10 ms for `forMs`. */
+function longestEchoMs({ world, alice }: Pair, forMs: number, faultAtMs: number, fault: () => void): number {
+  const handle = alice.connection!
+  let longest = 0
+  let struck = false
+  for (let sinceMs = 0, sent = 0; sinceMs < forMs; sinceMs += 10, sent += 1) {
+    if (sinceMs >= faultAtMs && !struck) {
+      struck = true
+      fault()
+    }
+    const before = alice.received(handle).length
+    alice.send(handle, `message ${sent}`)
+    const took = world.runUntil(() => alice.received(handle).length > before, 5_000)
+    if (took === undefined) throw new Error(`message ${sent} was never answered`)
+    longest = Math.max(longest, took)
+    world.run(Math.max(0, 10 - took))
+  }
+  return longest
+}
+
+describe('a call that says how to use relays', () => {
+  it.each([
+    ['mirror(2)', 3, 'mirror(2)', 'mirror(2)'],
+    ['pair', 3, 'pair', 'pair'],
+    ['disperse(2,3)', 4, 'disperse(2,3)', 'disperse(2,3)'],
+    ['split(3)', 4, 'split(3)', 'split(3)'],
+    ['spread', 4, 'spread', 'spread'],
+    ['rotate(secret,10s)', 5, 'rotate(secret,10s)', 'rotate(secret,10s)'],
+    ['send=mirror(2),receive=spread', 4, 'mirror(2)', 'spread'],
+  ])('%s: both ends open %i relays and know it', (paths, relays, send, receive) => {
+    const { world, alice, bob } = pairOf(paths)
+    world.run(5_000)
+    expect(modesOf(alice)).toEqual({ send, receive, short: 'wait', whole: true })
+    expect(modesOf(bob)).toEqual({ send: receive, receive: send, short: 'wait', whole: true })
+    expect(openRelays(alice).length).toBeGreaterThanOrEqual(relays)
+    expect(openRelays(bob).sort()).toEqual(openRelays(alice).sort())
+  })
+
+  it('has its first message answered in that way, also by the listener', () => {
+    const { world, alice } = pairOf('mirror(2)')
+    const handle = alice.connection!
+    alice.send(handle, 'hello')
+    expect(world.runUntil(() => alice.received(handle).length === 1, 5_000)).toBeLessThan(2_000)
+  })
+
+  it.each(['mirror(2)', 'disperse(2,3)'])('%s: a relay that dies or freezes is not felt, and replaced', (paths) => {
+    for (const act of ['kill', 'freeze'] as const) {
+      const pair = pairOf(paths)
+      pair.world.run(5_000)
+      const usualMs = longestEchoMs(pair, 500, 1_000, () => {})
+      const victim = pair.alice.machine.status().connections[0]!.active.send!
+      const worstMs = longestEchoMs(pair, 3_000, 500, () => pair.world.relay(victim)[act]())
+      // Two round trips of 20 ms each at most; the machine of the other path answers as soon as before.
+      expect(worstMs).toBeLessThanOrEqual(usualMs + 40)
+      pair.world.run(5_000)
+      expect(openRelays(pair.alice)).not.toContain(victim)
+      expect(pair.alice.machine.connection(pair.alice.connection!)!.status().short).toBe(false)
+    }
+  })
+})
+
+describe('a listener that says how to use relays', () => {
+  it('is heard when the caller does not say', () => {
+    const { world, alice, bob } = pairOf(undefined, { listener: 'send=mirror(2),receive=spread' })
+    world.run(5_000)
+    expect(modesOf(bob)).toEqual({ send: 'mirror(2)', receive: 'spread', short: 'wait', whole: true })
+    expect(modesOf(alice)).toEqual({ send: 'spread', receive: 'mirror(2)', short: 'wait', whole: true })
+  })
+
+  it('is not when the caller does', () => {
+    const { world, bob } = pairOf('best', { listener: 'mirror(2)' })
+    world.run(5_000)
+    expect(modesOf(bob)).toEqual({ send: 'best', receive: 'best', short: 'wait', whole: true })
+  })
+})
+
+describe('setPaths', () => {
+  it.each(['alice', 'bob'] as const)('changes it while it runs, when %s asks', (who) => {
+    const pair = pairOf('best')
+    const { world, alice, bob } = pair
+    world.run(3_000)
+    const client = { alice, bob }[who]
+    const worstMs = longestEchoMs(pair, 2_000, 300, () => {
+      client.machine.setPaths(world.nowMs, client.connection!, parsePaths('send=spread,receive=mirror(2)'))
+      client.touch()
+    })
+    expect(worstMs).toBeLessThan(30)
+    expect(modesOf(client)).toEqual({ send: 'spread', receive: 'mirror(2)', short: 'wait', whole: true })
+    client.machine.setPaths(world.nowMs, client.connection!, parsePaths('best'))
+    client.touch()
+    world.run(15_000)
+    expect([modesOf(alice), modesOf(bob)]).toEqual([best, best])
+    expect(openRelays(alice)).toHaveLength(2)
+  })
+})
+
+describe('too few relays', () => {
+  it('make data wait until there are enough', () => {
+    const { world, alice } = pairOf('split(3)', { relays: ['r1', 'r2', 'r3'] })
+    world.run(3_000)
+    world.relay('r2').kill()
+    const handle = alice.connection!
+    alice.send(handle, 'hello')
+    world.run(20_000)
+    expect(alice.received(handle)).toEqual([])
+    expect(alice.machine.status().connections[0]!.state).toBe('open')
+    world.relay('r2').start()
+    expect(world.runUntil(() => alice.received(handle).length === 1, 20_000)).toBeDefined()
+  })
+
+  it('end the connection at both ends when that is asked for', () => {
+    const { world, alice, bob } = pairOf('split(3);short=fail', { relays: ['r1', 'r2'] })
+    world.run(30_000)
+    expect(alice.all('connectionClosed').map(({ code }) => code)).toEqual(['paths_short'])
+    expect(bob.all('connectionClosed').map(({ code }) => code)).toEqual(['paths_short'])
+  })
+})
+
+const best = { send: 'best', receive: 'best', short: 'wait', whole: true }
