@@ -25,6 +25,8 @@ export async function runLibrarySource(entry: MeshEntry, user: string, paths: st
     })
     return made
   }
+  // A mode that this tree cannot do, or a peer that is not there, fails the start of the system, not its rounds.
+  await connected()
   serveSource(async (number, _port, events) => openOutlet(await connected(), number, events), bytesPerSecond)
 }
 
