@@ -63,7 +63,6 @@ describe('a tunnel', { timeout: 90_000 }, () => {
           'paths',
           'active',
           'standby',
-          'modes',
           'failovers',
           'ranking',
           'modes',
