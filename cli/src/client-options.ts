@@ -15,11 +15,14 @@ export interface CommonOptions {
   readonly credential?: string
   readonly mesh?: string
   readonly relayList?: string
+  readonly directory?: string
   readonly carrier?: string
   readonly proxy?: string
   readonly paths?: string
   readonly keyMode?: string
   readonly compress?: string
+  readonly policy?: string
+  readonly attach?: string
   readonly label?: string
   readonly wait?: string
 }
@@ -38,6 +41,11 @@ export function withClientOptions(command: Command): Command {
     .addOption(new Option('--credential <file>', 'credential file that `sennit user add` wrote').env('SENNIT_CREDENTIAL'))
     .addOption(new Option('--mesh <dir>', 'mesh directory: where the relay list is, and the control sockets').env('SENNIT_MESH'))
     .addOption(new Option('--relay-list <file>', 'signed relay list, instead of the one in --mesh').env('SENNIT_RELAY_LIST'))
+    .addOption(
+      new Option('--directory <url>', 'Consul, consul://host:port/service: where relays register; beside the list, or instead').env(
+        'SENNIT_DIRECTORY',
+      ),
+    )
     .addOption(
       new Option('--carrier <names>', 'carriers to use, comma separated, best first: upgrade, http, grpc (default: race them)').env(
         'SENNIT_CARRIER',
@@ -65,6 +73,16 @@ export function withClientOptions(command: Command): Command {
         .choices(['always', 'auto', 'never'])
         .env('SENNIT_COMPRESS'),
     )
+    .addOption(
+      new Option('--policy <text>', 'relays wanted: pin=r1+r2, prefer=region:eu, avoid=r9, price=2 … (default: what measures best)').env(
+        'SENNIT_POLICY',
+      ),
+    )
+    .addOption(
+      new Option('--attach <how>', 'relays to sit on: the best three, all, or all at first')
+        .choices(['best', 'all', 'all-first'])
+        .env('SENNIT_ATTACH'),
+    )
     .addOption(new Option('--label <label>', 'label of this client, part of its name: bob/laptop').env('SENNIT_LABEL'))
     .addOption(new Option('--wait <duration>', 'how long to wait for the other end').env('SENNIT_WAIT').default('30s'))
     .addOption(jsonOption())
@@ -89,16 +107,19 @@ export async function openClient(options: CommonOptions, { shortLived, signal, e
   }
   const carriers = carriersOf(options)
   const label = options.label ?? (shortLived === true ? `once-${randomBytes(6).toString('hex')}` : undefined)
-  const [{ Client }, credential] = await Promise.all([import('@sennit/client'), readCredentialFile(options.credential)])
+  const [{ Client, relayCacheBeside }, credential] = await Promise.all([import('@sennit/client'), readCredentialFile(options.credential)])
   const opening = Client.open({
     credential,
     relays,
+    relayCache: relayCacheBeside(options.credential),
     ...(label === undefined ? {} : { label }),
     ...(carriers === undefined ? {} : { carriers }),
     ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
     ...(options.paths === undefined ? {} : { paths: options.paths }),
     ...(options.keyMode === undefined ? {} : { keyMode: options.keyMode.split(',').map((mode) => mode.trim()) as KeyMode[] }),
     ...(options.compress === undefined ? {} : { compress: options.compress === 'auto' ? 'auto' : options.compress === 'always' }),
+    ...(options.policy === undefined ? {} : { policy: options.policy }),
+    ...(options.attach === undefined ? {} : { attach: options.attach as NonNullable<ClientOptions['attach']> }),
     ...extra,
   })
   try {
@@ -112,13 +133,18 @@ export async function openClient(options: CommonOptions, { shortLived, signal, e
   }
 }
 
-function relayListOf(options: CommonOptions): string {
+/** Every source that was named. With a directory the list may be missing: it is there for the day the directory is not. */
+function relayListOf(options: CommonOptions): string[] {
+  const { directory } = options
   const relayList = options.relayList ?? (options.mesh === undefined ? undefined : join(options.mesh, 'relays.list'))
+  if (directory !== undefined) return relayList !== undefined && existsSync(relayList) ? [relayList, directory] : [directory]
   if (relayList === undefined)
-    throw usageError('expected --mesh DIR or --relay-list FILE (or SENNIT_MESH, SENNIT_RELAY_LIST); found neither')
+    throw usageError(
+      'expected --mesh DIR, --relay-list FILE or --directory URL (or SENNIT_MESH, SENNIT_RELAY_LIST, SENNIT_DIRECTORY); found none',
+    )
   if (!existsSync(relayList))
     throw usageError(`no relay list at ${relayList}: expected a mesh that \`sennit mesh init\` or \`sennit mesh up\` made`)
-  return relayList
+  return [relayList]
 }
 
 function carriersOf(options: CommonOptions): string[] | undefined {

@@ -80,11 +80,13 @@ const unreachableCodes: ReadonlySet<string> = new Set([
 
 /** Codes that say the command line, or a file or port that it names, is wrong. */
 const usageCodes: ReadonlySet<string> = new Set([
+  'bad_directory',
   'bad_name',
   'bad_key_mode',
   'bad_paths',
-  'bad_share_scheme',
+  'bad_policy',
   'bad_proxy',
+  'bad_share_scheme',
   'carrier_unknown',
   'config_invalid',
   'config_unreadable',

@@ -15,7 +15,7 @@ export {
   utf8,
 } from './bytes.ts'
 // Control messages of a hop
-export { controlBytesMax, decodeControl, encodeControl } from './control/codec.ts'
+export { controlBytesMax, decodeControl, encodeControl, relayListBytesMax } from './control/codec.ts'
 export type { HopControl, ListenRefusedCode, ResultCode } from './control/types.ts'
 export { type Aead, type CryptoProvider, hkdf, type KeyPair, keyBytes, tagBytes } from './crypto.ts'
 // The end handshake
@@ -118,6 +118,7 @@ export {
 export { listBytesMax, signRelayList, signUserList, verifyRelayList, verifyUserList } from './trust/lists.ts'
 export { issueMesh, issuerLifeMs, type MeshKeys, type NewMesh, parseMeshTrust } from './trust/mesh.ts'
 export { checkName, isName } from './trust/names.ts'
+export { missingHeldMs, type SeenRelay, SeenRelays, worseTraits } from './trust/seen-relays.ts'
 export type {
   Credential,
   MeshTrust,
@@ -125,6 +126,7 @@ export type {
   RelayEntry,
   RelayIdentity,
   RelayList,
+  RelayTraits,
   UserCertificate,
   UserEntry,
   UserIdentity,

@@ -50,6 +50,10 @@ const golden: readonly (readonly [HopControl, string])[] = [
   [{ type: 'circuitCredit', circuit: 8, limit: 2 ** 53 - 1, wait: true }, 'c2020d080810ffffffffffffff0f1801'],
   [{ type: 'drain', withinMs: 5_000, spreadMs: 2_000 }, 'ca020608882710d00f'],
   [{ type: 'welcome', attachmentId: id(4) }, `d202120a10${'04'.repeat(16)}`],
+  [{ type: 'relayListWanted', version: 3 }, '4a020803'],
+  [{ type: 'relayListPart', version: 3, offset: 2, total: 5, data: unhex('c0ffee') }, 'da020b0803100218052203c0ffee'],
+  [{ type: 'load', queueMs: 40 }, 'e202020828'],
+  [{ type: 'makeRoom', withinMs: 5_000, spreadMs: 3_000, forMs: 60_000 }, 'ea020a088827' + '10b81718e0d403'],
 ]
 
 describe('golden hex of', () => {

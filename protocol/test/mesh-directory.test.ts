@@ -60,6 +60,7 @@ test('a new mesh has every file, keys 0600, and leaves no temporary one', async 
     'relays/r2.key',
     'relays/r2.toml',
     'root/root.key',
+    'roster.json',
     'users.list',
     'users/alice.cred',
   ])

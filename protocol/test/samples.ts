@@ -102,9 +102,10 @@ export const goldenFrames: readonly { readonly why: string; readonly frame: Fram
       relays: [
         { relayId: 'r1', rttMs: 5, varMs: 0.25, loss: 0.01, ageMs: 1_500, reachable: true },
         { relayId: 'r2', rttMs: 0, varMs: 0, loss: 1, ageMs: 0, reachable: false },
+        { relayId: 'r3', rttMs: 0, varMs: 0, loss: 0, ageMs: 0, reachable: true, policyMs: 50 },
       ],
     },
-    bytes: '28 18 02 027231 5388 40fa 6710 45dc 01 027232 00 00 800f4240 00 00',
+    bytes: '28 24 03 027231 5388 40fa 6710 45dc 01 027232 00 00 800f4240 00 00 027233 00 00 00 00 03 8000c350',
   },
   { why: 'bytes that may be lost', frame: { type: 'datagram', data: unhex('0102') }, bytes: '2a 02 0102' },
   { why: 'no words', frame: { type: 'nothing' }, bytes: '2c 00' },

@@ -159,7 +159,12 @@ describe('a signed list', () => {
         failureDomain: 'a',
         zone: 'eu',
       },
-      { relayId: 'r2', urls: [] },
+      {
+        relayId: 'r2',
+        urls: [],
+        traits: { region: 'eu', price: 1.5, securityRating: 80, uptime: 0.999, speedMbps: 100, qos: 3 },
+        draining: true,
+      },
     ],
   }
   const users: UserList = {

@@ -17,7 +17,7 @@ export async function runIdleClients(
     for (let index = next++; index < count; index = next++) {
       const credential = credentials[Math.floor(index / perUser)] ?? ''
       clients.push(
-        await Client.open({ credential, relays: relayList, carriers: [carrier], label: `c${index}`, attachAll: true, openMs: 60_000 }),
+        await Client.open({ credential, relays: relayList, carriers: [carrier], label: `c${index}`, attach: 'all', openMs: 60_000 }),
       )
     }
   }

@@ -7,6 +7,7 @@ import { createOutput, jsonOption, type Output } from '../output.ts'
 import { endWithParent, type RelayProcess, startRelayProcess } from '../relay-process.ts'
 import { openControlSocketOrNote } from '../serving.ts'
 import { aborted, unlessAborted, untilStopped } from '../signals.ts'
+import { addMeshRelayCommands } from './mesh-relays.ts'
 
 /** A frozen relay cannot hear SIGTERM; after this it is killed, so that all are gone within the five seconds promised. */
 const killAfterMs = 3_500
@@ -14,17 +15,19 @@ const killAfterMs = 3_500
 const relaysMax = 64
 
 export function addMeshCommands(program: Command): void {
-  const mesh = program.command('mesh').description('make a mesh, and run one on this machine')
+  const mesh = program.command('mesh').description('make a mesh, keep its relay list, and run one on this machine')
+  addMeshRelayCommands(mesh)
   mesh
     .command('init')
     .argument('<dir>', 'directory to make the mesh in; must be missing or empty')
     .option('--relays <n>', 'relays to make keys, certificates and configs for', '3')
+    .addOption(new Option('--directory <url>', 'where the relays register: consul://host:port/service').env('SENNIT_DIRECTORY'))
     .addOption(jsonOption())
     .description('make keys, certificates and lists of a new mesh')
     .addHelpText('after', '\nExamples:\n  sennit mesh init ./mesh\n  sennit mesh init ./mesh --relays 5')
-    .action(async (dir: string, options: { relays: string; json?: boolean }) => {
+    .action(async (dir: string, options: { relays: string; directory?: string; json?: boolean }) => {
       const out = createOutput(options.json === true)
-      const relays = await makeMesh(dir, parseCount(options.relays))
+      const relays = await makeMesh(dir, parseCount(options.relays), options.directory)
       out.result(
         { dir, relays },
         `mesh made in ${dir} with ${relays.length} relays: ${relays.map((relay) => `${relay.id} ${relay.url}`).join(', ')}\nKeep ${join(dir, 'root')} offline. Next: sennit mesh up --dir ${dir}`,
@@ -45,7 +48,7 @@ export function addMeshCommands(program: Command): void {
     })
 }
 
-async function makeMesh(dir: string, count: number): Promise<{ id: string; url: string }[]> {
+async function makeMesh(dir: string, count: number, directory?: string): Promise<{ id: string; url: string }[]> {
   if (existsSync(dir) && readdirSync(dir).length > 0) {
     throw usageError(`expected ${dir} to be missing or empty; found ${readdirSync(dir).length} entries in it`)
   }
@@ -56,6 +59,7 @@ async function makeMesh(dir: string, count: number): Promise<{ id: string; url: 
     url: `http://127.0.0.1:${ports[index * 2]}`,
     listen: `127.0.0.1:${ports[index * 2]}`,
     admin: `127.0.0.1:${ports[index * 2 + 1]}`,
+    ...(directory === undefined ? {} : { directory }),
   }))
   await initMesh(dir, { relays })
   return relays.map((relay) => ({ id: relay.relayId, url: relay.url }))

@@ -107,7 +107,7 @@ async function relays(options: CommonOptions & { measure: string }): Promise<voi
   const out = createOutput(options.json === true)
   const measureMs = parseDuration(options.measure, '--measure')
   await untilDone(async (signal) => {
-    const client = await openClient(options, { shortLived: true, signal, extra: { attachAll: true } })
+    const client = await openClient(options, { shortLived: true, signal, extra: { attach: 'all' } })
     try {
       await measured(client, measureMs, signal)
       const found = client.relays()

@@ -9,6 +9,7 @@ interface UserOptions {
   readonly json?: boolean
   readonly applications?: string
   readonly validFor?: string
+  readonly policy?: string
 }
 
 const meshOption = (): Option => new Option('--mesh <dir>', 'mesh directory').env('SENNIT_MESH')
@@ -21,6 +22,7 @@ export function addUserCommands(program: Command): void {
     .addOption(meshOption())
     .option('--applications <names>', 'applications the user may use, comma separated (default: all)')
     .option('--valid-for <duration>', 'how long the certificate holds, at most 1y', '1y')
+    .option('--policy <text>', 'which relays its clients want unless they say otherwise, such as prefer=region:eu,price=2')
     .addOption(jsonOption())
     .description('register a user and write DIR/users/NAME.cred')
     .addHelpText(
@@ -37,6 +39,7 @@ export function addUserCommands(program: Command): void {
       const file = await addUser(meshOf(options), name, {
         applications: applications ?? [],
         notAfterMs: Date.now() + validMs,
+        ...(options.policy === undefined ? {} : { policy: await checkedPolicy(options.policy) }),
       })
       createOutput(options.json === true).result({ user: name, credential: file }, `user ${name} added; credential file: ${file}`)
     })
@@ -74,4 +77,11 @@ export function addUserCommands(program: Command): void {
 function meshOf(options: UserOptions): string {
   if (options.mesh === undefined) throw usageError('expected --mesh DIR (or SENNIT_MESH); found neither')
   return options.mesh
+}
+
+/** The text as it was given, once the client library can read it: a slip is found here, not by every client later. */
+async function checkedPolicy(text: string): Promise<string> {
+  const { parsePolicy } = await import('@sennit/client')
+  parsePolicy(text)
+  return text
 }

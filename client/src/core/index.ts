@@ -1,4 +1,5 @@
 export * from './client/index.ts'
 export * from './connection/index.ts'
 export * from './paths/index.ts'
+export { formatPolicy, parsePolicy, type RelayPolicy } from './plan/policy.ts'
 export * from './streams/index.ts'

@@ -1,36 +1,52 @@
 /** What a client is opened with, and how the names of files become what the machine needs. */
 
-import { statSync } from 'node:fs'
-import { join } from 'node:path'
 import type { KeyMode, MeshTrust, RelayEntry, UserIdentity } from '@sennit/protocol'
-import { readCredential, readRelayList } from '@sennit/protocol/node'
+import { readCredential } from '@sennit/protocol/node'
 import type { ClientMachineOptions } from '../core/client/types.ts'
+import { mergePolicies, parsePolicy, type RelayPolicy } from '../core/plan/policy.ts'
 import type { DialDeadlines, TlsSettings } from './carrier.ts'
 import type { Compress } from './compression.ts'
+import { RelayDirectory } from './directory/relay-directory.ts'
 import type { ProxySettings } from './proxy.ts'
 
 /** Who the client is, and the mesh it believes in. */
 export interface ClientCredential {
   readonly trust: MeshTrust
   readonly identity: UserIdentity
+  /** What the operator wants of this user's relays, as text. */
+  readonly policy?: string
 }
 
 export interface ClientOptions extends ProxySettings {
   /** The credential file that `sennit user add` wrote, or what is in it. */
   readonly credential: string | ClientCredential
   /**
-   * The relays, best first: a signed relay list (`relays.list`; read again when it changes), the mesh directory it lies in, or the entries.
-   * Own measurements take over from the order as they come.
+   * Where the relays come from: a signed relay list (`relays.list`; read again when it changes), the mesh directory it lies in,
+   * `consul://host:port/service`, or several of these; relays that the client is attached to hand out newer lists as well. Or the entries
+   * themselves, which then stay as they are. Own measurements take over from the order as they come.
    */
-  readonly relays: string | readonly RelayEntry[]
+  readonly relays: string | readonly string[] | readonly RelayEntry[]
+  /**
+   * Where the last good signed list is kept, so that a start needs none of the sources. '' keeps none.
+   * @default beside the credential file: `bob.cred` keeps `bob.relays`
+   */
+  readonly relayCache?: string
   /** Part of the client's name, so that one user can run several: `bob/laptop`. @default '' */
   readonly label?: string
   /** Carriers that may be used, the preferred one first: `upgrade`, `http`, `grpc`. @default all three, in this order */
   readonly carriers?: readonly string[]
   /** TLS settings of `https:` relays. */
   readonly tls?: TlsSettings
-  /** Attach to every relay of the list and stay, instead of the best three. Costs a socket each. @default false */
-  readonly attachAll?: boolean
+  /**
+   * How many relays the client sits on: `best` three, `all` of the list (a socket each), or `all-first`: all of them for five seconds, to
+   * measure them, and then the best. @default 'best'
+   */
+  readonly attach?: ClientMachineOptions['attach']
+  /**
+   * Which relays are wanted: `pin=region:eu,avoid=r9,price=2`, or the same as data, there with criteria of your own (docs/client.md). Too strict:
+   * with no pinned relay reachable, connections wait. @default what the credential says, else whatever measures best
+   */
+  readonly policy?: string | RelayPolicy
   /**
    * How connections use their relays, such as `mirror(2)` or `send=spread,receive=best;short=fail` (docs/client.md has them all): every
    * connection this client calls, and those that call it and do not say. @default 'best'
@@ -70,10 +86,30 @@ export function credentialOf(options: ClientOptions): ClientCredential {
   return typeof options.credential === 'string' ? readCredential(options.credential) : options.credential
 }
 
-/** The relay entries; and, where they come from a file, its path. @throws SennitError of the reader of the file */
-export function relaysOf(options: ClientOptions, trust: MeshTrust): { relays: readonly RelayEntry[]; file?: string } {
-  if (typeof options.relays !== 'string') return { relays: options.relays }
-  const isDirectory = statSync(options.relays, { throwIfNoEntry: false })?.isDirectory() === true
-  const file = isDirectory ? join(options.relays, 'relays.list') : options.relays
-  return { relays: readRelayList(file, trust).relays, file }
+/** What is asked of relays: the credential's word, and over it the program's. @throws SennitError `bad_policy` */
+export function policyOf(credential: string | undefined, option: string | RelayPolicy | undefined): RelayPolicy {
+  return mergePolicies(
+    credential === undefined ? undefined : parsePolicy(credential),
+    typeof option === 'string' ? parsePolicy(option) : option,
+  )
+}
+
+/** The entries that the program gave itself; undefined when they come from sources. */
+export function entriesOf({ relays }: ClientOptions): readonly RelayEntry[] | undefined {
+  if (typeof relays === 'string' || typeof relays[0] === 'string') return undefined
+  return relays as readonly RelayEntry[]
+}
+
+/** Reads all sources. @throws SennitError what the first of them says, when none gives a relay */
+export function openDirectory(options: ClientOptions, trust: MeshTrust): Promise<RelayDirectory> {
+  const { credential, relays, relayCache } = options
+  const beside = typeof credential === 'string' ? relayCacheBeside(credential) : ''
+  const cacheFile = relayCache ?? beside
+  const sources = typeof relays === 'string' ? [relays] : (relays as readonly string[])
+  return RelayDirectory.open({ trust, sources, ...(cacheFile === '' ? {} : { cacheFile }) })
+}
+
+/** Where the client of a credential file keeps its last good relay list. */
+export function relayCacheBeside(credentialFile: string): string {
+  return `${credentialFile.replace(/\.cred$/, '')}.relays`
 }

@@ -5,17 +5,18 @@ import { nodeCrypto } from '@sennit/protocol/node'
 import { ClientMachine } from '../core/client/client-machine.ts'
 import type { ClientStatus, RelayAnswer, RelayStatus } from '../core/client/types.ts'
 import { parsePaths } from '../core/paths/index.ts'
+import type { RelayPolicy } from '../core/plan/policy.ts'
 import { Listeners } from './callbacks.ts'
 import { carrierNames, dialDeadlines } from './carrier.ts'
-import { type ClientOptions, credentialOf, relaysOf } from './client-options.ts'
+import { type ClientCredential, type ClientOptions, credentialOf, entriesOf, openDirectory, policyOf } from './client-options.ts'
 import { type Compress, compressionFeatures, compressorFor } from './compression.ts'
 import { Connection } from './connection.ts'
 import { Dialler } from './dial.ts'
+import type { RelayDirectory } from './directory/relay-directory.ts'
 import { type ApplicationEffect, Driver } from './driver.ts'
 import type { ClientEvent } from './events.ts'
 import { Listener } from './listener.ts'
 import { Opening } from './opening.ts'
-import { watchRelayList } from './relay-list-watch.ts'
 
 /** How long `Client.open` waits for a relay: 5 s cover a user that was just added, and a little for the dial itself. */
 const openMsDefault = 6_000
@@ -50,6 +51,8 @@ export interface ConnectOptions {
   readonly keyMode?: KeyMode | readonly KeyMode[]
   /** Compresses messages; see {@link ClientOptions.compress}. @default as the client was opened */
   readonly compress?: Compress
+  /** Which relays the connection wants; what it names takes the place of what the client's policy names. @default the client's */
+  readonly policy?: string | RelayPolicy
   /** How long to wait for the other end to be there, in milliseconds. @default 30 000 */
   readonly waitMs?: number
   /** Gives the call up. */
@@ -74,16 +77,16 @@ export class Client {
   readonly #compress: Compress | undefined
   /** What calls said of it. */
   readonly #compressOf = new Map<number, Compress>()
-  readonly #stopWatching: () => void
+  readonly #directory: RelayDirectory | undefined
   #state: 'open' | 'closing' | 'closed' = 'open'
   #closing: Promise<void> | undefined
   #lastEndAtMs = Number.NEGATIVE_INFINITY
 
-  private constructor(options: ClientOptions) {
-    const { trust, identity } = credentialOf(options)
-    const { relays, file } = relaysOf(options, trust)
+  private constructor(options: ClientOptions, { trust, identity, policy }: ClientCredential, directory: RelayDirectory | undefined) {
+    const relays = directory?.relays ?? entriesOf(options) ?? []
+    this.#directory = directory
     if (relays.length === 0) throw new SennitError('no_relay', 'expected a list with at least one relay, found an empty one')
-    const { label, software, streams, tuning, connectionTuning, attachAll, paths } = options
+    const { label, software, streams, tuning, connectionTuning, attach, paths } = options
     this.#machine = new ClientMachine({
       crypto: nodeCrypto(),
       random: Math.random,
@@ -97,7 +100,9 @@ export class Client {
       ...(streams === undefined ? {} : { streams }),
       ...(tuning === undefined ? {} : { tuning }),
       ...(connectionTuning === undefined ? {} : { connectionTuning }),
-      ...(attachAll === undefined ? {} : { attachAll }),
+      ...(attach === undefined ? {} : { attach }),
+      policy: policyOf(policy, options.policy),
+      ...(directory === undefined ? {} : { listVersion: directory.version }),
       ...(paths === undefined ? {} : { paths: parsePaths(paths) }),
       ...keyModesOf(options),
       features: compressionFeatures(options.compress),
@@ -121,7 +126,6 @@ export class Client {
           events,
         ),
     })
-    this.#stopWatching = file === undefined ? () => {} : watchRelayList(file, trust, (changed) => this.#relaysChanged(changed))
   }
 
   /**
@@ -130,9 +134,15 @@ export class Client {
    *   (`certificate_expired`, `not_registered`, …); `credential_*`, `certificate_*` and others when a file cannot be used
    */
   static async open(options: ClientOptions): Promise<Client> {
-    const client = new Client(options)
+    const credential = credentialOf(options)
+    const directory = entriesOf(options) === undefined ? await openDirectory(options, credential.trust) : undefined
+    const client = Client.#made(options, credential, directory)
     try {
       client.#driver.act(() => {})
+      directory?.watch({
+        changed: (relays, version) => client.#relaysChanged(relays, version),
+        event: (event) => client.#events.emit(event),
+      })
       const openMs = options.openMs ?? openMsDefault
       if (openMs > 0) await client.#opening.wait(openMs, () => client.relays())
     } catch (error) {
@@ -182,7 +192,8 @@ export class Client {
   /**
    * Connects to a user's application, waiting for the other end to be there.
    * @throws SennitError `no_peer` or `no_relay` when the wait is over (facts: what each relay said), `connect_timeout`, `self`,
-   *   `not_registered`, `not_allowed`, `exists`, `both_passive`, `rejected`, `bad_paths`, `key_mode_mismatch`, `bad_key_mode`, or why the two ends do not trust each other
+   *   `not_registered`, `not_allowed`, `exists`, `both_passive`, `rejected`, `bad_paths`, `bad_policy`, `key_mode_mismatch`, `bad_key_mode`, or why the two ends
+   *   do not trust each other
    */
   connect(options: ConnectOptions): Promise<Connection> {
     const { application, waitMs, signal, compress } = options
@@ -200,6 +211,7 @@ export class Client {
           ...modes,
           ...(compress === undefined ? {} : { features: compressionFeatures(compress) }),
           ...(paths === undefined ? {} : { paths }),
+          ...(options.policy === undefined ? {} : { policy: policyOf(undefined, options.policy) }),
           ...(waitMs === undefined ? {} : { waitMs }),
         }),
       )
@@ -251,7 +263,7 @@ export class Client {
 
   async #close(waitMs: number): Promise<void> {
     this.#state = 'closing'
-    this.#stopWatching()
+    this.#directory?.close()
     await undefined // out of the callback that may have called us: the last effects are carried out between two drains
     const over = new SennitError('client_closed', 'the client was closed')
     for (const pending of [...this.#listening.values(), ...this.#connecting.values()]) pending.reject(over)
@@ -277,8 +289,18 @@ export class Client {
     this.#connections.clear()
   }
 
-  #relaysChanged(relays: readonly RelayEntry[]): void {
-    if (this.#state === 'open') this.#driver.act((nowMs) => this.#machine.relaysChanged(nowMs, relays))
+  /** What the options say wrongly is found out here, and then the directory holds nothing open. */
+  static #made(options: ClientOptions, credential: ClientCredential, directory: RelayDirectory | undefined): Client {
+    try {
+      return new Client(options, credential, directory)
+    } catch (error) {
+      directory?.close()
+      throw error
+    }
+  }
+
+  #relaysChanged(relays: readonly RelayEntry[], version: number): void {
+    if (this.#state === 'open') this.#driver.act((nowMs) => this.#machine.relaysChanged(nowMs, relays, version))
   }
 
   #check(): void {
@@ -329,6 +351,9 @@ export class Client {
         pending?.reject(error)
         return
       }
+      case 'relayList':
+        this.#directory?.handedOut(effect.relayId, effect.signed)
+        return
       case 'event':
         this.#opening.hear(effect.event)
         this.#events.emit(effect.event)

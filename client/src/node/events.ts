@@ -15,8 +15,20 @@ import type { ConnectionEvent as MachineConnectionEvent, StreamCounts } from '..
  * - `listen_refused`: one relay refused a listening; others may hold it.
  * - `connect_answer`: what one relay said to a `connect` under way.
  * - `planned`: the two ends of connection `handle` agreed on relays anew, and why.
+ * - `relay_crowded`: the relay is over its limit and asked us to use others; we do, where there are any.
+ * - the {@link DirectoryEvent}s: where the list of relays came from.
  */
-export type ClientEvent = MachineClientEvent
+export type ClientEvent = MachineClientEvent | DirectoryEvent
+
+/**
+ * - `relay_list`: a newer signed list is in force; `source` is a file, Consul, or the relay that handed it out.
+ * - `directory_trouble`: a source cannot be asked, or offered a list that is older, forged or over. What runs is not disturbed.
+ * - `relay_list_expires`: the list in force ends within a day, or is `over`. What runs goes on; a client that starts then wants a fresh one.
+ */
+export type DirectoryEvent =
+  | { readonly type: 'relay_list'; readonly source: string; readonly version: number; readonly relays: readonly string[] }
+  | { readonly type: 'directory_trouble'; readonly source: string; readonly code: string; readonly message: string }
+  | { readonly type: 'relay_list_expires'; readonly version: number; readonly expiresMs: number; readonly over: boolean }
 
 /**
  * Events of `connection.on`:

@@ -3,6 +3,7 @@ import { issueMesh, issueUserCertificate, simulatorCrypto, type UserIdentity } f
 import { describe, expect, it } from 'vitest'
 import { Call, type CallHost } from '../../src/core/client/call.ts'
 import { clientTuning } from '../../src/core/client/tuning.ts'
+import { PolicyView } from '../../src/core/plan/policy.ts'
 import { MeshWorld, seeded, startMs } from './mesh-world.ts'
 
 describe('a call that lets the elder go first', () => {
@@ -15,6 +16,7 @@ describe('a call that lets the elder go first', () => {
       application: 'chat',
       keyModes: ['blind'],
       paths: undefined,
+      policy: new PolicyView(),
       startedAtMs: startMs,
       deadlineMs: startMs + 2_000,
     })

@@ -26,7 +26,7 @@ export interface ClientHostOptions extends HostOptions {
   readonly user: string
   readonly label: string
   readonly relays: readonly RelayEntry[]
-  readonly machine: Pick<ClientMachineOptions, 'carriers' | 'tuning' | 'connectionTuning' | 'streams' | 'attachAll' | 'paths'>
+  readonly machine: Pick<ClientMachineOptions, 'carriers' | 'tuning' | 'connectionTuning' | 'streams' | 'attach' | 'paths' | 'policy'>
   readonly application: Application
   /** The way to a relay. */
   readonly link: (relayId: string) => Link

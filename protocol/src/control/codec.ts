@@ -8,6 +8,9 @@ import type { HopControl, ListenRefusedCode, ResultCode } from './types.ts'
 /** One record's control bytes in all; the greatest message is a handshake with a certificate, some 2 KiB. */
 export const controlBytesMax = 16_384
 
+/** A relay hands out lists up to this size, some 2 000 relays; a longer one comes by file or by Consul. */
+export const relayListBytesMax = 262_144
+
 /** Bytes of a connection id, an instance id, an attachment id and a join tag. */
 const idBytes = 16
 
@@ -101,6 +104,7 @@ function toWire(message: HopControl): { case: string; value: unknown } {
   if ('attempt' in fields) return { case: type, value: { ...fields, attempt: BigInt(fields.attempt) } }
   if ('credit' in fields) return { case: type, value: { ...fields, credit: BigInt(fields.credit) } }
   if ('limit' in fields) return { case: type, value: { ...fields, limit: BigInt(fields.limit) } }
+  if ('version' in fields) return { case: type, value: { ...fields, version: BigInt(fields.version) } }
   return { case: type, value: fields }
 }
 
@@ -170,6 +174,24 @@ function fromWire(wire: Wire): HopControl | undefined {
     }
     case 'drain':
       return { type: 'drain', withinMs: wire.value.withinMs, spreadMs: wire.value.spreadMs }
+    case 'relayListWanted':
+      return { type: 'relayListWanted', version: whole(wire.value.version) }
+    case 'relayListPart': {
+      const { version, offset, total, data } = wire.value
+      if (total > relayListBytesMax || offset + data.length > total || data.length === 0) {
+        throw new ProtocolError('malformed', `expected a part of a list of at most ${relayListBytesMax} bytes, found another`, {
+          offset,
+          total,
+        })
+      }
+      return { type: 'relayListPart', version: whole(version), offset, total, data }
+    }
+    case 'load':
+      return { type: 'load', queueMs: wire.value.queueMs }
+    case 'makeRoom': {
+      const { withinMs, spreadMs, forMs } = wire.value
+      return { type: 'makeRoom', withinMs, spreadMs, forMs }
+    }
     case 'welcome':
       return { type: 'welcome', attachmentId: id(wire.value.attachmentId) }
   }

@@ -28,6 +28,8 @@ export type HopControl =
   | { readonly type: 'reject'; readonly offerId: number; readonly code: string }
   | { readonly type: 'join'; readonly joinId: number; readonly tag: Uint8Array; readonly user: string; readonly label: string }
   | { readonly type: 'leave'; readonly joinId: number }
+  /** Asks for every signed relay list newer than `version`, now and later; 0 when there is none. */
+  | { readonly type: 'relayListWanted'; readonly version: number }
   // both ways
   | { readonly type: 'circuitClose'; readonly circuit: number; readonly reason: string }
   | { readonly type: 'ping'; readonly nonce: number }
@@ -70,3 +72,9 @@ export type HopControl =
   | { readonly type: 'drain'; readonly withinMs: number; readonly spreadMs: number }
   /** The relay's first record after an XX handshake; handled inside HopLink. */
   | { readonly type: 'welcome'; readonly attachmentId: Uint8Array }
+  /** A part of the relay's signed relay list, in order; whoever takes the list checks it. */
+  | { readonly type: 'relayListPart'; readonly version: number; readonly offset: number; readonly total: number; readonly data: Uint8Array }
+  /** What the relay says of its own delay; it can only make it less attractive. */
+  | { readonly type: 'load'; readonly queueMs: number }
+  /** The relay is over its limit: use others for `forMs`, if there are any. Which ones is the client's choice. */
+  | { readonly type: 'makeRoom'; readonly withinMs: number; readonly spreadMs: number; readonly forMs: number }

@@ -184,7 +184,11 @@ function readRelayMeasurement(body: ByteReader): RelayMeasurement {
   const millionths = body.varint()
   if (millionths > 1_000_000)
     throw new ProtocolError('malformed', `expected a loss of at most one, found ${millionths} millionths`, { relayId })
-  return { relayId, rttMs, varMs, loss: millionths / 1_000_000, ageMs: body.varint(), reachable: body.flag() }
+  const ageMs = body.varint()
+  const flags = body.u8()
+  if (flags > 3) throw new ProtocolError('malformed', `expected flags of a relay of at most 3, found ${flags}`, { relayId, flags })
+  const policy = (flags & 2) === 0 ? {} : { policyMs: body.varint() / 1_000 }
+  return { relayId, rttMs, varMs, loss: millionths / 1_000_000, ageMs, reachable: (flags & 1) === 1, ...policy }
 }
 
 function readAckState(body: ByteReader): AckState {

@@ -260,7 +260,9 @@ function writeBody(target: Target, frame: Frame): void {
         target.varint(microseconds(relay.varMs))
         target.varint(whole(relay.loss * 1_000_000, 1_000_000))
         target.varint(whole(relay.ageMs, varintMax))
-        target.u8(relay.reachable ? 1 : 0)
+        const policyUs = microseconds(relay.policyMs ?? 0)
+        target.u8((relay.reachable ? 1 : 0) | (policyUs > 0 ? 2 : 0))
+        if (policyUs > 0) target.varint(policyUs)
       }
       return
     case 'datagram':

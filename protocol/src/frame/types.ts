@@ -201,6 +201,8 @@ export interface RelayMeasurement {
   loss: number
   ageMs: number
   reachable: boolean
+  /** What the reporting end's own policy adds to the cost; left out when it is nothing. */
+  policyMs?: number
 }
 
 export interface ReportFrame {

@@ -1,3 +1,7 @@
+export { privateMode, publicMode, readNamedFile, writeFileAtomically } from './atomic-file.ts'
+export { type ConsulAddress, isConsulUrl, parseConsulUrl } from './consul/consul-address.ts'
+export { ConsulAgent, type ConsulWatcher } from './consul/consul-agent.ts'
+export { type RelayRegistration, urlsMax } from './consul/consul-rows.ts'
 export { nodeCrypto } from './crypto.ts'
 export { freePorts } from './free-ports.ts'
 export { readCredential, readKeyFile, readMeshTrust, readRelayIdentity, writeCredential } from './key-files.ts'
@@ -10,7 +14,10 @@ export {
   type RelaySpec,
   readRelayList,
   readUserList,
+  removeRelay,
   renewRelayKey,
   revokeUser,
+  type SignedRelays,
+  signRelays,
   type UserOptions,
 } from './mesh-directory.ts'

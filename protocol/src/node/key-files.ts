@@ -53,8 +53,11 @@ export function readMeshTrust(file: string, crypto: CryptoProvider = nodeCrypto(
   return named(file, () => parseMeshTrust(readNamedFile(file, 'a mesh document'), crypto, nowMs))
 }
 
-/** Writes a credential file, 0600: the mesh's public keys, the user's keys and certificate. */
-export function writeCredential(file: string, meshDocument: Uint8Array, identity: UserIdentity): void {
+/**
+ * Writes a credential file, 0600: the mesh's public keys, the user's keys and certificate.
+ * @param policy what the operator wants of this user's relays, as text; a client may say otherwise
+ */
+export function writeCredential(file: string, meshDocument: Uint8Array, identity: UserIdentity, policy?: string): void {
   const document = {
     type: credentialType,
     user: identity.user,
@@ -63,6 +66,7 @@ export function writeCredential(file: string, meshDocument: Uint8Array, identity
     hopKey: keyText(identity.hopKey),
     endKey: keyText(identity.endKey),
     certificate: base64url(identity.certificate),
+    ...(policy === undefined ? {} : { policy }),
   }
   writeFileAtomically(file, json(document), privateMode)
 }
@@ -75,7 +79,7 @@ export function readCredential(
   file: string,
   crypto: CryptoProvider = nodeCrypto(),
   nowMs: number = Date.now(),
-): { trust: MeshTrust; identity: UserIdentity } {
+): { trust: MeshTrust; identity: UserIdentity; policy?: string } {
   return named(file, () => {
     const fields = parse(readNamedFile(file, 'a credential'), credentialType)
     const { user, mesh, certificate } = fields
@@ -88,7 +92,7 @@ export function readCredential(
       endKey: keyPair(fields.endKey),
       certificate: unbase64url(certificate),
     }
-    return { trust, identity }
+    return { trust, identity, ...(typeof fields.policy === 'string' ? { policy: fields.policy } : {}) }
   })
 }
 

@@ -7,6 +7,7 @@
  * issuers/{relay,user,list}.key
  * relays/rN.toml rN.key rN.cert
  * relays.list users.list    signed
+ * roster.json               the relays as the operator knows them, of which a directory's list is made
  * users/NAME.cred           keys and certificate of one user
  * run/                      control sockets
  * ```
@@ -21,10 +22,13 @@ import { certificateLifeMs, issueRelayCertificate, issueUserCertificate } from '
 import { signRelayList, signUserList, verifyRelayList, verifyUserList } from '../trust/lists.ts'
 import { issueMesh, issuerLifeMs, parseMeshTrust } from '../trust/mesh.ts'
 import { checkName } from '../trust/names.ts'
+import type { SeenRelay } from '../trust/seen-relays.ts'
 import type { MeshTrust, RelayEntry, RelayList, UserEntry, UserList } from '../trust/types.ts'
 import { publicMode, readNamedFile, withLock, writeFileAtomically } from './atomic-file.ts'
 import { nodeCrypto } from './crypto.ts'
 import { readKeyFile, readMeshTrust, writeCertificateFile, writeCredential, writeKeyFile } from './key-files.ts'
+import { listOf, type RelaySpec, relayToml } from './relay-toml.ts'
+import { entriesSeen, readRoster, sameEntries, writeRoster } from './roster.ts'
 
 /** Lists are signed anew with every change; a mesh that nobody changes must not stop within the year. */
 const listLifeMs = 366 * 24 * 3_600_000
@@ -32,20 +36,7 @@ const listLifeMs = 366 * 24 * 3_600_000
 /** A clock a little behind must not refuse what was signed just now. */
 const clockSkewMs = 300_000
 
-/** One relay to set up. */
-export interface RelaySpec {
-  readonly relayId: string
-  /** Where clients reach it, `http://host:port` or `https://host:port`. */
-  readonly url: string | readonly string[]
-  /** `host:port` to listen on; each carries everything. */
-  readonly listen: string | readonly string[]
-  /** `host:port` of health and metrics. @default none */
-  readonly admin?: string
-  readonly failureDomain?: string
-  readonly zone?: string
-  /** Keys of the `[limits]` table. @default raised on loopback, where one address is all clients */
-  readonly limits?: Readonly<Record<string, number>>
-}
+export type { RelaySpec } from './relay-toml.ts'
 
 export interface MeshOptions {
   readonly relays: readonly RelaySpec[]
@@ -59,6 +50,8 @@ export interface UserOptions {
   readonly notBeforeMs?: number
   /** @default a year from now */
   readonly notAfterMs?: number
+  /** What this user's clients want of relays unless they say otherwise, as text. @default nothing */
+  readonly policy?: string
   readonly crypto?: CryptoProvider
   readonly nowMs?: number
 }
@@ -86,13 +79,14 @@ export async function initMesh(directory: string, options: MeshOptions): Promise
     const entries = options.relays.map((relay) => setUpRelay(directory, mesh.trust, relay, crypto, nowMs))
     saveRelays(directory, mesh.trust, { version: 1, expiresMs: nowMs + listLifeMs, relays: entries }, crypto)
     saveUsers(directory, mesh.trust, { version: 1, expiresMs: nowMs + listLifeMs, users: [] }, crypto)
+    writeRoster(directory, entries)
     // Last: a directory with mesh.json is whole.
     writeFileAtomically(paths(directory).mesh, mesh.document, publicMode)
     return mesh.trust
   })
 }
 
-/** Adds a relay: key, certificate, configuration, list entry. @throws SennitError `relay_exists`, `bad_name` */
+/** Adds a relay: key, certificate, configuration, and its entry in the list, unless it registers in a directory: then the signer puts it there. @throws SennitError `relay_exists`, `bad_name` */
 export async function addRelay(
   directory: string,
   relay: RelaySpec,
@@ -105,9 +99,82 @@ export async function addRelay(
     if (list.relays.some(({ relayId }) => relayId === relay.relayId)) {
       throw new SennitError('relay_exists', `relay '${relay.relayId}' is in the list already`, { relayId: relay.relayId })
     }
+    const roster = readRoster(directory, list.relays)
     const entry = setUpRelay(directory, trust, relay, crypto, nowMs)
+    writeRoster(directory, [...roster.filter(({ relayId }) => relayId !== entry.relayId), entry])
+    // One that registers gets into the list when it is there.
+    if (relay.directory !== undefined) return entry
     saveRelays(directory, trust, { version: list.version + 1, expiresMs: nowMs + listLifeMs, relays: [...list.relays, entry] }, crypto)
     return entry
+  })
+}
+
+/**
+ * Takes a relay out of the mesh: clients leave it as soon as they have the new list. Its files stay; its certificate is worth nothing to clients
+ * that have a list.
+ * @throws SennitError `relay_unknown`, `relay_last` when it is the only one
+ */
+export async function removeRelay(
+  directory: string,
+  relayId: string,
+  options: { readonly crypto?: CryptoProvider; readonly nowMs?: number } = {},
+): Promise<void> {
+  const { crypto = nodeCrypto(), nowMs = Date.now() } = options
+  await change(directory, () => {
+    const trust = readMeshTrust(paths(directory).mesh, crypto, nowMs)
+    const list = readRelayList(paths(directory).relays, trust, crypto, nowMs)
+    const others = (entries: readonly RelayEntry[]): RelayEntry[] => entries.filter((entry) => entry.relayId !== relayId)
+    const roster = readRoster(directory, list.relays)
+    if (others(roster).length === roster.length && others(list.relays).length === list.relays.length) {
+      throw new SennitError('relay_unknown', `expected a relay of the mesh, found no '${relayId}' in it`, { relayId })
+    }
+    const relays = others(list.relays)
+    if (relays.length === 0)
+      throw new SennitError('relay_last', `relay '${relayId}' is the only one of the list; add another first`, { relayId })
+    writeRoster(directory, others(roster))
+    saveRelays(directory, trust, { version: list.version + 1, expiresMs: nowMs + listLifeMs, relays }, crypto)
+  })
+}
+
+/** What became of {@link signRelays}. */
+export interface SignedRelays {
+  /** The list in force, new or not. */
+  readonly list: RelayList
+  readonly signed: Uint8Array
+  /** It says something new, or was due for a new end. */
+  readonly changed: boolean
+  /** Relays that the directory sees and the operator does not know; they are not in the list. */
+  readonly strangers: readonly string[]
+}
+
+/**
+ * Signs the relay list anew, when there is a reason: of the operator's relays those that `seen` names (all of them when it is left out). An empty
+ * sight changes nothing: a list without a relay would end the mesh.
+ * @param options.lifeMs how long the list holds; it is renewed when half of it is over @default a year
+ */
+export async function signRelays(
+  directory: string,
+  options: {
+    readonly seen?: readonly SeenRelay[]
+    readonly lifeMs?: number
+    readonly crypto?: CryptoProvider
+    readonly nowMs?: number
+  } = {},
+): Promise<SignedRelays> {
+  const { crypto = nodeCrypto(), nowMs = Date.now(), lifeMs = listLifeMs, seen } = options
+  return await change(directory, () => {
+    const trust = readMeshTrust(paths(directory).mesh, crypto, nowMs)
+    const file = paths(directory).relays
+    // Its signature is checked, its end is not: a list that is over is the very thing to renew.
+    const old = verifyRelayList(trust, readNamedFile(file, 'a relay list'), 0, crypto)
+    const roster = readRoster(directory, old.relays)
+    const { relays, strangers } = seen === undefined ? { relays: roster, strangers: [] } : entriesSeen(roster, seen)
+    const kept = relays.length === 0 ? old.relays : relays
+    const due = old.expiresMs - nowMs < lifeMs / 2
+    if (!due && sameEntries(kept, old.relays)) return { list: old, signed: readNamedFile(file, 'a relay list'), changed: false, strangers }
+    const list = { version: old.version + 1, expiresMs: nowMs + lifeMs, relays: kept }
+    saveRelays(directory, trust, list, crypto)
+    return { list, signed: readNamedFile(file, 'a relay list'), changed: true, strangers }
   })
 }
 
@@ -128,7 +195,9 @@ export async function renewRelayKey(
       throw new SennitError('relay_unknown', `expected a relay of the list, found no '${relayId}' in it`, { relayId })
     }
     const { publicKey: key } = issueRelayKey(directory, trust, relayId, crypto, nowMs)
-    const relays = known.relays.map((entry) => (entry.relayId === relayId ? { ...entry, key } : entry))
+    const rekeyed = (entry: RelayEntry): RelayEntry => (entry.relayId === relayId ? { ...entry, key } : entry)
+    const relays = known.relays.map(rekeyed)
+    writeRoster(directory, readRoster(directory, known.relays).map(rekeyed))
     saveRelays(directory, trust, { version: known.version + 1, expiresMs: nowMs + listLifeMs, relays }, crypto)
   })
 }
@@ -165,7 +234,7 @@ export async function addUser(directory: string, name: string, options: UserOpti
       notAfterMs: options.notAfterMs ?? nowMs - clockSkewMs + certificateLifeMs,
     })
     const file = join(directory, 'users', `${user}.cred`)
-    writeCredential(file, document, { user, identityKey, hopKey, endKey, certificate })
+    writeCredential(file, document, { user, identityKey, hopKey, endKey, certificate }, options.policy)
     const users = [...list.users.filter((entry) => entry.user !== user), { user, epoch, revoked: false }]
     saveUsers(directory, trust, { version: list.version + 1, expiresMs: nowMs + listLifeMs, users }, crypto)
     return file
@@ -250,10 +319,11 @@ function setUpRelay(directory: string, trust: MeshTrust, relay: RelaySpec, crypt
   writeFileAtomically(`${join(directory, 'relays', relayId)}.toml`, relayToml(relayId, relay), publicMode)
   return {
     relayId,
-    urls: list(relay.url),
+    urls: listOf(relay.url),
     key: publicKey,
     ...(relay.failureDomain === undefined ? {} : { failureDomain: relay.failureDomain }),
     ...(relay.zone === undefined ? {} : { zone: relay.zone }),
+    ...(relay.traits === undefined ? {} : { traits: relay.traits }),
   }
 }
 
@@ -272,40 +342,6 @@ function issueRelayKey(directory: string, trust: MeshTrust, relayId: string, cry
   return staticKey
 }
 
-function relayToml(relayId: string, relay: RelaySpec): string {
-  const listen = list(relay.listen)
-  const lines = [
-    `# Relay ${relayId}. Paths are relative to this file.`,
-    `id = ${JSON.stringify(relayId)}`,
-    `listen = [${listen.map((address) => JSON.stringify(address)).join(', ')}]`,
-    ...(relay.admin === undefined ? [] : [`admin = ${JSON.stringify(relay.admin)}`]),
-    'mesh = "../mesh.json"',
-    `key = ${JSON.stringify(`${relayId}.key`)}`,
-    `certificate = ${JSON.stringify(`${relayId}.cert`)}`,
-    'users = "../users.list"',
-    'relays = "../relays.list"',
-  ]
-  const limits = relay.limits ?? (listen.every(isLoopback) ? loopbackLimits : {})
-  if (Object.keys(limits).length > 0) {
-    lines.push('', '[limits]', ...Object.entries(limits).map(([key, value]) => `${key} = ${value}`))
-  }
-  return `${lines.join('\n')}\n`
-}
-
-/** On loopback every client comes from one address, and one user may be a whole test. */
-const loopbackLimits: Readonly<Record<string, number>> = {
-  new_per_second: 10_000,
-  new_burst: 10_000,
-  open_per_address: 4_096,
-  attachments_per_user: 16_384,
-  lookups_per_second: 10_000,
-  lookups_burst: 10_000,
-}
-
-function isLoopback(address: string): boolean {
-  return /^(127\.|\[::1\]|localhost:)/.test(address)
-}
-
 function saveRelays(directory: string, trust: MeshTrust, relays: RelayList, crypto: CryptoProvider): void {
   const signer = readKeyFile(paths(directory).listSignerKey).privateKey
   writeFileAtomically(paths(directory).relays, signRelayList(crypto, signer, trust.meshId, relays), publicMode)
@@ -314,8 +350,4 @@ function saveRelays(directory: string, trust: MeshTrust, relays: RelayList, cryp
 function saveUsers(directory: string, trust: MeshTrust, users: UserList, crypto: CryptoProvider): void {
   const signer = readKeyFile(paths(directory).listSignerKey).privateKey
   writeFileAtomically(paths(directory).users, signUserList(crypto, signer, trust.meshId, users), publicMode)
-}
-
-function list(value: string | readonly string[]): readonly string[] {
-  return typeof value === 'string' ? [value] : value
 }

@@ -5,7 +5,7 @@ import { type CryptoProvider, keyBytes } from '../crypto.ts'
 import { ProtocolError, SennitError } from '../errors.ts'
 import { isName } from './names.ts'
 import { numberOf, type Opened, open, sign, signatureContext } from './signature.ts'
-import type { MeshTrust, RelayEntry, RelayList, UserEntry, UserList } from './types.ts'
+import type { MeshTrust, RelayEntry, RelayList, RelayTraits, UserEntry, UserList } from './types.ts'
 
 /** Some 4 000 relays or 150 000 users; a bigger mesh wants a directory, not a file. */
 export const listBytesMax = 8_388_608
@@ -40,9 +40,25 @@ export function verifyRelayList(trust: MeshTrust, bytes: Uint8Array, nowMs: numb
       ...(relay.key === undefined ? {} : { key: relay.key }),
       ...(relay.failureDomain === undefined ? {} : { failureDomain: relay.failureDomain }),
       ...(relay.zone === undefined ? {} : { zone: relay.zone }),
+      ...(relay.traits === undefined ? {} : { traits: traitsOf(relay.traits) }),
+      ...(relay.draining ? { draining: true } : {}),
     }
   })
   return { version, expiresMs, relays }
+}
+
+/** Only what is a number of its kind: a trait that is not says nothing, it does not spoil the list. */
+function traitsOf(traits: { readonly [Name in keyof RelayTraits]: RelayTraits[Name] | undefined }): RelayTraits {
+  const { region, price, securityRating, uptime, speedMbps, qos } = traits
+  const within = (value: number | undefined, max: number): value is number => value !== undefined && value >= 0 && value <= max
+  return {
+    ...(region === undefined || !isName(region) ? {} : { region }),
+    ...(within(price, 1e9) ? { price } : {}),
+    ...(within(securityRating, 100) ? { securityRating } : {}),
+    ...(within(uptime, 1) ? { uptime } : {}),
+    ...(within(speedMbps, 1e9) ? { speedMbps } : {}),
+    ...(within(qos, 9) ? { qos } : {}),
+  }
 }
 
 /** Signs a user list with the list signer's private key. */

@@ -77,6 +77,23 @@ export interface RelayEntry {
   /** Relays of one failure domain may fall together. */
   readonly failureDomain?: string
   readonly zone?: string
+  readonly traits?: RelayTraits
+  /** It is going: connections move away from it, new ones use it only where nothing else answers. @default false */
+  readonly draining?: boolean
+}
+
+/** What the operator says of a relay; clients weigh it when they choose. What is missing is not known. */
+export interface RelayTraits {
+  readonly region?: string
+  /** Of one gigabyte, in the one unit of the mesh; 0 or more. */
+  readonly price?: number
+  /** 0 to 100. */
+  readonly securityRating?: number
+  /** Share of the time it was there, 0 to 1. */
+  readonly uptime?: number
+  readonly speedMbps?: number
+  /** Level of guaranteed service, 0 (best effort) to 9. */
+  readonly qos?: number
 }
 
 /** The relays of a mesh, signed by its list signer. */

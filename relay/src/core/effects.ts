@@ -39,5 +39,7 @@ export interface RelayStats {
   readonly closes: Readonly<Record<string, number>>
   /** Answers to connect requests by code, `connected` and `wait` included. */
   readonly answers: Readonly<Record<string, number>>
+  /** Clients that were asked to use other relays. */
+  readonly askedToMove: number
   readonly draining: boolean
 }

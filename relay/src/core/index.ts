@@ -3,4 +3,5 @@
 export { type AdmissionRefusal, addressGroup } from './admission.ts'
 export type { LogLevel, RelayEffect, RelayStats } from './effects.ts'
 export { defaultLimits, type RelayLimits } from './limits.ts'
+export type { HandedList } from './list-teller.ts'
 export { type CarrierFacts, RelayMachine, type RelayMachineOptions } from './relay-machine.ts'

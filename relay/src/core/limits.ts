@@ -48,6 +48,10 @@ export interface RelayLimits {
   readonly userBytesPerSecond: number
   /** What one user may send through this relay in 24 hours; over it, its circuits end. @default Infinity: no limit */
   readonly userBytesPerDay: number
+  /** Over so many forwarded bytes a second some clients are asked to use other relays. @default no limit */
+  readonly busyBytesPerSecond: number
+  /** Over so many attachments some clients are asked to use other relays. @default 58 982: nine tenths of `attachments` */
+  readonly busyAttachments: number
   /** A carrier that takes nothing for so long is closed; its connections live on elsewhere. @default 2000 */
   readonly writeStallMs: number
 }
@@ -77,5 +81,7 @@ export const defaultLimits: RelayLimits = {
   creditMaxBytes: 16 * 1024 * 1024,
   userBytesPerSecond: Number.POSITIVE_INFINITY,
   userBytesPerDay: Number.POSITIVE_INFINITY,
+  busyBytesPerSecond: Number.POSITIVE_INFINITY,
+  busyAttachments: 58_982,
   writeStallMs: 2000,
 }

@@ -26,7 +26,9 @@ import { Counters } from './counters.ts'
 import type { LogLevel, RelayEffect, RelayStats } from './effects.ts'
 import { Joins } from './joins.ts'
 import { defaultLimits, type RelayLimits } from './limits.ts'
+import { type HandedList, ListTeller } from './list-teller.ts'
 import { instanceOf, Matching } from './matching.ts'
+import { type LoadFacts, Overload } from './overload.ts'
 import { WakeHeap } from './wake-heap.ts'
 
 export interface RelayMachineOptions {
@@ -37,6 +39,8 @@ export interface RelayMachineOptions {
   readonly trust: MeshTrust
   readonly users: UserList
   readonly limits?: Partial<RelayLimits>
+  /** The signed relay list to hand out. @default none */
+  readonly relayList?: HandedList
   /** @default sennit-relay/0.1.0 */
   readonly software?: string
 }
@@ -66,6 +70,8 @@ export class RelayMachine {
   private readonly circuits: Circuits
   private readonly joins: Joins
   private readonly matching: Matching
+  private readonly lists: ListTeller
+  private readonly overload: Overload
   private readonly refusals = new Counters()
   private readonly answers = new Counters()
   private readonly closes = new Counters()
@@ -104,6 +110,8 @@ export class RelayMachine {
     this.circuits = new Circuits(core)
     this.joins = new Joins(core, this.circuits)
     this.matching = new Matching(core, this.circuits)
+    this.lists = new ListTeller(core, options.relayList)
+    this.overload = new Overload(core, options.random)
     this.users = usersByName(options.users)
     this.usersVersion = options.users.version
   }
@@ -239,6 +247,17 @@ export class RelayMachine {
     this.joins.usersChanged()
   }
 
+  /** A newer signed relay list is there: every client that asked hears of it within seconds. */
+  relayListChanged(nowMs: number, list: HandedList): void {
+    this.nowMs = nowMs
+    this.lists.changed(nowMs, list)
+  }
+
+  /** The shell's event loop was late by so much: felt by every packet, so it counts as load. */
+  loopDelay(delayMs: number): void {
+    this.overload.loopDelay(delayMs)
+  }
+
   /** Tells every client to move within `withinMs`, spread over `spreadMs`; takes nobody new; ends with effect `idle`. */
   drain(nowMs: number, plan: { withinMs: number; spreadMs: number }): void {
     this.nowMs = nowMs
@@ -266,6 +285,8 @@ export class RelayMachine {
     }
     this.circuits.wake(nowMs)
     this.matching.wake(nowMs)
+    this.lists.wake(nowMs)
+    if (this.draining === undefined) this.overload.wake(nowMs, () => this.loadFacts(), this.attachments.values())
     if (this.sweepAtMs <= nowMs) this.sweep(nowMs)
     if (this.draining !== undefined && this.draining.endsAtMs <= nowMs) {
       for (const attachment of [...this.attachments.values()]) this.hangUp(attachment, 'draining', 'the relay is going away')
@@ -277,7 +298,8 @@ export class RelayMachine {
     for (const attachment of this.blocked) {
       atMs = Math.min(atMs, attachment.blockedSinceMs! + (attachment.blockTold ? this.limits.writeStallMs : blockToldMs))
     }
-    atMs = Math.min(atMs, this.circuits.wakeAtMs() ?? atMs, this.matching.wakeAtMs() ?? atMs)
+    atMs = Math.min(atMs, this.circuits.wakeAtMs() ?? atMs, this.matching.wakeAtMs() ?? atMs, this.lists.wakeAtMs())
+    if (this.draining === undefined) atMs = Math.min(atMs, this.overload.wakeAtMs())
     if (this.attachments.size > 0) atMs = Math.min(atMs, this.sweepAtMs, this.draining?.endsAtMs ?? atMs)
     return atMs === Number.POSITIVE_INFINITY ? undefined : atMs
   }
@@ -355,6 +377,7 @@ export class RelayMachine {
       refusals: this.refusals.snapshot(),
       closes: this.closes.snapshot(),
       answers: this.answers.snapshot(),
+      askedToMove: this.overload.asked,
       draining: this.draining !== undefined,
     }
   }
@@ -415,6 +438,7 @@ export class RelayMachine {
       certificateEndsMs: user.certificate.notAfterMs,
     }
     this.sweepAtMs = Math.min(this.sweepAtMs, this.nowMs + sweepMs)
+    this.overload.begin(this.nowMs, this.loadFacts())
     this.log('info', 'attached', { carrier: attachment.carrier, user: user.user, label: user.label, software: user.software })
     if (this.draining !== undefined) {
       const { withinMs, spreadMs } = this.draining
@@ -446,6 +470,9 @@ export class RelayMachine {
         return
       case 'join':
         this.joins.join(this.nowMs, attachment, message)
+        return
+      case 'relayListWanted':
+        this.lists.wanted(attachment, message.version)
         return
       case 'leave':
         this.joins.leave(attachment, message.joinId)
@@ -507,6 +534,8 @@ export class RelayMachine {
     const hint = reason === 'draining' ? reason : reason === 'revoked' ? 'peer_revoked' : 'peer_detached'
     for (const half of [...attachment.circuits.values()]) this.circuits.close(half, hint, false)
     this.joins.ended(attachment)
+    this.lists.ended(attachment)
+    this.overload.ended(attachment)
     if (attachment.who !== undefined) this.matching.ended(this.nowMs, attachment)
   }
 
@@ -553,6 +582,11 @@ export class RelayMachine {
     if (attachment.ended) return
     attachment.link.sendControl(message)
     this.touch(attachment)
+  }
+
+  private loadFacts(): LoadFacts {
+    const { forwardedBytes, queuedBytes } = this.circuits
+    return { forwardedBytes, attachments: this.attachments.size, pressure: queuedBytes / this.limits.memoryBytes }
   }
 
   private log(level: LogLevel, event: string, fields: Readonly<Record<string, unknown>>): void {

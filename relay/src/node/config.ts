@@ -2,8 +2,8 @@
 
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { type MeshTrust, type RelayIdentity, SennitError, verifyRelayCertificate } from '@sennit/protocol'
-import { nodeCrypto, readMeshTrust, readRelayIdentity } from '@sennit/protocol/node'
+import { isName, type MeshTrust, type RelayIdentity, type RelayTraits, SennitError, verifyRelayCertificate } from '@sennit/protocol'
+import { type ConsulAddress, nodeCrypto, parseConsulUrl, readMeshTrust, readRelayIdentity, urlsMax } from '@sennit/protocol/node'
 import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
 import type { RelayLimits } from '../core/index.ts'
@@ -24,6 +24,12 @@ export interface RelayConfig {
   readonly admin?: ListenAddress
   /** The signed list of users; read again when it changes. */
   readonly usersFile: string
+  /** The signed list of relays, for clients that ask. @default none is handed out */
+  readonly relaysFile?: string
+  /** What the relay says of itself in a directory. */
+  readonly traits?: RelayTraits
+  /** Where it registers. @default nowhere */
+  readonly directory?: RelayDirectoryConfig
   readonly tls?: { readonly certificate: Buffer; readonly key: Buffer }
   readonly limits?: Partial<RelayLimits>
   /** What clients are told on drain. @default within 5 s, spread over 2 s */
@@ -31,6 +37,20 @@ export interface RelayConfig {
   /** @default info */
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent'
 }
+
+/** Registration in Consul. */
+export interface RelayDirectoryConfig {
+  readonly consul: ConsulAddress
+  /** Where clients reach the relay. @default its listen addresses, when they name a host */
+  readonly urls?: readonly string[]
+  readonly zone?: string
+  readonly failureDomain?: string
+  /** Without a heartbeat for so long the entry counts as dead. @default 10 000 */
+  readonly ttlMs: number
+}
+
+/** Three heartbeats go into it: a relay that was killed counts as dead in ten seconds, and a busy one is never late. */
+const ttlMsDefault = 10_000
 
 const count = z.number().int().positive()
 const address = z.string().transform((text, context): ListenAddress => {
@@ -66,6 +86,8 @@ const limitKeys = {
   credit_max_bytes: 'creditMaxBytes',
   user_bytes_per_second: 'userBytesPerSecond',
   user_bytes_per_day: 'userBytesPerDay',
+  busy_bytes_per_second: 'busyBytesPerSecond',
+  busy_attachments: 'busyAttachments',
   write_stall_ms: 'writeStallMs',
 } as const satisfies Record<string, keyof RelayLimits>
 
@@ -85,6 +107,29 @@ const schema = z.strictObject({
   relays: z.string().optional(),
   tls: z.strictObject({ certificate: z.string(), key: z.string() }).optional(),
   limits: z.strictObject(limitShape).optional(),
+  traits: z
+    .strictObject({
+      region: z.string().refine(isName, 'expected a name of a-z 0-9 . _ -').optional(),
+      price: z.number().min(0).max(1e9).optional(),
+      security_rating: z.number().int().min(0).max(100).optional(),
+      uptime: z.number().min(0).max(1).optional(),
+      speed_mbps: z.number().min(0).max(1e9).optional(),
+      qos: z.number().int().min(0).max(9).optional(),
+    })
+    .optional(),
+  directory: z
+    .strictObject({
+      consul: z.string(),
+      urls: z
+        .array(z.url({ protocol: /^https?$/ }).max(60))
+        .min(1)
+        .max(urlsMax)
+        .optional(),
+      zone: z.string().max(64).optional(),
+      failure_domain: z.string().max(64).optional(),
+      ttl_ms: z.number().int().min(1_000).max(86_400_000).optional(),
+    })
+    .optional(),
   drain: z.strictObject({ within_ms: count, spread_ms: count }).optional(),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']) }).optional(),
 })
@@ -129,12 +174,15 @@ export function readRelayConfig(tomlFile: string): RelayConfig {
       file,
       key: 'key',
     })
-  const { tls, limits, drain } = raw
+  const { tls, limits, drain, traits, directory } = raw
   return {
     identity,
     trust,
     listen: raw.listen,
     usersFile: at(raw.users),
+    ...(raw.relays === undefined ? {} : { relaysFile: at(raw.relays) }),
+    ...(traits === undefined ? {} : { traits: traitsOf(traits) }),
+    ...(directory === undefined ? {} : { directory: named('directory', () => directoryOf(directory, raw.listen)) }),
     ...(raw.admin === undefined ? {} : { admin: raw.admin }),
     ...(tls === undefined
       ? {}
@@ -147,6 +195,30 @@ export function readRelayConfig(tomlFile: string): RelayConfig {
     ...(limits === undefined ? {} : { limits: limitsOf(limits) }),
     ...(drain === undefined ? {} : { drain: { withinMs: drain.within_ms, spreadMs: drain.spread_ms } }),
     ...(raw.log === undefined ? {} : { logLevel: raw.log.level }),
+  }
+}
+
+function traitsOf(raw: NonNullable<z.infer<typeof schema>['traits']>): RelayTraits {
+  const { region, price, security_rating: securityRating, uptime, speed_mbps: speedMbps, qos } = raw
+  return {
+    ...(region === undefined ? {} : { region }),
+    ...(price === undefined ? {} : { price }),
+    ...(securityRating === undefined ? {} : { securityRating }),
+    ...(uptime === undefined ? {} : { uptime }),
+    ...(speedMbps === undefined ? {} : { speedMbps }),
+    ...(qos === undefined ? {} : { qos }),
+  }
+}
+
+function directoryOf(raw: NonNullable<z.infer<typeof schema>['directory']>, listen: readonly ListenAddress[]): RelayDirectoryConfig {
+  if (raw.urls === undefined && listen.some(({ host }) => host === '0.0.0.0' || host === '::'))
+    throw new SennitError('config_invalid', 'expected urls = ["http://HOST:PORT"], for a relay that listens on every address; found none')
+  return {
+    consul: parseConsulUrl(raw.consul),
+    ttlMs: raw.ttl_ms ?? ttlMsDefault,
+    ...(raw.urls === undefined ? {} : { urls: raw.urls }),
+    ...(raw.zone === undefined ? {} : { zone: raw.zone }),
+    ...(raw.failure_domain === undefined ? {} : { failureDomain: raw.failure_domain }),
   }
 }
 

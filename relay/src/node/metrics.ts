@@ -65,6 +65,11 @@ export function relayMetrics(relayId: string, stats: () => RelayStats): Registry
   gauge('sennit_relay_waiting_circuits', 'Circuits whose source is told to wait', (now) => now.waitingCircuits)
   gauge('sennit_relay_queued_bytes', 'Payload bytes held for slow readers', (now) => now.queuedBytes)
   gauge('sennit_relay_promised_bytes', 'Hop credit windows of all circuits', (now) => now.promisedBytes)
+  counter(
+    'sennit_relay_asked_to_move_total',
+    'Clients asked to use other relays, because this one was over its limit',
+    (now) => now.askedToMove,
+  )
   gauge('sennit_relay_draining', '1 while draining', (now) => (now.draining ? 1 : 0))
   byName('sennit_relay_refusals_total', 'Everything refused, by reason', 'reason', (now) => now.refusals)
   byName('sennit_relay_closes_total', 'Ended attachments, by reason', 'reason', (now) => now.closes)

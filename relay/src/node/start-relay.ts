@@ -3,18 +3,21 @@
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { SennitError } from '@sennit/protocol'
-import { nodeCrypto } from '@sennit/protocol/node'
+import { ConsulAgent, nodeCrypto } from '@sennit/protocol/node'
 import pino, { type Logger } from 'pino'
-import type { RelayStats } from '../core/index.ts'
+import type { HandedList, RelayStats } from '../core/index.ts'
 import { AdminServer } from './admin-server.ts'
 import { steadyClock } from './clock.ts'
 import type { RelayConfig } from './config.ts'
 import { GrpcFront } from './grpc-front.ts'
 import { HttpFront } from './http-front.ts'
 import { LogDestination } from './log-destination.ts'
+import { watchLoop } from './loop-delay.ts'
 import { relayMetrics } from './metrics.ts'
 import { OnePort } from './one-port.ts'
+import { ConsulRegistration } from './registration/consul-registration.ts'
 import { RelayShell } from './relay-shell.ts'
+import { readRelaysFile } from './relays-file.ts'
 import { defaultDeadlines, type PreAuthDeadlines } from './socket-ticket.ts'
 import { readUsersFile, watchFile } from './users-file.ts'
 
@@ -58,8 +61,28 @@ export async function startRelay(config: RelayConfig, options: StartRelayOptions
   const lines = new LogDestination(2)
   const log = options.log ?? pino({ level: config.logLevel ?? 'info', base: { relay: identity.relayId } }, lines)
   let users = readUsersFile(config.usersFile, trust, crypto, now())
+  const { relaysFile } = config
+  const readRelays = (): HandedList | undefined => {
+    if (relaysFile === undefined) return undefined
+    try {
+      return readRelaysFile(relaysFile, trust, crypto, now())
+    } catch (cause) {
+      // It is for clients, which have lists of their own: the relay works without one, and hands out nothing that does not verify.
+      log.warn({ event: 'relay_list_refused', file: relaysFile, message: (cause as Error).message })
+      return undefined
+    }
+  }
+  const relayList = readRelays()
   const shell = new RelayShell(
-    { crypto, random: Math.random, identity, trust, users, ...(config.limits === undefined ? {} : { limits: config.limits }) },
+    {
+      crypto,
+      random: Math.random,
+      identity,
+      trust,
+      users,
+      ...(config.limits === undefined ? {} : { limits: config.limits }),
+      ...(relayList === undefined ? {} : { relayList }),
+    },
     now,
     (level, event, fields) => log[level]({ event, ...fields }),
   )
@@ -96,20 +119,33 @@ export async function startRelay(config: RelayConfig, options: StartRelayOptions
     log.info({ event: 'users_list_read', version: users.version, users: users.users.length })
     shell.act((machine, nowMs) => machine.usersChanged(nowMs, users))
   }
-  const stopWatching = watchFile(config.usersFile, reloadUsers)
+  const stopWatching = [watchFile(config.usersFile, reloadUsers)]
+  if (relaysFile !== undefined) {
+    const reloadRelays = (): void => {
+      const list = readRelays()
+      if (list === undefined) return
+      log.info({ event: 'relay_list_read', version: list.version })
+      shell.act((machine, nowMs) => machine.relayListChanged(nowMs, list))
+    }
+    stopWatching.push(watchFile(relaysFile, reloadRelays))
+  }
+  const stopClock = watchLoop((delayMs) => shell.machine.loopDelay(delayMs))
+  stopWatching.push(stopClock)
   const scheme = config.tls === undefined ? 'http' : 'https'
   const close = async (): Promise<void> => {
     if (state === 'closed') return
     state = 'closed'
-    stopWatching()
+    for (const stop of stopWatching) stop()
+    const deregistered = registration?.stop()
     shell.stop()
     http.close()
     grpc.close()
-    await Promise.all([port.close(), config.admin === undefined ? undefined : admin.close()])
+    await Promise.all([port.close(), config.admin === undefined ? undefined : admin.close(), deregistered])
     log.info({ event: 'closed' })
     lines.flushSync()
   }
   const ports = addresses.map((address) => address.port)
+  const registration = config.directory === undefined ? undefined : await register(config, ports, log)
   log.info({ event: 'listening', ports, adminPort, carriers: ['upgrade', 'http', 'grpc'], tls: config.tls !== undefined })
   return {
     id: identity.relayId,
@@ -122,6 +158,7 @@ export async function startRelay(config: RelayConfig, options: StartRelayOptions
     async drain(plan = {}) {
       if (state !== 'running') return
       state = 'draining'
+      registration?.drain()
       const idle = shell.idle()
       shell.act((machine, nowMs) =>
         machine.drain(nowMs, {
@@ -134,6 +171,27 @@ export async function startRelay(config: RelayConfig, options: StartRelayOptions
     },
     close,
   }
+}
+
+/** The relay's entry in its directory. It never fails here: the agent may be away for as long as it likes. */
+async function register(config: RelayConfig, ports: readonly number[], log: Logger): Promise<ConsulRegistration> {
+  const { consul, ttlMs, zone, failureDomain, urls } = config.directory!
+  const scheme = config.tls === undefined ? 'http' : 'https'
+  const { relayId } = config.identity
+  const { meshId } = config.trust
+  return new ConsulRegistration({
+    agent: await ConsulAgent.load(consul, meshId),
+    relay: {
+      meshId,
+      relayId,
+      urls: urls ?? config.listen.map(({ host }, index) => `${scheme}://${hostIn(host)}:${ports[index]}`),
+      ...(config.traits === undefined ? {} : { traits: config.traits }),
+      ...(zone === undefined ? {} : { zone }),
+      ...(failureDomain === undefined ? {} : { failureDomain }),
+    },
+    ttlMs,
+    log: (level, event, fields) => log[level]({ event, ...fields }),
+  })
 }
 
 function hostIn(host: string): string {

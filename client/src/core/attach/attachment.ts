@@ -13,7 +13,9 @@ import {
   type UserIdentity,
 } from '@sennit/protocol'
 import type { ClientTuning } from '../client/tuning.ts'
+import { ListParts } from '../directory/list-parts.ts'
 import { LegEstimator } from '../plan/estimator.ts'
+import type { PolicyView } from '../plan/policy.ts'
 import { Backoff, type BackoffFacts } from './backoff.ts'
 import { DialRace, type DialTarget, dialTargets, type Runner } from './dial-race.ts'
 
@@ -29,6 +31,8 @@ export interface AttachmentContext {
   readonly carriers: readonly string[]
   readonly lentChunks: boolean
   readonly tuning: ClientTuning
+  /** The client's own: relays it does not allow are never attached to. */
+  readonly policy: PolicyView
   readonly sink: AttachmentSink
   nextKey(): number
 }
@@ -62,10 +66,18 @@ export interface Draining {
   /** Over which it asked its clients to spread. */
   readonly spreadMs: number
   left: boolean
+  /** Nobody but the list said so: it ends only when others carry. @default false */
+  readonly byList?: boolean
 }
 
 /** Pings right after attaching: one sample is noise, three in two seconds are a first opinion. */
 const earlyProbesMs = [0, 400, 1_500] as const
+
+/** What a relay says of its load is believed this long; a relay under load repeats it. */
+const loadMs = 30_000
+/** No relay can make itself cost more than one that is to be avoided, nor hold us off for longer than this. */
+const queueMsMax = 1_000
+const crowdedMsMax = 300_000
 
 /** A relay in use is pinged this often even when its heartbeat is slow: the pace of a normal one. */
 const busyProbeMs = 15_000
@@ -78,10 +90,20 @@ export class Attachment {
   #winner: DialTarget | undefined
   #probesDone = 0
   #probedAtMs = 0
+  #load: { readonly queueMs: number; readonly untilMs: number } | undefined
   /** Round trips to this relay; survives the attachment. */
   readonly leg: LegEstimator = new LegEstimator()
   /** Set from the relay's notice until the attachment ends: leave at `leaveAtMs`, closed at the latest at `endAtMs`. */
   draining: Draining | undefined
+  /** The list this relay is handing out. */
+  readonly listParts: ListParts = new ListParts()
+  /** The relay asked us to use others, from then until then. */
+  crowded: { readonly fromMs: number; readonly untilMs: number; told: boolean } | undefined
+  /** Drawn anew at each loss, [0, 1): which of equal relays this client takes, and when. Two draws, or the best lots would all be the first. */
+  lot = 0
+  pace = 0
+  /** The list has it; once it has not, it is only kept until its circuits have moved. */
+  listed = true
   /** Wanted by nobody since. */
   unwantedSinceMs: number | undefined
   /** What the last failed dial or lost attachment said. */
@@ -96,6 +118,12 @@ export class Attachment {
     this.#context = context
     this.#entry = entry
     this.#backoff = new Backoff(context.tuning, context.random)
+    this.draw()
+  }
+
+  draw(): void {
+    this.lot = this.#context.random()
+    this.pace = this.#context.random()
   }
 
   get relayId(): string {
@@ -155,9 +183,49 @@ export class Attachment {
     return this.#state.type === 'attached' ? this.#state.sinceMs : undefined
   }
 
-  entryChanged(entry: RelayEntry): void {
+  /** The list says something new of it. One that is on its way out is left like one that says so itself, at a time of our own. */
+  entryChanged(nowMs: number, entry: RelayEntry): void {
+    const moved = entry.urls.join() !== this.#entry.urls.join()
     this.#entry = entry
-    this.#backoff.reset()
+    this.listed = true
+    // The operator named it anew: what failed before says nothing now. A list that only grew says nothing of this relay.
+    if (moved) this.#backoff.reset()
+    if (entry.draining === true) this.leaveByList(nowMs)
+    else if (this.draining?.byList === true) this.draining = undefined
+  }
+
+  /** The list has it no more. */
+  unlisted(nowMs: number): void {
+    this.listed = false
+    this.leaveByList(nowMs)
+    if (!this.attached) this.unwant(nowMs)
+  }
+
+  /** The list has it no more, or says that it goes: its circuits move to others, and it is kept for as long as they have none. */
+  leaveByList(nowMs: number): void {
+    if (!this.attached || this.draining !== undefined) return
+    const spreadMs = this.#context.tuning.leaveSpreadMs
+    const leaveAtMs = nowMs + this.#context.random() * spreadMs
+    this.draining = { leaveAtMs, endAtMs: Number.POSITIVE_INFINITY, spreadMs, left: false, byList: true }
+  }
+
+  /** What the relay says of its own delay. */
+  load(nowMs: number, queueMs: number): void {
+    this.#load = { queueMs: Math.min(queueMsMax, queueMs), untilMs: nowMs + loadMs }
+  }
+
+  queueMs(nowMs: number): number {
+    return this.#load !== undefined && nowMs < this.#load.untilMs ? this.#load.queueMs : 0
+  }
+
+  /** The relay is over its limit: others are used, if there are any, from a moment of our own on. */
+  makeRoom(nowMs: number, spreadMs: number, forMs: number): void {
+    const fromMs = nowMs + this.#context.random() * Math.min(crowdedMsMax, spreadMs)
+    this.crowded = { fromMs, untilMs: fromMs + Math.min(crowdedMsMax, forMs), told: false }
+  }
+
+  isCrowded(nowMs: number): boolean {
+    return this.crowded !== undefined && nowMs >= this.crowded.fromMs && nowMs < this.crowded.untilMs
   }
 
   /** Somebody needs this relay: dial no later than `startAtMs`. */
@@ -360,6 +428,8 @@ export class Attachment {
     this.lastFailure = { code, message }
     const wentInOrder = this.draining
     this.draining = undefined
+    this.crowded = undefined
+    this.#load = undefined
     const wanted = this.unwantedSinceMs === undefined
     this.unwantedSinceMs = undefined
     if (!ownEnds.has(code)) this.leg.trouble(nowMs)
@@ -419,6 +489,7 @@ export class Attachment {
     this.dialsFailed = 0
     this.#probesDone = 0
     this.#enter({ type: 'attached', runner, sinceMs: nowMs })
+    if (this.#entry.draining === true) this.leaveByList(nowMs)
     this.#context.sink.attached(nowMs, this)
     this.#context.sink.dirty(this)
   }
@@ -437,7 +508,7 @@ export class Attachment {
 }
 
 /** Ends that say nothing against the relay: it was not needed, it drained, we go. */
-const ownEnds: ReadonlySet<string> = new Set(['released', 'drained', 'draining', 'closed'])
+export const ownEnds: ReadonlySet<string> = new Set(['released', 'drained', 'draining', 'closed'])
 
 const transitions: Readonly<Record<State['type'], readonly State['type'][]>> = {
   idle: ['waiting'],

@@ -3,6 +3,7 @@
  * and the survey that measures the others from time to time.
  */
 import type { RelayEntry } from '@sennit/protocol'
+import type { PolicyView } from '../plan/policy.ts'
 import { Attachment, type AttachmentContext } from './attachment.ts'
 import { bestApart, type Candidate, ownRanking, rendezvousOrder } from './wanted.ts'
 
@@ -26,6 +27,8 @@ export interface AttachmentNeeds {
   readonly relays: number
   /** The whole list, however long. */
   readonly attachAll: boolean
+  /** Of connections and calls: what they pin or prefer is attached to. */
+  readonly policies: readonly PolicyView[]
 }
 
 /** A survey holds an attachment this long: the three early pings and some. */
@@ -38,8 +41,8 @@ export class Attachments {
   readonly #byRelay = new Map<string, Attachment>()
   readonly #byKey = new Map<number, Attachment>()
   readonly #surveyedAtMs = new Map<string, number>()
+  #lostAtMs = Number.NEGATIVE_INFINITY
   readonly #rendezvous = new Map<string, string[]>()
-  #removed: Attachment[] = []
   #survey: { readonly attachment: Attachment; readonly untilMs: number } | undefined
   #nextSurveyAtMs = Number.POSITIVE_INFINITY
 
@@ -90,7 +93,7 @@ export class Attachments {
 
   /** All, best first by own measurements. */
   ranked(): Attachment[] {
-    return this.#ranking().map((relay) => this.#byRelay.get(relay.relayId)!)
+    return this.#ranking(false).map((relay) => this.#byRelay.get(relay.relayId)!)
   }
 
   /** The first relays to ask for the listener `name`, best first; the rest follows by rank. */
@@ -101,22 +104,21 @@ export class Attachments {
     return [...ranked.filter((relay) => first.has(relay.relayId)), ...ranked.filter((relay) => !first.has(relay.relayId))]
   }
 
-  /** A new list: entries that are gone are left once their circuits are, new ones are tried. */
+  /**
+   * A new list: entries that are gone are left, and kept while a connection has nothing else, for a list may be wrong about the others; new
+   * ones are tried.
+   */
   relaysChanged(nowMs: number, relays: readonly RelayEntry[]): void {
-    const entries = new Map(relays.map((entry) => [entry.relayId, entry]))
     const kept = new Map<string, Attachment>()
-    for (const [relayId, entry] of entries) {
-      const existing = this.#byRelay.get(relayId)
-      if (existing !== undefined) existing.entryChanged(entry)
-      kept.set(relayId, existing ?? new Attachment(this.#context, entry))
+    for (const entry of relays) {
+      const existing = this.#byRelay.get(entry.relayId)
+      existing?.entryChanged(nowMs, entry)
+      kept.set(entry.relayId, existing ?? new Attachment(this.#context, entry))
     }
     for (const [relayId, attachment] of this.#byRelay) {
-      if (entries.has(relayId)) continue
-      attachment.unwant(nowMs)
-      if (!attachment.attached) continue
-      // A removed relay moves its connections like a draining one.
-      attachment.draining = { leaveAtMs: nowMs, endAtMs: nowMs + this.#context.tuning.releaseAfterMs, spreadMs: 0, left: true }
-      this.#removed.push(attachment)
+      if (kept.has(relayId)) continue
+      attachment.unlisted(nowMs)
+      if (attachment.attached) kept.set(relayId, attachment)
     }
     this.#byRelay.clear()
     for (const [relayId, attachment] of kept) this.#byRelay.set(relayId, attachment)
@@ -125,7 +127,7 @@ export class Attachments {
 
   /** Brings attachments in line with what is needed now. */
   sync(nowMs: number, needs: AttachmentNeeds): void {
-    const ranking = this.#ranking()
+    const ranking = this.#ranking(true)
     const wanted = this.#wanted(nowMs, needs, ranking)
     const anyAttached = this.anyAttached
     let rank = 0
@@ -138,7 +140,7 @@ export class Attachments {
       }
       // The first relay to answer is raced for, 250 ms apart; once there is one, the others need not wait.
       attachment.saver = rank >= this.#context.tuning.attachedMin
-      attachment.want(nowMs, anyAttached || needs.urgent ? nowMs : nowMs + rank * this.#context.tuning.raceStepMs)
+      attachment.want(nowMs, this.#dialAtMs(nowMs, attachment, needs, anyAttached ? 0 : rank))
       // A connection on its last relay wants its next one back within seconds, not within the half minute of an ordinary back-off.
       if (needs.urgent || (needs.exposed && attachment.state === 'resting') || ((needs.exposed || needs.unserved) && attachment.failing))
         attachment.hurry(nowMs)
@@ -147,15 +149,19 @@ export class Attachments {
     this.#endDrained(nowMs, needs.inUse)
   }
 
+  /** A relay was lost that others sat on too: whoever replaces it goes at a moment of its own, among equals to one of its own choice. */
+  lost(nowMs: number): void {
+    this.#lostAtMs = nowMs
+    for (const attachment of this.#byRelay.values()) attachment.draw()
+  }
+
   wake(nowMs: number): void {
     for (const attachment of this.#byRelay.values()) if (nowMs >= attachment.wakeAtMs()) attachment.wake(nowMs)
-    for (const attachment of this.#removed) if (nowMs >= attachment.wakeAtMs()) attachment.wake(nowMs)
   }
 
   wakeAtMs(): number {
     let atMs = this.syncAtMs()
     for (const attachment of this.#byRelay.values()) atMs = Math.min(atMs, attachment.wakeAtMs())
-    for (const attachment of this.#removed) atMs = Math.min(atMs, attachment.wakeAtMs())
     return atMs
   }
 
@@ -163,7 +169,6 @@ export class Attachments {
   syncAtMs(): number {
     let atMs = this.#survey?.untilMs ?? this.#nextSurveyAtMs
     for (const attachment of this.#byRelay.values()) atMs = this.#sooner(atMs, attachment)
-    for (const attachment of this.#removed) atMs = this.#sooner(atMs, attachment)
     return atMs
   }
 
@@ -174,20 +179,12 @@ export class Attachments {
     return awake >= 2
   }
 
-  *#everyone(): Iterable<Attachment> {
-    yield* this.#byRelay.values()
-    if (this.#removed.length > 0) yield* this.#removed
-  }
-
-  #ranking(): Candidate[] {
-    return ownRanking(Array.from(this.#byRelay.values(), candidate))
-  }
-
   #sooner(atMs: number, attachment: Attachment): number {
     let soonestMs = atMs
-    const { unwantedSinceMs, draining } = attachment
+    const { unwantedSinceMs, draining, crowded } = attachment
     if (unwantedSinceMs !== undefined) soonestMs = Math.min(soonestMs, unwantedSinceMs + this.#context.tuning.releaseAfterMs)
     if (draining !== undefined) soonestMs = Math.min(soonestMs, draining.left ? draining.endAtMs : draining.leaveAtMs)
+    if (crowded !== undefined) soonestMs = Math.min(soonestMs, crowded.told ? crowded.untilMs : crowded.fromMs)
     return soonestMs
   }
 
@@ -196,8 +193,6 @@ export class Attachments {
     const wanted = new Set<Attachment>()
     const size = this.#byRelay.size
     if (needs.attachAll || (needs.wide && size <= attachedMax)) for (const attachment of this.#byRelay.values()) wanted.add(attachment)
-    for (const best of bestApart(ranking, Math.min(Math.max(attachedMin, needs.relays), attachedMax)))
-      wanted.add(this.#byRelay.get(best.relayId)!)
     if (size > attachedMax)
       for (const name of needs.names)
         for (const relayId of this.#rendezvousOf(name)) {
@@ -208,9 +203,26 @@ export class Attachments {
       const attachment = this.#byRelay.get(relayId)
       if (attachment !== undefined) wanted.add(attachment)
     }
+    // One active, one standby and one spare: what is in use counts, wherever it stands in our own order, and the best is always held.
+    const held = Math.min(Math.max(attachedMin, needs.relays), attachedMax)
+    for (const [place, best] of bestApart(ranking, held).entries()) {
+      const spare = [...wanted].some(({ relayId }) => !needs.inUse.has(relayId))
+      if (place > 0 && wanted.size >= held && spare) break
+      wanted.add(this.#byRelay.get(best.relayId)!)
+    }
+    for (const attachment of this.#byRelay.values()) {
+      if (wanted.size >= 2 * attachedMax) break
+      if (needs.policies.some((policy) => policy.wants(attachment.entry))) wanted.add(attachment)
+    }
     if (needs.keepAll) for (const attachment of this.#byRelay.values()) if (attachment.attached) wanted.add(attachment)
     const surveyed = this.#surveyed(nowMs, wanted)
     if (surveyed !== undefined) wanted.add(surveyed)
+    const served = this.#served()
+    for (const attachment of wanted) {
+      const { relayId, entry, listed } = attachment
+      const goes = (!listed || (entry.draining === true && served)) && !needs.inUse.has(relayId)
+      if (goes || !this.#context.policy.allows(entry)) wanted.delete(attachment)
+    }
     return wanted
   }
 
@@ -223,12 +235,17 @@ export class Attachments {
   }
 
   #endDrained(nowMs: number, inUse: ReadonlySet<string>): void {
-    for (const attachment of this.#everyone()) {
+    for (const attachment of this.all()) {
       const draining = attachment.draining
       if (draining === undefined || !attachment.attached) continue
-      if (draining.left && (nowMs >= draining.endAtMs || !inUse.has(attachment.relayId))) attachment.release(nowMs, 'drained')
+      const free = !inUse.has(attachment.relayId) && (draining.byList !== true || this.#served())
+      if (draining.left && (nowMs >= draining.endAtMs || free)) attachment.release(nowMs, 'drained')
     }
-    if (this.#removed.length > 0) this.#removed = this.#removed.filter((attachment) => attachment.attached)
+    for (const [relayId, attachment] of this.#byRelay) {
+      if (attachment.listed || attachment.attached) continue
+      this.#byRelay.delete(relayId)
+      this.#surveyedAtMs.delete(relayId)
+    }
   }
 
   #surveyed(nowMs: number, wanted: ReadonlySet<Attachment>): Attachment | undefined {
@@ -241,7 +258,7 @@ export class Attachments {
     let due: Attachment | undefined
     let nextAtMs = Number.POSITIVE_INFINITY
     for (const attachment of this.#byRelay.values()) {
-      if (wanted.has(attachment)) continue
+      if (wanted.has(attachment) || !attachment.listed || !this.#context.policy.allows(attachment.entry)) continue
       // Jitter comes from the first time: surveys of many clients drift apart because their clients started apart.
       const atMs = (this.#surveyedAtMs.get(attachment.relayId) ?? Number.NEGATIVE_INFINITY) + everyMs
       if (nowMs >= atMs && due === undefined) due = attachment
@@ -262,11 +279,52 @@ export class Attachments {
     return due
   }
 
+  /**
+   * When to dial a relay that is wanted. After a loss nobody dials at once who can go on without: a thousand clients of one relay would arrive at
+   * the next in one burst.
+   */
+  #dialAtMs(nowMs: number, attachment: Attachment, needs: AttachmentNeeds, rank: number): number {
+    const { raceStepMs, spareSpreadMs, standbySpreadMs, pathlessSpreadMs } = this.#context.tuning
+    const herd = nowMs < this.#lostAtMs + spareSpreadMs
+    if (!herd) return needs.urgent ? nowMs : nowMs + rank * raceStepMs
+    const served = this.#served() && !needs.urgent
+    const spreadMs = !served ? pathlessSpreadMs : needs.exposed ? standbySpreadMs : spareSpreadMs
+    return Math.max(nowMs, this.#lostAtMs + attachment.pace * spreadMs + (needs.urgent ? 0 : rank * raceStepMs))
+  }
+
+  /** Some relay that stays takes us in. */
+  #served(): boolean {
+    for (const attachment of this.#byRelay.values())
+      if (attachment.usable && attachment.listed && attachment.entry.draining !== true) return true
+    return false
+  }
+
+  /** Those that the policy lets us use, best first by own measurements; by lot among equals where a crowd must not choose the same. */
+  #ranking(byLot: boolean): Candidate[] {
+    const { policy } = this.#context
+    const candidates = [...this.#byRelay.values()]
+      .filter((attachment) => attachment.listed && policy.allows(attachment.entry))
+      .map((attachment) => ({
+        relayId: attachment.relayId,
+        failureDomain: attachment.entry.failureDomain,
+        minimumMs: attachment.leg.minimumMs(),
+        failing: attachment.failing,
+        policyMs: policy.verdict(attachment.entry).policyMs,
+        lot: byLot ? attachment.lot : 0,
+        leaving: attachment.entry.draining === true,
+      }))
+    return ownRanking(candidates)
+  }
+
   #rendezvousOf(name: string): string[] {
     let order = this.#rendezvous.get(name)
     if (order === undefined) {
       const { attachedMin, attachedMax } = this.#context.tuning
-      order = rendezvousOrder(this.#context.crypto, name, [...this.#byRelay.keys()]).slice(0, attachedMax - attachedMin)
+      order = rendezvousOrder(
+        this.#context.crypto,
+        name,
+        this.#ranking(false).map(({ relayId }) => relayId),
+      ).slice(0, attachedMax - attachedMin)
       if (this.#rendezvous.size >= rendezvousNamesMax) this.#rendezvous.clear()
       this.#rendezvous.set(name, order)
     }
@@ -276,12 +334,3 @@ export class Attachments {
 
 /** Names whose order is remembered; each is a few strings, and a client talks to few names at once. */
 const rendezvousNamesMax = 256
-
-function candidate(attachment: Attachment): Candidate {
-  return {
-    relayId: attachment.relayId,
-    failureDomain: attachment.entry.failureDomain,
-    minimumMs: attachment.leg.minimumMs(),
-    failing: attachment.failing,
-  }
-}

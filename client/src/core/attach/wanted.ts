@@ -9,13 +9,22 @@ export interface Candidate {
   readonly minimumMs: number | undefined
   /** Its last dials failed. */
   readonly failing: boolean
+  /** What our policy adds. @default 0 */
+  readonly policyMs?: number
+  /** This client's lot for it, [0, 1): it decides among those that measure the same within a tenth. @default 0 */
+  readonly lot?: number
+  /** The list says that it goes. @default false */
+  readonly leaving?: boolean
 }
 
-/** Own rank order: what answers before what fails, then by measured minimum, then as listed. */
+/** Own rank order: what answers before what fails or goes, then by measured minimum and policy, then as listed. */
 export function ownRanking(candidates: readonly Candidate[]): Candidate[] {
   // Sorting is stable, so that equals stay as listed.
   return [...candidates].sort(
-    (left, right) => Number(left.failing) - Number(right.failing) || (left.minimumMs ?? unmeasuredMs) - (right.minimumMs ?? unmeasuredMs),
+    (left, right) =>
+      Number(left.failing) - Number(right.failing) ||
+      Number(left.leaving ?? false) - Number(right.leaving ?? false) ||
+      ownCostMs(left) - ownCostMs(right),
   )
 }
 
@@ -46,6 +55,14 @@ export function rendezvousOrder(crypto: CryptoProvider, name: string, relayIds: 
     .sort((left, right) => compareBytes(right.score, left.score))
     .map(({ relayId }) => relayId)
 }
+
+function ownCostMs({ minimumMs, policyMs, lot }: Candidate): number {
+  // Those that were never measured keep the order of the list: it is the operator's, and the first start goes by it.
+  return (minimumMs === undefined ? unmeasuredMs : minimumMs * (1 + equalBand * (lot ?? 0))) + (policyMs ?? 0)
+}
+
+/** Round trips this close are equal; a crowd that measures the same spreads over them. */
+const equalBand = 0.1
 
 /** Between relays that were measured and those that are far: an unmeasured one is tried before one beyond this. */
 const unmeasuredMs = 150

@@ -1,9 +1,10 @@
 /** What attachments tell, handed to whom it concerns: listening, calls, offers, circuits, joins. */
 import type { HopControl, PacketHeader } from '@sennit/protocol'
-import type { Attachment, AttachmentSink } from '../attach/attachment.ts'
+import { type Attachment, type AttachmentSink, ownEnds } from '../attach/attachment.ts'
 import type { Attachments } from '../attach/attachments.ts'
 import type { BackoffFacts } from '../attach/backoff.ts'
 import type { DialTarget } from '../attach/dial-race.ts'
+import type { RelayListPart } from '../directory/list-parts.ts'
 import type { CircuitTable } from './circuits.ts'
 import type { Connections } from './connections.ts'
 import type { IncomingAttempts } from './incoming.ts'
@@ -27,6 +28,8 @@ export interface AttachmentEventsContext {
   emit(effect: ClientEffect): void
   dirty(attachment: Attachment): void
   needsSync(): void
+  /** Version of the signed list in force; undefined when relays are not asked for newer ones. */
+  listVersion(): number | undefined
 }
 
 export class AttachmentEvents implements AttachmentSink {
@@ -61,11 +64,14 @@ export class AttachmentEvents implements AttachmentSink {
   attached(nowMs: number, attachment: Attachment): void {
     this.#event({ type: 'attached', relayId: attachment.relayId, carrier: attachment.carrier!, url: attachment.url! })
     for (const listen of this.#to.listens.values()) listen.attached(attachment)
+    const version = this.#context.listVersion()
+    if (version !== undefined) attachment.sendControl({ type: 'relayListWanted', version })
     this.changed(nowMs, attachment)
   }
 
   detached(nowMs: number, attachment: Attachment, code: string, message: string): void {
     this.#event({ type: 'detached', relayId: attachment.relayId, code, message })
+    if (!ownEnds.has(code)) this.#to.attachments.lost(nowMs)
     for (const listen of this.#to.listens.values()) listen.detached(attachment)
     this.#to.incoming.detached(attachment)
     this.#to.circuits.detached(nowMs, attachment)
@@ -135,6 +141,17 @@ export class AttachmentEvents implements AttachmentSink {
       case 'drain':
         this.#drain(nowMs, attachment, message)
         break
+      case 'load':
+        attachment.load(nowMs, message.queueMs)
+        break
+      case 'relayListPart':
+        this.#listPart(attachment, message)
+        break
+      case 'makeRoom':
+        attachment.makeRoom(nowMs, message.spreadMs, message.forMs)
+        this.#event({ type: 'relay_crowded', relayId: attachment.relayId, forMs: message.forMs })
+        this.#context.needsSync()
+        break
       default:
         // A message that only relays take, or of a newer relay: nothing to do for it.
         break
@@ -148,10 +165,17 @@ export class AttachmentEvents implements AttachmentSink {
     this.#context.needsSync()
   }
 
+  #listPart(attachment: Attachment, part: RelayListPart): void {
+    const version = this.#context.listVersion()
+    if (version === undefined || part.version <= version) return
+    const signed = attachment.listParts.take(part)
+    if (signed !== undefined) this.#context.emit({ type: 'relayList', relayId: attachment.relayId, signed })
+  }
+
   #drain(nowMs: number, attachment: Attachment, { withinMs, spreadMs }: Extract<HopControl, { type: 'drain' }>): void {
     // Half of the time to move in is kept for the moving itself.
     const leaveAtMs = nowMs + this.#to.random() * Math.min(spreadMs, withinMs / 2)
-    attachment.draining = { leaveAtMs, endAtMs: nowMs + withinMs, spreadMs, left: false }
+    attachment.draining = { leaveAtMs, endAtMs: nowMs + withinMs, spreadMs, left: attachment.draining?.left ?? false }
     this.#event({ type: 'relay_draining', relayId: attachment.relayId, withinMs })
     this.#context.needsSync()
   }

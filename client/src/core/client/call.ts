@@ -14,6 +14,7 @@ import {
 import type { Attachment } from '../attach/attachment.ts'
 import type { Attachments } from '../attach/attachments.ts'
 import { bestPaths, formatPaths, type PathsOption } from '../paths/index.ts'
+import type { PolicyView } from '../plan/policy.ts'
 import { failureText, isPeerRefusal, refusalRank } from './call-failure.ts'
 import type { CircuitTable } from './circuits.ts'
 import type { ConnectionFacts } from './connection-facts.ts'
@@ -60,6 +61,8 @@ export interface CallFacts {
   readonly features?: number
   /** Undefined: not said, so that the other end may. */
   readonly paths: PathsOption | undefined
+  /** Which relays it may be asked at, and the connection may use. */
+  readonly policy: PolicyView
   readonly startedAtMs: number
   readonly deadlineMs: number
   readonly recoverOf?: ManagedConnection
@@ -185,6 +188,7 @@ export class Call {
         attempt: attempt.number,
         application: this.facts.application,
         paths: this.facts.paths ?? bestPaths,
+        policy: this.facts.policy,
       })
       const { connection } = attempt
       connection.addCircuit(nowMs, this.#host.circuits.add(attachment, message.circuit, connection, message.credit))
@@ -295,7 +299,7 @@ export class Call {
   #askDue(nowMs: number): void {
     const attempt = this.#attempt!
     for (const attachment of this.#host.attachments.askOrder(this.peerName)) {
-      if (!attachment.usable) continue
+      if (!attachment.usable || !this.facts.policy.allows(attachment.entry)) continue
       const ask = attempt.asks.get(attachment.relayId)
       const again = ask?.type === 'retry' && nowMs >= ask.atMs
       if (ask !== undefined && !again) continue
@@ -324,7 +328,9 @@ export class Call {
 
   #someoneToAsk(): boolean {
     const attempt = this.#attempt!
-    for (const attachment of this.#host.attachments.all()) if (attachment.usable && !attempt.asks.has(attachment.relayId)) return true
+    const { policy } = this.facts
+    for (const { usable, relayId, entry } of this.#host.attachments.all())
+      if (usable && policy.allows(entry) && !attempt.asks.has(relayId)) return true
     return false
   }
 
@@ -359,6 +365,7 @@ export class Call {
     if (attempt === undefined || this.facts.recoverOf !== undefined) return
     const finals: Extract<Ask, { type: 'final' }>[] = []
     for (const attachment of this.#host.attachments.all()) {
+      if (!this.facts.policy.allows(attachment.entry)) continue
       const ask = attempt.asks.get(attachment.relayId)
       if (ask?.type === 'final') finals.push(ask)
       else if (ask !== undefined || !attachment.failing) return

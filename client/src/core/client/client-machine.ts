@@ -7,6 +7,7 @@ import type { Attachment } from '../attach/attachment.ts'
 import { Attachments } from '../attach/attachments.ts'
 import type { ConnectionEffect, ConnectionMachine } from '../connection/index.ts'
 import type { PathsOption } from '../paths/index.ts'
+import { PolicyView } from '../plan/policy.ts'
 import { AttachmentEvents, type AttachmentListeners } from './attachment-events.ts'
 import { CircuitTable } from './circuits.ts'
 import type { Verdict } from './connection-host.ts'
@@ -45,11 +46,18 @@ export class ClientMachine {
   #syncNeeded = true
   #syncedAtMs = 0
   #closed = false
+  /** Every relay is attached to until then. */
+  #attachAllUntilMs: number
+  #listVersion: number | undefined
 
   constructor(options: ClientMachineOptions) {
     const tuning = { ...clientTuning, ...options.tuning }
     this.#options = options
+    this.#listVersion = options.listVersion
+    this.#attachAllUntilMs =
+      options.attach === 'all' || options.attach === 'all-first' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
     const { crypto, random, identity, trust } = options
+    const policy = new PolicyView(options.policy)
     const label = options.label ?? ''
     const instance = options.instance ?? crypto.randomBytes(16)
     const nextId = () => this.#nextId()
@@ -62,6 +70,7 @@ export class ClientMachine {
       emit,
       dirty: (attachment) => void this.#dirtyLinks.add(attachment),
       needsSync,
+      listVersion: () => this.#listVersion,
     })
     this.#attachments = new Attachments(
       {
@@ -75,6 +84,7 @@ export class ClientMachine {
         carriers: options.carriers,
         lentChunks: options.lentChunks ?? false,
         tuning,
+        policy,
         sink: this.#events,
         nextKey: nextId,
       },
@@ -93,6 +103,7 @@ export class ClientMachine {
       instance,
       ownName,
       tuning,
+      policy,
       attachments: this.#attachments,
       circuits: this.#circuits,
     }
@@ -174,8 +185,10 @@ export class ClientMachine {
     this.#syncNeeded = true
   }
 
-  relaysChanged(nowMs: number, relays: readonly RelayEntry[]): void {
+  /** Another list is in force. Relays that are gone from it, or go, are left at a moment of our own, and only for others that carry. */
+  relaysChanged(nowMs: number, relays: readonly RelayEntry[], listVersion?: number): void {
     this.#now(nowMs)
+    if (listVersion !== undefined) this.#listVersion = listVersion
     this.#attachments.relaysChanged(nowMs, relays)
     for (const attachment of this.#attachments.all()) this.#eachConnection((connection) => connection.attachmentChanged(nowMs, attachment))
     this.#syncNeeded = true
@@ -202,14 +215,18 @@ export class ClientMachine {
     this.#meeting.wake(nowMs)
     this.#incoming.wake(nowMs)
     for (const listen of this.#listens.values()) listen.wake(nowMs)
-    if (attachmentsDue) this.#leaveDraining(nowMs)
+    if (!attachmentsDue) return
+    this.#leaveDraining(nowMs)
+    this.#leaveCrowded(nowMs)
   }
 
   /** When to call {@link wake}; undefined when nothing is due. Ask after draining {@link poll}. */
   wakeAtMs(): number | undefined {
     if (this.#closed) return undefined
+    const allFirst = this.#options.attach === 'all-first' && this.#nowMs < this.#attachAllUntilMs
     let atMs = Math.min(this.#attachments.wakeAtMs(), this.#connections.wakeAtMs(), this.#meeting.wakeAtMs(), this.#incoming.wakeAtMs())
     for (const listen of this.#listens.values()) atMs = Math.min(atMs, listen.wakeAtMs())
+    if (allFirst) atMs = Math.min(atMs, this.#attachAllUntilMs)
     return Number.isFinite(atMs) ? atMs : undefined
   }
 
@@ -386,6 +403,9 @@ export class ClientMachine {
   }
 
   #now(nowMs: number): void {
+    // The first call of the shell starts the clock of 'all-first'.
+    if (this.#nowMs === 0 && this.#options.attach === 'all-first')
+      this.#attachAllUntilMs = nowMs + { ...clientTuning, ...this.#options.tuning }.allFirstMs
     this.#nowMs = nowMs
   }
 
@@ -412,8 +432,20 @@ export class ClientMachine {
     if (this.#closed) return
     this.#meeting.recoverPathless(this.#nowMs)
     for (const connection of this.#connections.all()) connection.sync(this.#nowMs)
-    const needs = this.#meeting.needs(this.#nowMs, this.#listens.size > 0, this.#options.attachAll ?? false)
+    const needs = this.#meeting.needs(this.#nowMs, this.#listens.size > 0, this.#nowMs < this.#attachAllUntilMs)
     this.#attachments.sync(this.#nowMs, needs)
+  }
+
+  #leaveCrowded(nowMs: number): void {
+    for (const attachment of this.#attachments.all()) {
+      const { crowded } = attachment
+      if (crowded === undefined || nowMs < crowded.fromMs) continue
+      if (nowMs >= crowded.untilMs) attachment.crowded = undefined
+      else if (!crowded.told) {
+        crowded.told = true
+        this.#events.changed(nowMs, attachment)
+      }
+    }
   }
 
   #leaveDraining(nowMs: number): void {

@@ -1,6 +1,7 @@
 /** What a connection is, apart from its machine. */
 import type { KeyMode, SessionSecrets } from '@sennit/protocol'
 import type { PathsOption } from '../paths/index.ts'
+import type { PolicyView } from '../plan/policy.ts'
 import type { Peer } from './types.ts'
 
 /** What is known of a connection when its keys are. */
@@ -19,6 +20,8 @@ export interface ConnectionFacts {
   readonly paths: PathsOption
   /** The listener wants it so, and the caller said nothing. @default false */
   readonly wish?: boolean
+  /** Which relays this end wants. */
+  readonly policy: PolicyView
   /** The caller's third message, to go first on every circuit until the verdict. */
   readonly message3?: Uint8Array
 }

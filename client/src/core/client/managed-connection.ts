@@ -82,6 +82,7 @@ export class ManagedConnection implements CircuitOwner {
       host,
       machine: this.machine,
       captain: this.captain,
+      policy: facts.policy,
       handle: facts.handle,
       paths: facts.paths,
       wish: facts.wish ?? false,
@@ -378,8 +379,9 @@ export class ManagedConnection implements CircuitOwner {
 
   #wanted(nowMs: number): Attachment[] {
     const { attachments } = this.#host
-    if (this.#stage !== 'open') return this.#unheard(nowMs) ? [...attachments.all()] : []
-    if (this.#pathlessSinceMs !== undefined || nowMs < this.#everywhereUntilMs) return [...attachments.all()]
+    const allowed = () => [...attachments.all()].filter((attachment) => this.facts.policy.allows(attachment.entry))
+    if (this.#stage !== 'open') return this.#unheard(nowMs) ? allowed() : []
+    if (this.#pathlessSinceMs !== undefined || nowMs < this.#everywhereUntilMs) return allowed()
     const planned = this.agreement.plannedRelays(nowMs, nowMs < Math.max(this.#suspectUntilMs, this.#shortUntilMs) ? nextRelays : 0)
     return planned.map((relayId) => attachments.byRelay(relayId)).filter((attachment) => attachment !== undefined)
   }

@@ -15,6 +15,7 @@ import type { Attachment } from '../attach/attachment.ts'
 import type { AttachmentNeeds, Attachments } from '../attach/attachments.ts'
 import type { ConnectionEffect } from '../connection/index.ts'
 import { bestPaths, type PathsOption, parsePaths, pathsWanted, turned } from '../paths/index.ts'
+import { mergePolicies, PolicyView } from '../plan/policy.ts'
 import { Call, type CallConnected, type CallFacts, type CallHost, type CallResult } from './call.ts'
 import { failureText } from './call-failure.ts'
 import { Challenges } from './challenges.ts'
@@ -49,6 +50,8 @@ export interface MeetingContext {
   /** The same for key modes. */
   readonly keyModes: readonly KeyMode[]
   readonly features: number
+  /** What this end wants of relays. */
+  readonly policy: PolicyView
   nextId(): number
   emit(effect: ClientEffect): void
   needsSync(): void
@@ -104,6 +107,8 @@ export class Meeting {
       keyModes: request.keyModes ?? this.#context.keyModes,
       ...(request.features === undefined ? {} : { features: request.features }),
       paths,
+      policy:
+        request.policy === undefined ? this.#context.policy : new PolicyView(mergePolicies(this.#context.policy.policy, request.policy)),
       startedAtMs: nowMs,
       deadlineMs: nowMs + (request.waitMs ?? tuning.waitMs),
     }
@@ -188,6 +193,7 @@ export class Meeting {
       attempt: attempt.attempt,
       application,
       ...this.#pathsFor(incoming.request.paths),
+      policy: this.#context.policy,
     }
     const connection = this.#newConnection(nowMs, facts, 'challenging')
     this.#listenOf.set(connection, incoming.listenHandle)
@@ -310,12 +316,14 @@ export class Meeting {
   needs(nowMs: number, listening: boolean, attachAll: boolean): AttachmentNeeds {
     const inUse = new Set<string>(this.#context.circuits.relaysInUse())
     const names: string[] = listening ? [this.#context.ownName] : []
+    const policies: PolicyView[] = []
     let pathless = false
     let keepAll = false
     let relays = 0
     for (const connection of this.#context.connections.all()) {
       if (connection.stage === 'over') continue
       for (const relayId of connection.relaysInUse()) inUse.add(relayId)
+      if (connection.facts.policy.isChoosy) policies.push(connection.facts.policy)
       if (connection.pathlessSinceMs !== undefined) pathless = true
       relays = Math.max(relays, connection.relaysWanted)
       // In a list too long to attach to whole the two ends may share no second relay: both go where the listener's name points.
@@ -328,6 +336,7 @@ export class Meeting {
       names.push(call.peerName)
       const { send, receive } = call.facts.paths ?? bestPaths
       relays = Math.max(relays, pathsWanted(send) + 1, pathsWanted(receive) + 1)
+      if (call.facts.policy.isChoosy) policies.push(call.facts.policy)
       keepAll = true
       if (call.waits) waiting = true
     }
@@ -342,6 +351,7 @@ export class Meeting {
       names,
       relays,
       attachAll,
+      policies,
     }
   }
 

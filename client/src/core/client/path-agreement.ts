@@ -6,7 +6,8 @@ import { type Frame, type PlanFrame, type PlanModesFrame, type ReportFrame, rela
 import type { Attachment } from '../attach/attachment.ts'
 import type { ConnectionMachine } from '../connection/index.ts'
 import { bestPaths, formatPaths, type PathsOption, parsePaths, turned } from '../paths/index.ts'
-import { type OwnFacts, Planner } from '../plan/planner.ts'
+import { crowdedPolicyMs, type OwnFacts, Planner } from '../plan/planner.ts'
+import type { PolicyView } from '../plan/policy.ts'
 import type { ConnectionHost } from './connection-host.ts'
 
 /** What the agreement needs of its connection. */
@@ -20,6 +21,8 @@ export interface AgreementContext {
   readonly paths: PathsOption
   /** This end wants it so and the caller did not say anything: the captain must hear. */
   readonly wish: boolean
+  /** What this end wants of relays. */
+  readonly policy: PolicyView
   /** Relays with a circuit, and those of them whose path answered. */
   relays(): Iterable<string>
   openRelays(): ReadonlySet<string>
@@ -59,7 +62,7 @@ export class PathAgreement {
 
   constructor(context: AgreementContext) {
     this.#context = context
-    this.planner = new Planner(context.host.random)
+    this.planner = new Planner(context.host.random, context.policy)
     this.paths = context.paths
     this.planner.paths = context.paths
   }
@@ -238,8 +241,9 @@ export class PathAgreement {
     const modes = this.#comingModes?.epoch === plan.epoch ? this.#comingModes : undefined
     for (const relayId of relaysOf(plan, modes)) {
       const attachment = host.attachments.byRelay(relayId)
-      if (attachment?.usable === true) continue
-      const reason = attachment === undefined ? 'not_in_list' : attachment.attached ? 'draining' : 'not_attached'
+      const allowed = attachment === undefined || this.#context.policy.allows(attachment.entry)
+      if (attachment?.usable === true && allowed) continue
+      const reason = !allowed ? 'policy' : attachment === undefined ? 'not_in_list' : attachment.attached ? 'draining' : 'not_attached'
       machine.sendControlFrame(nowMs, { type: 'planNo', epoch: plan.epoch, relayId, reason })
       dirty()
       return
@@ -307,13 +311,16 @@ export class PathAgreement {
     for (const attachment of this.#context.host.attachments.all()) {
       if (relays.length === relaysMax) break
       const leg = attachment.leg.estimate(nowMs)
+      const policy = this.#context.policy.verdict(attachment.entry)
+      const policyMs = policy.policyMs + (attachment.isCrowded(nowMs) ? crowdedPolicyMs : 0)
       relays.push({
         relayId: attachment.relayId,
         rttMs: leg?.rttMs ?? 0,
         varMs: leg?.varMs ?? 0,
         loss: leg?.loss ?? 0,
         ageMs: Math.round(leg?.ageMs ?? 0),
-        reachable: attachment.usable && (scarce || !this.isBad(nowMs, attachment.relayId)),
+        reachable: attachment.usable && policy.excluded === undefined && (scarce || !this.isBad(nowMs, attachment.relayId)),
+        ...(policyMs > 0 ? { policyMs } : {}),
       })
     }
     return { type: 'report', relays }
@@ -368,6 +375,9 @@ export class PathAgreement {
       why: attachment.attached ? 'it drains' : unreachableWhy(attachment),
       open: open.has(attachment.relayId),
       failureDomain: attachment.entry.failureDomain,
+      entry: attachment.entry,
+      queueMs: attachment.queueMs(nowMs),
+      crowded: attachment.isCrowded(nowMs),
     }))
   }
 }

@@ -49,6 +49,7 @@ export class Recoveries {
         ...peer,
         application,
         keyModes: [connection.facts.keyMode],
+        policy: connection.facts.policy,
         paths: undefined,
         startedAtMs: nowMs,
         deadlineMs: Number.POSITIVE_INFINITY,

@@ -43,6 +43,11 @@ export interface ClientTuning {
   readonly planResendMs: number
   readonly tombstoneMs: number
   readonly tombstonesMax: number
+  readonly leaveSpreadMs: number
+  readonly allFirstMs: number
+  readonly spareSpreadMs: number
+  readonly standbySpreadMs: number
+  readonly pathlessSpreadMs: number
 }
 
 /** Where to start; change one when a measurement says so. */
@@ -88,4 +93,9 @@ export const clientTuning: ClientTuning = {
   planResendMs: 10_000, // a plan is kept, so silence this long means that the peer forgot: say it again
   tombstoneMs: 600_000, // a closed connection answers for ten minutes
   tombstonesMax: 256, // and no more than this many of them
+  leaveSpreadMs: 2_000, // a relay that the list takes away is left within this, not by all at one instant; as relays tell on drain
+  allFirstMs: 5_000, // 'all-first' stays at every relay this long: three pings, also behind a slow dial
+  spareSpreadMs: 5_000, // after a loss, who has another relay looks for its next spare within this, not at once with all the others
+  standbySpreadMs: 2_000, // whose connection has no standby goes sooner: a second loss would pause it
+  pathlessSpreadMs: 250, // who has none goes as soon as a crowd may: one step of a race
 }

@@ -5,6 +5,7 @@
 import type { CryptoProvider, KeyMode, MeshTrust, RelayEntry, UserIdentity } from '@sennit/protocol'
 import type { ConnectionEvent, ConnectionTuning, DatagramCounts, StreamCounts } from '../connection/index.ts'
 import type { PathsOption } from '../paths/index.ts'
+import type { RelayPolicy } from '../plan/policy.ts'
 import type { StreamEvent, StreamSetOptions } from '../streams/index.ts'
 import type { ClientTuning } from './tuning.ts'
 
@@ -30,8 +31,15 @@ export interface ClientMachineOptions {
   readonly instance?: Uint8Array
   /** Told to relays and shown in their logs. @default 'sennit' */
   readonly software?: string
-  /** Attach to every relay of the list, however long, and stay. @default false */
-  readonly attachAll?: boolean
+  /**
+   * `best`: the best three, more where needed. `all`: every relay of the list, however long. `all-first`: every relay for the first five seconds,
+   * so that the first choice is made among all of them, then the best. @default 'best'
+   */
+  readonly attach?: AttachOption
+  /** Version of the signed list the relays are from: attached relays are asked for newer ones. @default they are not asked */
+  readonly listVersion?: number
+  /** Which relays are wanted, for attachments and connections. @default whatever measures best */
+  readonly policy?: RelayPolicy
   /** How connections use their relays where nothing else is asked: those we call, and those whose caller does not say. @default best */
   readonly paths?: PathsOption
   /** Key modes of calls and listenings where nothing else is asked. @default blind only */
@@ -44,6 +52,9 @@ export interface ClientMachineOptions {
   /** Handed to the streams of every connection (the role is set by the machine). */
   readonly streams?: Omit<StreamSetOptions, 'role'>
 }
+
+/** How many relays a client sits on. */
+export type AttachOption = 'best' | 'all' | 'all-first'
 
 /** What to listen for. */
 export interface ListenRequest {
@@ -67,6 +78,8 @@ export interface ConnectRequest {
   readonly paths?: PathsOption
   /** How long to wait for the peer. @default 30 000 */
   readonly waitMs?: number
+  /** Which relays this connection wants; what it names takes the place of what the client's policy names. */
+  readonly policy?: RelayPolicy
 }
 
 /** Who is at the other end. */
@@ -89,6 +102,8 @@ export type ClientEvent =
   | { readonly type: 'dial_failed'; readonly relayId: string; readonly code: string; readonly message: string; readonly retryInMs: number }
   | { readonly type: 'relay_resting'; readonly relayId: string; readonly forMs: number }
   | { readonly type: 'relay_draining'; readonly relayId: string; readonly withinMs: number }
+  /** The relay is over its limit and asked us to use others for a while. */
+  | { readonly type: 'relay_crowded'; readonly relayId: string; readonly forMs: number }
   | {
       readonly type: 'listen_refused'
       readonly relayId: string
@@ -166,6 +181,8 @@ export type ClientEffect =
   | { readonly type: 'datagram'; readonly handle: number; readonly data: Uint8Array }
   | { readonly type: 'streamEvent'; readonly handle: number; readonly event: StreamEvent }
   | { readonly type: 'event'; readonly event: ClientEvent }
+  /** A relay handed out a signed relay list, not checked yet. */
+  | { readonly type: 'relayList'; readonly relayId: string; readonly signed: Uint8Array }
 
 /** One row of a connection's ranking, with its reason. */
 export interface RankingStatus {

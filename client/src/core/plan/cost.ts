@@ -22,6 +22,10 @@ export interface RelayFacts {
   readonly queueMs: number
   /** What the operator, price, region or rating add. */
   readonly policyMs: number
+  /** The parts of `policyMs` in words. @default 'policy' */
+  readonly policyWhy?: readonly string[] | undefined
+  /** How much round trips and trouble count. @default 1 */
+  readonly weights?: { readonly latency?: number; readonly errors?: number } | undefined
 }
 
 /** A loss costs at least this much: the first resend timer of a path. */
@@ -34,13 +38,15 @@ export function relayCost(facts: RelayFacts): { costMs: number; why: string } | 
   const rttMs = endToEnd?.rttMs ?? own.rttMs + peer.rttMs
   const varMs = own.varMs + peer.varMs
   const loss = Math.min(1, own.loss + peer.loss)
-  const lossMs = loss * Math.max(2 * rttMs, lossFloorMs)
-  const extraMs = Math.max(0, facts.queueMs) + facts.policyMs
-  const costMs = rttMs / 2 + 2 * varMs + lossMs + extraMs
+  const { latency = 1, errors = 1 } = facts.weights ?? {}
+  const lossMs = errors * loss * Math.max(2 * rttMs, lossFloorMs)
+  const queueMs = Math.max(0, facts.queueMs)
+  const costMs = latency * (rttMs / 2 + 2 * varMs) + lossMs + queueMs + facts.policyMs
   const legs = endToEnd === undefined ? `½(${ms(own.rttMs)} + ${ms(peer.rttMs)})` : `½·${ms(rttMs)} end to end`
-  const parts = [legs, `2·${ms(varMs)} variation`]
+  const parts = latency === 1 ? [legs, `2·${ms(varMs)} variation`] : [`${latency}·(${legs} + 2·${ms(varMs)} variation)`]
   if (lossMs > 0.05) parts.push(`${ms(lossMs)} trouble`)
-  if (extraMs !== 0) parts.push(`${ms(extraMs)} policy`)
+  if (queueMs > 0) parts.push(`${ms(queueMs)} load the relay tells`)
+  if (facts.policyMs !== 0) parts.push(...(facts.policyWhy ?? [`${ms(facts.policyMs)} policy`]))
   return { costMs, why: `${parts.join(' + ')} = ${ms(costMs)} ms` }
 }
 

@@ -2,11 +2,12 @@
  * The captain's head for one connection: from its own numbers and the peer's report to the next plan. It decides nothing about safety, so it
  * may be late, wrong or lost; plans carry whole contents and rising numbers.
  */
-import type { PlanFrame, PlanModesFrame, RelayMeasurement } from '@sennit/protocol'
+import type { PlanFrame, PlanModesFrame, RelayEntry, RelayMeasurement } from '@sennit/protocol'
 import { bestPaths, formatPaths, type PathsOption, samePaths } from '../paths/index.ts'
 import { type RelaySets, relaySets } from '../paths/relay-sets.ts'
 import type { LegEstimate } from './estimator.ts'
 import { Hysteresis } from './hysteresis.ts'
+import { type PolicyVerdict, PolicyView } from './policy.ts'
 import { type JointFacts, type JointRanking, jointRanking, type RankedRelay, standbyFor } from './ranking.ts'
 
 /** One relay as this end sees it now. */
@@ -20,6 +21,12 @@ export interface OwnFacts {
   /** A path of this connection is open through it. */
   readonly open: boolean
   readonly failureDomain?: string | undefined
+  /** What the list says of it. @default nothing */
+  readonly entry?: RelayEntry | undefined
+  /** The delay the relay tells of itself. @default 0 */
+  readonly queueMs?: number | undefined
+  /** It asked us to use others. @default false */
+  readonly crowded?: boolean | undefined
 }
 
 /** A plan to send, and the reason for its choice. */
@@ -34,6 +41,9 @@ export interface PlanDecision {
 const badForMs = 30_000
 /** What a relay that went silent costs while it is bad, where it is the only other one: more than any that did not. */
 const silentPolicyMs = 2_000
+/** What a relay costs that asked us to use others: less than one that went silent, so that it is the first to come back to. */
+export const crowdedPolicyMs = 500
+const noPolicy: PolicyVerdict = { policyMs: 0, parts: [] }
 /** A relay the peer refused in PLAN_NO is asked for again after this. */
 const refusedForMs = 30_000
 /** A report older than this says nothing about reachability any more: the peer re-sends every 20 to 26 s. */
@@ -50,6 +60,8 @@ export class Planner {
   /** What both ends want, as the captain sees the two directions. */
   paths: PathsOption = bestPaths
   readonly #hysteresis: Hysteresis
+  readonly #policy: PolicyView
+  readonly #random: () => number
   readonly #bad = new Map<string, number>()
   readonly #refused = new Map<string, { readonly untilMs: number; readonly why: string }>()
   readonly #samples = new Map<string, { rttMs: number; atMs: number }>()
@@ -59,8 +71,10 @@ export class Planner {
   #acknowledged = 0
   #ranking: JointRanking = { ranked: [], excluded: [] }
 
-  constructor(random: () => number) {
+  constructor(random: () => number, policy: PolicyView = new PolicyView()) {
     this.#hysteresis = new Hysteresis(random)
+    this.#policy = policy
+    this.#random = random
   }
 
   /** The last joint ranking. */
@@ -130,7 +144,8 @@ export class Planner {
     // With no second relay to go to, one that went silent a while ago is better than none: its path is validated before it carries anything.
     if (this.#ranking.ranked.length < 2) this.#ranking = jointRanking(own.map((facts) => this.#joint(nowMs, facts, true)))
     const ranked = this.#ranking.ranked
-    const choice = this.#hysteresis.choose(nowMs, ranked, round)
+    const toLeave = new Set(own.filter((facts) => this.#toLeave(facts)).map((facts) => facts.relayId))
+    const choice = this.#hysteresis.choose(nowMs, ranked, round, (relayId) => toLeave.has(relayId))
     if (choice === undefined) return undefined
     const sets = samePaths(this.paths, bestPaths) ? undefined : relaySets(ranked, choice.relayId, this.paths, this.#modes, round)
     const activeFromListener = sets?.fromListener[0] ?? choice.relayId
@@ -175,6 +190,7 @@ export class Planner {
     const peer = report?.relays.get(facts.relayId)
     const sample = this.#samples.get(facts.relayId)
     const peerAgeMs = report === undefined ? 0 : nowMs - report.atMs
+    const policy = this.#policyOf(facts, peer?.policyMs ?? 0, silent)
     return {
       relayId: facts.relayId,
       own: facts.leg,
@@ -186,10 +202,33 @@ export class Planner {
       // An open path proves that the peer is there, whatever an old report says; a report that says "not reachable" speaks of the future.
       peerReachable: peer?.reachable ?? facts.open,
       endToEnd: sample !== undefined && nowMs < sample.atMs + sampleMaxAgeMs ? sample : undefined,
-      excluded: this.#excluded(nowMs, facts) ?? (silent && !forgiving ? 'its path went silent' : undefined),
-      ...(silent ? { policyMs: silentPolicyMs } : {}),
+      excluded: this.#excluded(nowMs, facts) ?? policy.excluded ?? (silent && !forgiving ? 'its path went silent' : undefined),
+      ...(facts.queueMs === undefined ? {} : { queueMs: facts.queueMs }),
+      ...(policy.policyMs === 0 ? {} : { policyMs: policy.policyMs, policyWhy: policy.parts }),
+      weights: this.#policy.weights,
       failureDomain: facts.failureDomain,
     }
+  }
+
+  /** What both ends' policies say of a relay, and what it says of itself. */
+  #policyOf(facts: OwnFacts, peerPolicyMs: number, silent: boolean): PolicyVerdict {
+    const own = facts.entry === undefined ? noPolicy : this.#policy.verdict(facts.entry)
+    const parts = [...own.parts]
+    let { policyMs } = own
+    const add = (costMs: number, words: string): void => {
+      if (costMs <= 0) return
+      policyMs += costMs
+      parts.push(`${Math.round(costMs * 10) / 10} ${words}`)
+    }
+    add(peerPolicyMs, 'policy of the peer')
+    add(facts.crowded === true ? crowdedPolicyMs : 0, 'asked us to use others')
+    add(silent ? silentPolicyMs : 0, 'went silent')
+    return { ...own, policyMs, parts }
+  }
+
+  /** Asked by the relay, here or at the peer, to use others. */
+  #toLeave(facts: OwnFacts): boolean {
+    return facts.crowded === true || (this.#report?.relays.get(facts.relayId)?.policyMs ?? 0) >= crowdedPolicyMs
   }
 
   #excluded(nowMs: number, facts: OwnFacts): string | undefined {
@@ -218,7 +257,7 @@ export class Planner {
         ranked.some(({ relayId }) => relayId === last) && !sets!.fromCaller.includes(last!) && !sets!.fromListener.includes(last!)
       return stays ? last! : spare.relayId
     }
-    const best = standbyFor(ranked, activeId)
+    const best = standbyFor(ranked, activeId, this.#random)
     const old = ranked.find((relay) => relay.relayId === this.#plan?.standby)
     if (old === undefined || old.relayId === activeId || best === undefined) return best ?? ''
     const bestCostMs = ranked.find((relay) => relay.relayId === best)!.costMs

@@ -14,6 +14,8 @@ export interface JointFacts {
   readonly endToEnd?: EndToEnd | undefined
   readonly queueMs?: number
   readonly policyMs?: number
+  readonly policyWhy?: readonly string[]
+  readonly weights?: { readonly latency?: number; readonly errors?: number }
   /** Set when the relay may not be used now: it drains, its path is bad, the peer refused it. */
   readonly excluded?: string | undefined
   /** Relays of one failure domain fail together; the standby is taken from another one where it costs little. */
@@ -74,15 +76,20 @@ export function jointRanking(relays: readonly JointFacts[]): JointRanking {
   return { ranked, excluded }
 }
 
-/** The standby for `active`: the cheapest other one, from another failure domain if that costs less than double. */
-export function standbyFor(ranked: readonly RankedRelay[], activeId: string): string | undefined {
+/** Costs this close are equal; the standby is drawn among them, so that the clients of a relay that dies do not all arrive at one other. */
+const equalBand = 0.1
+
+/** The standby for `active`: a cheapest other one, from another failure domain if that costs less than double. */
+export function standbyFor(ranked: readonly RankedRelay[], activeId: string, random: () => number = () => 0): string | undefined {
   const active = ranked.find((relay) => relay.relayId === activeId)
   const others = ranked.filter((relay) => relay.relayId !== activeId)
   const best = others[0]
   if (best === undefined) return undefined
-  if (active?.failureDomain === undefined || best.failureDomain !== active.failureDomain) return best.relayId
-  const apart = others.find((relay) => relay.failureDomain !== active.failureDomain && relay.costMs < 2 * best.costMs)
-  return (apart ?? best).relayId
+  const domain = active?.failureDomain
+  const apart = domain === undefined ? [] : others.filter((relay) => relay.failureDomain !== domain && relay.costMs < 2 * best.costMs)
+  const choice = apart.length > 0 ? apart : others
+  const equals = choice.filter((relay) => relay.costMs <= choice[0]!.costMs * (1 + equalBand))
+  return equals[Math.min(equals.length - 1, Math.floor(random() * equals.length))]!.relayId
 }
 
 const unmeasured: LegEstimate = { rttMs: unmeasuredRttMs, varMs: 0, loss: 0, ageMs: 0 }

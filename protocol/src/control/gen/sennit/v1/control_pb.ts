@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sennit/v1/control.proto.
  */
 export const file_sennit_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("ChdzZW5uaXQvdjEvY29udHJvbC5wcm90bxIJc2Vubml0LnYxIp0HCgdDb250cm9sEiMKBmxpc3RlbhgBIAEoCzIRLnNlbm5pdC52MS5MaXN0ZW5IABInCgh1bmxpc3RlbhgCIAEoCzITLnNlbm5pdC52MS5Vbmxpc3RlbkgAEiUKB2Nvbm5lY3QYAyABKAsyEi5zZW5uaXQudjEuQ29ubmVjdEgAEiMKBmNhbmNlbBgEIAEoCzIRLnNlbm5pdC52MS5DYW5jZWxIABIjCgZhbnN3ZXIYBSABKAsyES5zZW5uaXQudjEuQW5zd2VySAASIwoGcmVqZWN0GAYgASgLMhEuc2Vubml0LnYxLlJlamVjdEgAEh8KBGpvaW4YByABKAsyDy5zZW5uaXQudjEuSm9pbkgAEiEKBWxlYXZlGAggASgLMhAuc2Vubml0LnYxLkxlYXZlSAASMAoNY2lyY3VpdF9jbG9zZRgQIAEoCzIXLnNlbm5pdC52MS5DaXJjdWl0Q2xvc2VIABIfCgRwaW5nGBEgASgLMg8uc2Vubml0LnYxLlBpbmdIABIfCgRwb25nGBIgASgLMg8uc2Vubml0LnYxLlBvbmdIABIhCgVjbG9zZRgTIAEoCzIQLnNlbm5pdC52MS5DbG9zZUgAEikKCWxpc3RlbmluZxggIAEoCzIULnNlbm5pdC52MS5MaXN0ZW5pbmdIABIyCg5saXN0ZW5fcmVmdXNlZBghIAEoCzIYLnNlbm5pdC52MS5MaXN0ZW5SZWZ1c2VkSAASIQoFb2ZmZXIYIiABKAsyEC5zZW5uaXQudjEuT2ZmZXJIABIjCgZvcGVuZWQYIyABKAsyES5zZW5uaXQudjEuT3BlbmVkSAASKQoJY29ubmVjdGVkGCQgASgLMhQuc2Vubml0LnYxLkNvbm5lY3RlZEgAEiMKBnJlc3VsdBglIAEoCzIRLnNlbm5pdC52MS5SZXN1bHRIABIjCgZqb2luZWQYJiABKAsyES5zZW5uaXQudjEuSm9pbmVkSAASLgoMam9pbl9yZWZ1c2VkGCcgASgLMhYuc2Vubml0LnYxLkpvaW5SZWZ1c2VkSAASMgoOY2lyY3VpdF9jcmVkaXQYKCABKAsyGC5zZW5uaXQudjEuQ2lyY3VpdENyZWRpdEgAEiEKBWRyYWluGCkgASgLMhAuc2Vubml0LnYxLkRyYWluSAASJQoHd2VsY29tZRgqIAEoCzISLnNlbm5pdC52MS5XZWxjb21lSABCCQoHbWVzc2FnZSI+CgZMaXN0ZW4SEQoJbGlzdGVuX2lkGAEgASgNEhMKC2FwcGxpY2F0aW9uGAIgASgJEgwKBGZyb20YAyABKAkiHQoIVW5saXN0ZW4SEQoJbGlzdGVuX2lkGAEgASgNIsABCgdDb25uZWN0EhIKCnJlcXVlc3RfaWQYASABKA0SDAoEdXNlchgCIAEoCRINCgVsYWJlbBgDIAEoCRITCgthcHBsaWNhdGlvbhgEIAEoCRIVCg1jb25uZWN0aW9uX2lkGAUgASgMEg8KB2F0dGVtcHQYBiABKAQSEAoIaW5zdGFuY2UYByABKAwSFQoIcHJldmlvdXMYCCABKAxIAIgBARIRCgloYW5kc2hha2UYCSABKAxCCwoJX3ByZXZpb3VzIhwKBkNhbmNlbBISCgpyZXF1ZXN0X2lkGAEgASgNIi0KBkFuc3dlchIQCghvZmZlcl9pZBgBIAEoDRIRCgloYW5kc2hha2UYAiABKAwiKAoGUmVqZWN0EhAKCG9mZmVyX2lkGAEgASgNEgwKBGNvZGUYAiABKAkiQQoESm9pbhIPCgdqb2luX2lkGAEgASgNEgsKA3RhZxgCIAEoDBIMCgR1c2VyGAMgASgJEg0KBWxhYmVsGAQgASgJIhgKBUxlYXZlEg8KB2pvaW5faWQYASABKA0iLwoMQ2lyY3VpdENsb3NlEg8KB2NpcmN1aXQYASABKA0SDgoGcmVhc29uGAIgASgJIhUKBFBpbmcSDQoFbm9uY2UYASABKA0iFQoEUG9uZxINCgVub25jZRgBIAEoDSImCgVDbG9zZRIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiHgoJTGlzdGVuaW5nEhEKCWxpc3Rlbl9pZBgBIAEoDSJBCg1MaXN0ZW5SZWZ1c2VkEhEKCWxpc3Rlbl9pZBgBIAEoDRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkizwEKBU9mZmVyEhAKCG9mZmVyX2lkGAEgASgNEhEKCWxpc3Rlbl9pZBgCIAEoDRIMCgR1c2VyGAMgASgJEg0KBWxhYmVsGAQgASgJEhMKC2FwcGxpY2F0aW9uGAUgASgJEhUKDWNvbm5lY3Rpb25faWQYBiABKAwSDwoHYXR0ZW1wdBgHIAEoBBIQCghpbnN0YW5jZRgIIAEoDBIVCghwcmV2aW91cxgJIAEoDEgAiAEBEhEKCWhhbmRzaGFrZRgKIAEoDEILCglfcHJldmlvdXMiOwoGT3BlbmVkEhAKCG9mZmVyX2lkGAEgASgNEg8KB2NpcmN1aXQYAiABKA0SDgoGY3JlZGl0GAMgASgEIlMKCUNvbm5lY3RlZBISCgpyZXF1ZXN0X2lkGAEgASgNEg8KB2NpcmN1aXQYAiABKA0SDgoGY3JlZGl0GAMgASgEEhEKCWhhbmRzaGFrZRgEIAEoDCI7CgZSZXN1bHQSEgoKcmVxdWVzdF9pZBgBIAEoDRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkiOgoGSm9pbmVkEg8KB2pvaW5faWQYASABKA0SDwoHY2lyY3VpdBgCIAEoDRIOCgZjcmVkaXQYAyABKAQiLAoLSm9pblJlZnVzZWQSDwoHam9pbl9pZBgBIAEoDRIMCgRjb2RlGAIgASgJIj0KDUNpcmN1aXRDcmVkaXQSDwoHY2lyY3VpdBgBIAEoDRINCgVsaW1pdBgCIAEoBBIMCgR3YWl0GAMgASgIIi0KBURyYWluEhEKCXdpdGhpbl9tcxgBIAEoDRIRCglzcHJlYWRfbXMYAiABKA0iIAoHV2VsY29tZRIVCg1hdHRhY2htZW50X2lkGAEgASgMYgZwcm90bzM");
+  fileDesc("ChdzZW5uaXQvdjEvY29udHJvbC5wcm90bxIJc2Vubml0LnYxItYICgdDb250cm9sEiMKBmxpc3RlbhgBIAEoCzIRLnNlbm5pdC52MS5MaXN0ZW5IABInCgh1bmxpc3RlbhgCIAEoCzITLnNlbm5pdC52MS5Vbmxpc3RlbkgAEiUKB2Nvbm5lY3QYAyABKAsyEi5zZW5uaXQudjEuQ29ubmVjdEgAEiMKBmNhbmNlbBgEIAEoCzIRLnNlbm5pdC52MS5DYW5jZWxIABIjCgZhbnN3ZXIYBSABKAsyES5zZW5uaXQudjEuQW5zd2VySAASIwoGcmVqZWN0GAYgASgLMhEuc2Vubml0LnYxLlJlamVjdEgAEh8KBGpvaW4YByABKAsyDy5zZW5uaXQudjEuSm9pbkgAEiEKBWxlYXZlGAggASgLMhAuc2Vubml0LnYxLkxlYXZlSAASNwoRcmVsYXlfbGlzdF93YW50ZWQYCSABKAsyGi5zZW5uaXQudjEuUmVsYXlMaXN0V2FudGVkSAASMAoNY2lyY3VpdF9jbG9zZRgQIAEoCzIXLnNlbm5pdC52MS5DaXJjdWl0Q2xvc2VIABIfCgRwaW5nGBEgASgLMg8uc2Vubml0LnYxLlBpbmdIABIfCgRwb25nGBIgASgLMg8uc2Vubml0LnYxLlBvbmdIABIhCgVjbG9zZRgTIAEoCzIQLnNlbm5pdC52MS5DbG9zZUgAEikKCWxpc3RlbmluZxggIAEoCzIULnNlbm5pdC52MS5MaXN0ZW5pbmdIABIyCg5saXN0ZW5fcmVmdXNlZBghIAEoCzIYLnNlbm5pdC52MS5MaXN0ZW5SZWZ1c2VkSAASIQoFb2ZmZXIYIiABKAsyEC5zZW5uaXQudjEuT2ZmZXJIABIjCgZvcGVuZWQYIyABKAsyES5zZW5uaXQudjEuT3BlbmVkSAASKQoJY29ubmVjdGVkGCQgASgLMhQuc2Vubml0LnYxLkNvbm5lY3RlZEgAEiMKBnJlc3VsdBglIAEoCzIRLnNlbm5pdC52MS5SZXN1bHRIABIjCgZqb2luZWQYJiABKAsyES5zZW5uaXQudjEuSm9pbmVkSAASLgoMam9pbl9yZWZ1c2VkGCcgASgLMhYuc2Vubml0LnYxLkpvaW5SZWZ1c2VkSAASMgoOY2lyY3VpdF9jcmVkaXQYKCABKAsyGC5zZW5uaXQudjEuQ2lyY3VpdENyZWRpdEgAEiEKBWRyYWluGCkgASgLMhAuc2Vubml0LnYxLkRyYWluSAASJQoHd2VsY29tZRgqIAEoCzISLnNlbm5pdC52MS5XZWxjb21lSAASMwoPcmVsYXlfbGlzdF9wYXJ0GCsgASgLMhguc2Vubml0LnYxLlJlbGF5TGlzdFBhcnRIABIfCgRsb2FkGCwgASgLMg8uc2Vubml0LnYxLkxvYWRIABIoCgltYWtlX3Jvb20YLSABKAsyEy5zZW5uaXQudjEuTWFrZVJvb21IAEIJCgdtZXNzYWdlIj4KBkxpc3RlbhIRCglsaXN0ZW5faWQYASABKA0SEwoLYXBwbGljYXRpb24YAiABKAkSDAoEZnJvbRgDIAEoCSIdCghVbmxpc3RlbhIRCglsaXN0ZW5faWQYASABKA0iwAEKB0Nvbm5lY3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIMCgR1c2VyGAIgASgJEg0KBWxhYmVsGAMgASgJEhMKC2FwcGxpY2F0aW9uGAQgASgJEhUKDWNvbm5lY3Rpb25faWQYBSABKAwSDwoHYXR0ZW1wdBgGIAEoBBIQCghpbnN0YW5jZRgHIAEoDBIVCghwcmV2aW91cxgIIAEoDEgAiAEBEhEKCWhhbmRzaGFrZRgJIAEoDEILCglfcHJldmlvdXMiHAoGQ2FuY2VsEhIKCnJlcXVlc3RfaWQYASABKA0iLQoGQW5zd2VyEhAKCG9mZmVyX2lkGAEgASgNEhEKCWhhbmRzaGFrZRgCIAEoDCIoCgZSZWplY3QSEAoIb2ZmZXJfaWQYASABKA0SDAoEY29kZRgCIAEoCSJBCgRKb2luEg8KB2pvaW5faWQYASABKA0SCwoDdGFnGAIgASgMEgwKBHVzZXIYAyABKAkSDQoFbGFiZWwYBCABKAkiGAoFTGVhdmUSDwoHam9pbl9pZBgBIAEoDSIvCgxDaXJjdWl0Q2xvc2USDwoHY2lyY3VpdBgBIAEoDRIOCgZyZWFzb24YAiABKAkiFQoEUGluZxINCgVub25jZRgBIAEoDSIVCgRQb25nEg0KBW5vbmNlGAEgASgNIiYKBUNsb3NlEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSIeCglMaXN0ZW5pbmcSEQoJbGlzdGVuX2lkGAEgASgNIkEKDUxpc3RlblJlZnVzZWQSEQoJbGlzdGVuX2lkGAEgASgNEgwKBGNvZGUYAiABKAkSDwoHbWVzc2FnZRgDIAEoCSLPAQoFT2ZmZXISEAoIb2ZmZXJfaWQYASABKA0SEQoJbGlzdGVuX2lkGAIgASgNEgwKBHVzZXIYAyABKAkSDQoFbGFiZWwYBCABKAkSEwoLYXBwbGljYXRpb24YBSABKAkSFQoNY29ubmVjdGlvbl9pZBgGIAEoDBIPCgdhdHRlbXB0GAcgASgEEhAKCGluc3RhbmNlGAggASgMEhUKCHByZXZpb3VzGAkgASgMSACIAQESEQoJaGFuZHNoYWtlGAogASgMQgsKCV9wcmV2aW91cyI7CgZPcGVuZWQSEAoIb2ZmZXJfaWQYASABKA0SDwoHY2lyY3VpdBgCIAEoDRIOCgZjcmVkaXQYAyABKAQiUwoJQ29ubmVjdGVkEhIKCnJlcXVlc3RfaWQYASABKA0SDwoHY2lyY3VpdBgCIAEoDRIOCgZjcmVkaXQYAyABKAQSEQoJaGFuZHNoYWtlGAQgASgMIjsKBlJlc3VsdBISCgpyZXF1ZXN0X2lkGAEgASgNEgwKBGNvZGUYAiABKAkSDwoHbWVzc2FnZRgDIAEoCSI6CgZKb2luZWQSDwoHam9pbl9pZBgBIAEoDRIPCgdjaXJjdWl0GAIgASgNEg4KBmNyZWRpdBgDIAEoBCIsCgtKb2luUmVmdXNlZBIPCgdqb2luX2lkGAEgASgNEgwKBGNvZGUYAiABKAkiPQoNQ2lyY3VpdENyZWRpdBIPCgdjaXJjdWl0GAEgASgNEg0KBWxpbWl0GAIgASgEEgwKBHdhaXQYAyABKAgiLQoFRHJhaW4SEQoJd2l0aGluX21zGAEgASgNEhEKCXNwcmVhZF9tcxgCIAEoDSIgCgdXZWxjb21lEhUKDWF0dGFjaG1lbnRfaWQYASABKAwiIgoPUmVsYXlMaXN0V2FudGVkEg8KB3ZlcnNpb24YASABKAQiTQoNUmVsYXlMaXN0UGFydBIPCgd2ZXJzaW9uGAEgASgEEg4KBm9mZnNldBgCIAEoDRINCgV0b3RhbBgDIAEoDRIMCgRkYXRhGAQgASgMIhgKBExvYWQSEAoIcXVldWVfbXMYASABKA0iQAoITWFrZVJvb20SEQoJd2l0aGluX21zGAEgASgNEhEKCXNwcmVhZF9tcxgCIAEoDRIOCgZmb3JfbXMYAyABKA1iBnByb3RvMw");
 
 /**
  * One control message; at most 16 KiB encoded.
@@ -74,6 +74,12 @@ export type Control = Message<"sennit.v1.Control"> & {
      */
     value: Leave;
     case: "leave";
+  } | {
+    /**
+     * @generated from field: sennit.v1.RelayListWanted relay_list_wanted = 9;
+     */
+    value: RelayListWanted;
+    case: "relayListWanted";
   } | {
     /**
      * both ways
@@ -168,6 +174,24 @@ export type Control = Message<"sennit.v1.Control"> & {
      */
     value: Welcome;
     case: "welcome";
+  } | {
+    /**
+     * @generated from field: sennit.v1.RelayListPart relay_list_part = 43;
+     */
+    value: RelayListPart;
+    case: "relayListPart";
+  } | {
+    /**
+     * @generated from field: sennit.v1.Load load = 44;
+     */
+    value: Load;
+    case: "load";
+  } | {
+    /**
+     * @generated from field: sennit.v1.MakeRoom make_room = 45;
+     */
+    value: MakeRoom;
+    case: "makeRoom";
   } | { case: undefined; value?: undefined };
 };
 
@@ -809,4 +833,105 @@ export type Welcome = Message<"sennit.v1.Welcome"> & {
  */
 export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
   messageDesc(file_sennit_v1_control, 23);
+
+/**
+ * Tell me of every signed relay list newer than this version, now and later. 0: I have none.
+ *
+ * @generated from message sennit.v1.RelayListWanted
+ */
+export type RelayListWanted = Message<"sennit.v1.RelayListWanted"> & {
+  /**
+   * @generated from field: uint64 version = 1;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message sennit.v1.RelayListWanted.
+ * Use `create(RelayListWantedSchema)` to create a new message.
+ */
+export const RelayListWantedSchema: GenMessage<RelayListWanted> = /*@__PURE__*/
+  messageDesc(file_sennit_v1_control, 24);
+
+/**
+ * A part of the signed relay list the relay holds; parts come in order. The list is checked by whoever takes it.
+ *
+ * @generated from message sennit.v1.RelayListPart
+ */
+export type RelayListPart = Message<"sennit.v1.RelayListPart"> & {
+  /**
+   * @generated from field: uint64 version = 1;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: uint32 offset = 2;
+   */
+  offset: number;
+
+  /**
+   * @generated from field: uint32 total = 3;
+   */
+  total: number;
+
+  /**
+   * @generated from field: bytes data = 4;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message sennit.v1.RelayListPart.
+ * Use `create(RelayListPartSchema)` to create a new message.
+ */
+export const RelayListPartSchema: GenMessage<RelayListPart> = /*@__PURE__*/
+  messageDesc(file_sennit_v1_control, 25);
+
+/**
+ * What the relay says of its own delay. It can only make the relay less attractive.
+ *
+ * @generated from message sennit.v1.Load
+ */
+export type Load = Message<"sennit.v1.Load"> & {
+  /**
+   * @generated from field: uint32 queue_ms = 1;
+   */
+  queueMs: number;
+};
+
+/**
+ * Describes the message sennit.v1.Load.
+ * Use `create(LoadSchema)` to create a new message.
+ */
+export const LoadSchema: GenMessage<Load> = /*@__PURE__*/
+  messageDesc(file_sennit_v1_control, 26);
+
+/**
+ * The relay is over its limit and asks this client to use others for a while, if it has some; the client chooses which, and may stay.
+ *
+ * @generated from message sennit.v1.MakeRoom
+ */
+export type MakeRoom = Message<"sennit.v1.MakeRoom"> & {
+  /**
+   * @generated from field: uint32 within_ms = 1;
+   */
+  withinMs: number;
+
+  /**
+   * @generated from field: uint32 spread_ms = 2;
+   */
+  spreadMs: number;
+
+  /**
+   * @generated from field: uint32 for_ms = 3;
+   */
+  forMs: number;
+};
+
+/**
+ * Describes the message sennit.v1.MakeRoom.
+ * Use `create(MakeRoomSchema)` to create a new message.
+ */
+export const MakeRoomSchema: GenMessage<MakeRoom> = /*@__PURE__*/
+  messageDesc(file_sennit_v1_control, 27);
 

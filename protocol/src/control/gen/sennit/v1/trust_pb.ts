@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sennit/v1/trust.proto.
  */
 export const file_sennit_v1_trust: GenFile = /*@__PURE__*/
-  fileDesc("ChVzZW5uaXQvdjEvdHJ1c3QucHJvdG8SCXNlbm5pdC52MSIpCgZTaWduZWQSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwibAoRSXNzdWVyQ2VydGlmaWNhdGUSDwoHbWVzaF9pZBgBIAEoCRIMCgRyb2xlGAIgASgJEgsKA2tleRgDIAEoDBIVCg1ub3RfYmVmb3JlX21zGAQgASgEEhQKDG5vdF9hZnRlcl9tcxgFIAEoBCLKAQoPVXNlckNlcnRpZmljYXRlEg8KB21lc2hfaWQYASABKAkSDAoEdXNlchgCIAEoCRIUCgxpZGVudGl0eV9rZXkYAyABKAwSDwoHaG9wX2tleRgEIAEoDBIPCgdlbmRfa2V5GAUgASgMEhQKDGFwcGxpY2F0aW9ucxgGIAMoCRINCgVlcG9jaBgHIAEoDRIVCg1ub3RfYmVmb3JlX21zGAggASgEEhQKDG5vdF9hZnRlcl9tcxgJIAEoBBIOCgZzZXJpYWwYCiABKAwidgoQUmVsYXlDZXJ0aWZpY2F0ZRIPCgdtZXNoX2lkGAEgASgJEhAKCHJlbGF5X2lkGAIgASgJEhIKCnN0YXRpY19rZXkYAyABKAwSFQoNbm90X2JlZm9yZV9tcxgEIAEoBBIUCgxub3RfYWZ0ZXJfbXMYBSABKAQiaAoJUmVsYXlMaXN0Eg8KB21lc2hfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoBBISCgpleHBpcmVzX21zGAMgASgEEiUKBnJlbGF5cxgEIAMoCzIVLnNlbm5pdC52MS5SZWxheUVudHJ5IpIBCgpSZWxheUVudHJ5EhAKCHJlbGF5X2lkGAEgASgJEgwKBHVybHMYAiADKAkSEAoDa2V5GAMgASgMSACIAQESGwoOZmFpbHVyZV9kb21haW4YBCABKAlIAYgBARIRCgR6b25lGAUgASgJSAKIAQFCBgoEX2tleUIRCg9fZmFpbHVyZV9kb21haW5CBwoFX3pvbmUiZQoIVXNlckxpc3QSDwoHbWVzaF9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEhIKCmV4cGlyZXNfbXMYAyABKAQSIwoFdXNlcnMYBCADKAsyFC5zZW5uaXQudjEuVXNlckVudHJ5IjkKCVVzZXJFbnRyeRIMCgR1c2VyGAEgASgJEg0KBWVwb2NoGAIgASgNEg8KB3Jldm9rZWQYAyABKAhiBnByb3RvMw");
+  fileDesc("ChVzZW5uaXQvdjEvdHJ1c3QucHJvdG8SCXNlbm5pdC52MSIpCgZTaWduZWQSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwibAoRSXNzdWVyQ2VydGlmaWNhdGUSDwoHbWVzaF9pZBgBIAEoCRIMCgRyb2xlGAIgASgJEgsKA2tleRgDIAEoDBIVCg1ub3RfYmVmb3JlX21zGAQgASgEEhQKDG5vdF9hZnRlcl9tcxgFIAEoBCLKAQoPVXNlckNlcnRpZmljYXRlEg8KB21lc2hfaWQYASABKAkSDAoEdXNlchgCIAEoCRIUCgxpZGVudGl0eV9rZXkYAyABKAwSDwoHaG9wX2tleRgEIAEoDBIPCgdlbmRfa2V5GAUgASgMEhQKDGFwcGxpY2F0aW9ucxgGIAMoCRINCgVlcG9jaBgHIAEoDRIVCg1ub3RfYmVmb3JlX21zGAggASgEEhQKDG5vdF9hZnRlcl9tcxgJIAEoBBIOCgZzZXJpYWwYCiABKAwidgoQUmVsYXlDZXJ0aWZpY2F0ZRIPCgdtZXNoX2lkGAEgASgJEhAKCHJlbGF5X2lkGAIgASgJEhIKCnN0YXRpY19rZXkYAyABKAwSFQoNbm90X2JlZm9yZV9tcxgEIAEoBBIUCgxub3RfYWZ0ZXJfbXMYBSABKAQiaAoJUmVsYXlMaXN0Eg8KB21lc2hfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoBBISCgpleHBpcmVzX21zGAMgASgEEiUKBnJlbGF5cxgEIAMoCzIVLnNlbm5pdC52MS5SZWxheUVudHJ5IswBCgpSZWxheUVudHJ5EhAKCHJlbGF5X2lkGAEgASgJEgwKBHVybHMYAiADKAkSEAoDa2V5GAMgASgMSACIAQESGwoOZmFpbHVyZV9kb21haW4YBCABKAlIAYgBARIRCgR6b25lGAUgASgJSAKIAQESJgoGdHJhaXRzGAYgASgLMhYuc2Vubml0LnYxLlJlbGF5VHJhaXRzEhAKCGRyYWluaW5nGAcgASgIQgYKBF9rZXlCEQoPX2ZhaWx1cmVfZG9tYWluQgcKBV96b25lIt8BCgtSZWxheVRyYWl0cxITCgZyZWdpb24YASABKAlIAIgBARISCgVwcmljZRgCIAEoAUgBiAEBEhwKD3NlY3VyaXR5X3JhdGluZxgDIAEoDUgCiAEBEhMKBnVwdGltZRgEIAEoAUgDiAEBEhcKCnNwZWVkX21icHMYBSABKAFIBIgBARIQCgNxb3MYBiABKA1IBYgBAUIJCgdfcmVnaW9uQggKBl9wcmljZUISChBfc2VjdXJpdHlfcmF0aW5nQgkKB191cHRpbWVCDQoLX3NwZWVkX21icHNCBgoEX3FvcyJlCghVc2VyTGlzdBIPCgdtZXNoX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSEgoKZXhwaXJlc19tcxgDIAEoBBIjCgV1c2VycxgEIAMoCzIULnNlbm5pdC52MS5Vc2VyRW50cnkiOQoJVXNlckVudHJ5EgwKBHVzZXIYASABKAkSDQoFZXBvY2gYAiABKA0SDwoHcmV2b2tlZBgDIAEoCGIGcHJvdG8z");
 
 /**
  * An Ed25519 signature over "<context>" 0x00 body.
@@ -254,6 +254,18 @@ export type RelayEntry = Message<"sennit.v1.RelayEntry"> & {
    * @generated from field: optional string zone = 5;
    */
   zone?: string | undefined;
+
+  /**
+   * @generated from field: sennit.v1.RelayTraits traits = 6;
+   */
+  traits?: RelayTraits | undefined;
+
+  /**
+   * it is going: connections move away from it, new ones use it only where nothing else answers
+   *
+   * @generated from field: bool draining = 7;
+   */
+  draining: boolean;
 };
 
 /**
@@ -262,6 +274,58 @@ export type RelayEntry = Message<"sennit.v1.RelayEntry"> & {
  */
 export const RelayEntrySchema: GenMessage<RelayEntry> = /*@__PURE__*/
   messageDesc(file_sennit_v1_trust, 5);
+
+/**
+ * What the operator says of a relay. Clients weigh it when they choose; what is missing is not known.
+ *
+ * @generated from message sennit.v1.RelayTraits
+ */
+export type RelayTraits = Message<"sennit.v1.RelayTraits"> & {
+  /**
+   * @generated from field: optional string region = 1;
+   */
+  region?: string | undefined;
+
+  /**
+   * of one gigabyte, in the one unit of the mesh
+   *
+   * @generated from field: optional double price = 2;
+   */
+  price?: number | undefined;
+
+  /**
+   * 0 to 100
+   *
+   * @generated from field: optional uint32 security_rating = 3;
+   */
+  securityRating?: number | undefined;
+
+  /**
+   * share of the time it was there, 0 to 1
+   *
+   * @generated from field: optional double uptime = 4;
+   */
+  uptime?: number | undefined;
+
+  /**
+   * @generated from field: optional double speed_mbps = 5;
+   */
+  speedMbps?: number | undefined;
+
+  /**
+   * level of guaranteed service, 0 (best effort) to 9
+   *
+   * @generated from field: optional uint32 qos = 6;
+   */
+  qos?: number | undefined;
+};
+
+/**
+ * Describes the message sennit.v1.RelayTraits.
+ * Use `create(RelayTraitsSchema)` to create a new message.
+ */
+export const RelayTraitsSchema: GenMessage<RelayTraits> = /*@__PURE__*/
+  messageDesc(file_sennit_v1_trust, 6);
 
 /**
  * Context "sennit user list 1", signed by the list signer.
@@ -295,7 +359,7 @@ export type UserList = Message<"sennit.v1.UserList"> & {
  * Use `create(UserListSchema)` to create a new message.
  */
 export const UserListSchema: GenMessage<UserList> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_trust, 6);
+  messageDesc(file_sennit_v1_trust, 7);
 
 /**
  * Certificates with an epoch below this one are revoked.
@@ -324,5 +388,5 @@ export type UserEntry = Message<"sennit.v1.UserEntry"> & {
  * Use `create(UserEntrySchema)` to create a new message.
  */
 export const UserEntrySchema: GenMessage<UserEntry> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_trust, 7);
+  messageDesc(file_sennit_v1_trust, 8);
 
