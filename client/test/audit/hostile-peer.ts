@@ -26,6 +26,7 @@ export class HostilePeer {
   kept = 0
   loose = 0
   readonly #sealer: PacketSealer
+  readonly #anotherSealer: () => PacketSealer
 
   constructor(options: Partial<Pick<ConnectionOptions, 'tuning' | 'streams'>> = {}) {
     const random = generator(1)
@@ -34,7 +35,8 @@ export class HostilePeer {
     const id = crypto.randomBytes(16)
     const secrets = deriveSessionSecrets(crypto, 'caller', keys, id)
     this.machine = new ConnectionMachine({ crypto, random, secrets, nowMs: 0, ...options })
-    this.#sealer = new PacketSealer(crypto, deriveSessionSecrets(crypto, 'listener', keys, id))
+    this.#anotherSealer = () => new PacketSealer(crypto, deriveSessionSecrets(crypto, 'listener', keys, id))
+    this.#sealer = this.#anotherSealer()
   }
 
   /** Opens a path that carries data at once. */
@@ -59,6 +61,12 @@ export class HostilePeer {
     else this.kept = counter + 1
     const header = { form: 0, kind: PACKET_KIND[kind], epoch: this.#sealer.sendEpoch, counter }
     return [header, this.#sealer.seal(header, frames instanceof Uint8Array ? [frames] : encodeFrames(frames))]
+  }
+
+  /** Seals something else under a number of the first epoch that was used before: what no honest sealer does. */
+  sealAgain(kind: 'data' | 'control' | 'loose', frames: readonly Frame[], number: number): [PacketHeader, Uint8Array[]] {
+    const header = { form: 0, kind: PACKET_KIND[kind], epoch: 0, counter: number }
+    return [header, this.#anotherSealer().seal(header, encodeFrames(frames))]
   }
 
   /** The peer starts its next key epoch. */
