@@ -89,6 +89,7 @@ export class ActRunner {
     const links = network.hitBy(act, relay)
     const startedMs = now()
     recorder.faultStarted(startedMs, act.act, targetName(act, relay), '', carriedBy(recorder, act, relay))
+    const before = network.effects(links)
     let cut = 0
     let over = false
     const lasts = networkScript(act, links.length, random).map((step) => {
@@ -108,9 +109,9 @@ export class ActRunner {
     this.#healLater(act, async () => {
       over = true
       network.heal(act)
-      const effects = network.effects(links)
-      const facts = effects === '' ? '' : `; so far ${effects}`
-      recorder.faultHealed(now(), act.act, `rules taken from ${links.length} links${ended()}${facts}`)
+      const effects = [...network.effects(links)].map(([what, count]) => [what, count - (before.get(what) ?? 0)] as const)
+      const facts = effects.filter(([, count]) => count > 0).map(([what, count]) => `, ${count} ${what}`)
+      recorder.faultHealed(now(), act.act, `rules taken from ${links.length} links${ended()}${facts.join('')}`)
     })
   }
 

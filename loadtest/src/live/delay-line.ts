@@ -147,9 +147,8 @@ export class DelayLine {
     const { latencyMs, jitterMs, bytesPerSecond } = this.#rules
     const sendMs = bytesPerSecond === undefined || bytes === undefined ? 0 : (bytes.length * 1000) / bytesPerSecond
     // Never before what came before it: a byte stream is delayed, not reordered.
-    this.#lastDueMs = Math.max(this.#lastDueMs + sendMs + extraMs, performance.now() + latencyMs + random() * jitterMs)
-    if (bytes === undefined) this.#lastDueMs += extraMs
-    else this.#lastDueMs += this.#resendMs(bytes.length)
+    this.#lastDueMs = Math.max(this.#lastDueMs, performance.now() + latencyMs + random() * jitterMs) + sendMs + extraMs
+    if (bytes !== undefined) this.#lastDueMs += this.#resendMs(bytes.length)
     this.#queue.push({ dueMs: this.#lastDueMs, bytes })
     this.#heldBytes += bytes?.length ?? 0
   }

@@ -103,11 +103,11 @@ export class Network {
     for (const way of this.#ways) this.#lift(act, way)
   }
 
-  /** What the rules did to bytes on these links, in words; '' when they did nothing that is counted. */
-  effects(ways: readonly Way[]): string {
+  /** How often rules changed what passed on these links, since the start. */
+  effects(ways: readonly Way[]): ReadonlyMap<string, number> {
     const sums = new Map<string, number>()
     for (const { proxy } of ways) for (const [effect, count] of proxy.effects) sums.set(effect, (sums.get(effect) ?? 0) + count)
-    return [...sums].map(([effect, count]) => `${count} ${effect}`).join(', ')
+    return sums
   }
 
   async close(): Promise<void> {

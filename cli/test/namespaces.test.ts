@@ -1,0 +1,115 @@
+// Hosts with cables between them: a stream through `sennit expose` and `sennit forward` goes on, byte for byte, while cables are pulled, packets
+// vanish in one direction, and a host gets another address.
+import { fileURLToPath } from 'node:url'
+import { addUser, initMesh } from '@sennit/protocol/node'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Hosts, whyNoHosts } from './hosts.ts'
+import { type Program, Workshop } from './program.ts'
+
+const bin = fileURLToPath(new URL('../bin/sennit.mjs', import.meta.url))
+const relays = ['r1', 'r2', 'r3']
+const missing = whyNoHosts()
+if (missing !== undefined) console.warn(`skipped: hosts in network namespaces: ${missing}`)
+
+/** Sends back what it gets. */
+const echo = `
+require('node:net').createServer((socket) => socket.on('error', () => {}).pipe(socket)).listen(7000, '127.0.0.1', () => console.log('{"ready":true}'))
+`
+/** Sends words that say their own place, 200 KB/s, compares what comes back, and tells how far it is; at SIGTERM it ends in good order. */
+const talk = `
+const socket = require('node:net').connect(Number(process.argv[1]), '127.0.0.1')
+const [blockBytes, everyMs, tellEvery] = [4096, 20, 5]
+let [sent, received, wrong, blocks] = [0, 0, 0, 0]
+const expected = (place) => (Math.imul(place >>> 2, 2654435761) >>> ((place & 3) * 8)) & 255
+const timer = setInterval(() => {
+  if (sent - received > 4 * 1024 * 1024) return
+  const block = Buffer.alloc(blockBytes)
+  for (let at = 0; at < blockBytes; at++) block[at] = expected(sent + at)
+  sent += blockBytes
+  socket.write(block)
+  if (++blocks % tellEvery === 0) console.log(JSON.stringify({ sent, received, wrong }))
+}, everyMs)
+socket.on('data', (bytes) => {
+  for (const byte of bytes) if (byte !== expected(received++)) wrong++
+})
+const end = (how) => {
+  clearInterval(timer)
+  console.log(JSON.stringify({ how, sent, received, wrong }))
+}
+process.once('SIGTERM', () => {
+  clearInterval(timer)
+  socket.end()
+})
+socket.on('end', () => end('ended'))
+socket.on('error', (error) => end(error.code))
+`
+
+let hosts: Hosts
+let shop: Workshop
+let stream: Program
+
+beforeAll(async () => {
+  if (missing !== undefined) return
+  shop = new Workshop()
+  hosts = new Hosts([...relays, 'alice', 'bob'])
+  // Cleanups run after the programs have ended.
+  shop.onEnd(() => hosts.remove())
+  const mesh = shop.path('mesh')
+  await initMesh(mesh, {
+    relays: relays.map((relayId) => ({ relayId, url: `http://${hosts.address(relayId)}:7400`, listen: `${hosts.address(relayId)}:7400` })),
+  })
+  const run = (host: string, ...args: string[]): Program => shop.program(...hosts.on(host, process.execPath, ...args))
+  const as = async (user: string): Promise<string[]> => ['--credential', await addUser(mesh, user), '--mesh', mesh, '--json']
+  const [alice, bob] = [await as('alice'), await as('bob')]
+  await Promise.all(relays.map((relay) => run(relay, bin, 'relay', '--config', `${mesh}/relays/${relay}.toml`, '--json').ready()))
+  await run('bob', '-e', echo).ready()
+  await run('bob', bin, 'expose', 'echo', '127.0.0.1:7000', ...bob).ready()
+  const { port } = await run('alice', bin, 'forward', '0', 'bob/echo', ...alice).ready()
+  stream = run('alice', '-e', talk, String(port))
+  await flows()
+}, 90_000)
+
+afterAll(async () => {
+  await shop?.close()
+}, 30_000)
+
+/** Resolves when what is sent from now on has come back: the stream flows. */
+async function flows(): Promise<void> {
+  const from = Number(stream.json.at(-1)?.sent ?? 0)
+  const line = await stream.line((one) => Number(one.received) > from + 100_000 || one.how !== undefined)
+  expect(line).toMatchObject({ wrong: 0 })
+  expect(line.how).toBeUndefined()
+}
+
+describe.skipIf(missing !== undefined)('hosts with cables between them', { timeout: 120_000 }, () => {
+  it.each(relays)('the stream goes on when the cable of %s is pulled, and when it is in again', async (relay) => {
+    hosts.cable(relay, 'down')
+    await flows()
+    hosts.cable(relay, 'up')
+    await flows()
+  })
+
+  it.each(relays.flatMap((relay) => [['to', relay] as const, ['from', relay] as const]))(
+    'the stream goes on when nothing %s %s arrives',
+    async (direction, relay) => {
+      hosts.drop(relay, direction)
+      await flows()
+      hosts.passAll()
+      await flows()
+    },
+  )
+
+  it.each(['alice', 'bob'])('the stream goes on when %s gets another address', async (host) => {
+    hosts.move(host, 3)
+    await flows()
+    hosts.move(host, 2)
+    await flows()
+  })
+
+  it('and in the end every byte has come back once, in its place', async () => {
+    stream.signal('SIGTERM')
+    const last = await stream.line((line) => line.how !== undefined)
+    expect(last).toMatchObject({ how: 'ended', wrong: 0, received: last.sent })
+    expect(Number(last.sent)).toBeGreaterThan(2_000_000)
+  })
+})
