@@ -105,7 +105,11 @@ describe.skipIf(!existsSync('/proc/self/limits'))('an act on a relay process', (
 
   test('fd_exhaust leaves no descriptor for a new connection, and healing gives the limit back', async () => {
     const before = limit('Max open files')
+    const descriptors = (): number => readdirSync(`/proc/${pid()}/fd`).length
+    const atRest = descriptors()
     expect(await answers()).toBe(true)
+    // The descriptor of that answer must not be the one that is free later.
+    await until('the answered connection to be closed', () => descriptors() <= atRest)
     const { heal } = await done('fd_exhaust')
     expect(Number(limit('Max open files'))).toBeLessThanOrEqual(readdirSync(`/proc/${pid()}/fd`).length)
     await until('no answer', async () => !(await answers()))

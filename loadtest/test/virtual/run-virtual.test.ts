@@ -199,6 +199,30 @@ describe('a plan in the simulated world', () => {
     expect(result.summary.errors.map(({ code }) => code)).toEqual(['timeout'])
   })
 
+  it.each([
+    // It sends, so it misses answers at once, on all its attachments: also on those that carry nothing yet.
+    ['sender', 'c1', 22_000, 4_000],
+    ['sender', 'c1', 30_000, 4_000],
+    // It only listens: nothing but its heartbeat, every fifteen seconds, can tell it.
+    ['receiver', 'c2', 24_000, 20_000],
+    ['receiver', 'c2', 30_000, 20_000],
+  ])('finds its %s again when all connections of %s die without a word after %d ms, within %d ms', async (_who, client, atMs, withinMs) => {
+    const act: Partial<FaultAct> = {
+      action: 'nat_rebind',
+      durationMs: 0,
+      atMs,
+      target: { kind: 'clients', clients: [client], name: client },
+    }
+    const plan = structuredClone(planOf({ acts: [act], durationMs: 50_000, pairs: 1, perSecond: 50 })) as {
+      -readonly [K in keyof Plan]: Plan[K]
+    }
+    plan.flows = plan.flows.map((flow) => ({ ...flow, directions: flow.directions.slice(0, 1) }))
+    const { summary } = await runVirtual({ plan, environment })
+    expect(summary).toMatchObject({ verdict: 'pass', connections: { neverRecovered: 0, reset: 0 } })
+    expect(summary.latencyMs.response.max).toBeGreaterThan(1_000)
+    expect(summary.latencyMs.response.max).toBeLessThan(withinMs)
+  })
+
   it('refuses before the run what a simulated process cannot suffer', async () => {
     await expect(runVirtual({ plan: planOf({ acts: [{ action: 'disk_full' }] }), environment })).rejects.toThrow(
       'fault F1 (disk_full) cannot be done here',

@@ -411,7 +411,8 @@ export class ManagedConnection implements CircuitOwner {
 
   #suspect(nowMs: number): void {
     // Whoever is dead on our side of a relay shows within the hop's own three seconds.
-    if (this.#suspectUntilMs === 0) for (const { attachment } of this.#paths.values()) attachment.probe(nowMs)
+    // All of them are asked, also those that carry nothing of this connection: when our own address changed, the next relay is as dead as this one.
+    if (this.#suspectUntilMs === 0) for (const attachment of this.#host.attachments.all()) attachment.probe(nowMs)
     this.#suspectUntilMs = nowMs + suspectMs
     this.#silence.suspect(nowMs, this.#suspectUntilMs)
   }
