@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { EXIT, usageError } from '../exit-codes.ts'
 import { createOutput, type Output, table } from '../output.ts'
 import { type Interruption, onInterrupt } from '../signals.ts'
-import { interesting, SeedTally } from '../simulate-tally.ts'
+import { interesting, rare, SeedTally } from '../simulate-tally.ts'
 import type { PlayedSeed } from '../simulate-worker.ts'
 
 interface SimulateOptions {
@@ -90,7 +90,7 @@ function tellFailure(seed: PlayedSeed, out: Output): void {
 }
 
 function tellSummary(tally: SeedTally, seconds: number, seeds: number, out: Output): void {
-  const { median, passed, failed, shortfalls, coverage } = tally
+  const { median, passed, failed, shortfalls, coverage, met } = tally
   const summary = {
     passed,
     // A world that was too quiet to prove anything counts like a seed that failed.
@@ -101,13 +101,15 @@ function tellSummary(tally: SeedTally, seconds: number, seeds: number, out: Outp
     seconds: Math.round(seconds * 10) / 10,
     seedsPerSecond: Math.round((tally.count / seconds) * 10) / 10,
     shortfalls,
+    met,
     coverage,
   }
   const lines = [
     table(
       ['happened at least once', 'in seeds'],
-      interesting.map((what) => [what, String(coverage[what] ?? 0)]),
+      [...interesting, ...rare].map((what) => [what, String(coverage[what] ?? 0)]),
     ),
+    `${met.happened} of ${met.of} meetings of a way to use relays with a fault; the rarest: "${met.least}" in ${met.leastSeeds} seeds`,
     `the median seed: ${median.clients} clients, ${(median.virtualMs / 1000).toFixed(1)} s of virtual time, ${median.events} events, ${median.messages} messages; ${median.realMs} ms to play`,
     ...shortfalls.map((why) => `FAILED: ${why}`),
     ...(failed.length > 0 ? [`failed seeds: ${summary.failedSeeds.join(', ')}`] : []),

@@ -1,5 +1,6 @@
 // The program on one client of a seed's world: it listens, calls, calls again, and holds the mesh to its promises.
 
+import type { ClientEvent } from '@sennit/client/core'
 import type { Distribution } from '../plan.ts'
 import type { Application, ApplicationEffect, ClientHost } from './client-host.ts'
 import { ConnectionEnd, type Load } from './connection-end.ts'
@@ -38,6 +39,8 @@ const impossibleCodes = new Set(['self', 'not_allowed', 'not_registered', 'both_
 /** Ends that an application asked for. */
 const orderlyCodes = new Set(['closed', 'peer_closed'])
 const callWaitMs = 30_000
+/** Two things so close to each other happened together. */
+const closeMs = 500
 
 export class Actor implements Application {
   readonly plan: ActorPlan
@@ -47,6 +50,8 @@ export class Actor implements Application {
   readonly #calling = new Map<number, number>()
   /** Connections that have lost every path, by handle. */
   readonly #pathless = new Set<number>()
+  /** When each connection failed over last, by handle. */
+  readonly #failedOverMs = new Map<number, number>()
 
   constructor(stage: Stage, plan: ActorPlan) {
     this.#stage = stage
@@ -104,7 +109,7 @@ export class Actor implements Application {
         throw new Violation('answers', `${client.name} cannot listen: ${effect.code}: ${effect.message}`)
       case 'event':
         world.note(() => `${client.name} ${JSON.stringify(effect.event)}`)
-        world.coverage.hit(`client ${effect.event.type}`)
+        world.coverage.hit(clientStep(effect.event))
         return
       default:
         return
@@ -211,6 +216,7 @@ export class Actor implements Application {
     switch (event.type) {
       case 'failover':
         world.coverage.hit('failover')
+        this.#failedOverMs.set(effect.handle, world.nowMs)
         world.coverage.hit(`failover: ${event.why}`)
         world.coverage.hit('packet resent', event.resentPackets)
         break
@@ -222,6 +228,12 @@ export class Actor implements Application {
       case 'pong':
         this.ends.get(effect.handle)?.answered()
         break
+      case 'path_opened':
+        world.coverage.hit('path opened')
+        break
+      case 'path_closed':
+        world.coverage.hit(`path closed: ${event.reason}`)
+        break
       case 'path_bad':
         world.coverage.hit(`path bad: ${event.why}`)
         break
@@ -230,10 +242,27 @@ export class Actor implements Application {
         break
       case 'rekeyed':
         world.coverage.hit('rekeyed')
+        if (world.nowMs - (this.#failedOverMs.get(effect.handle) ?? Number.NEGATIVE_INFINITY) < closeMs)
+          world.coverage.hit('rekeyed during a fail-over')
         break
       default:
         break
     }
+  }
+}
+
+/** What a client says of its attachments, calls and plans, with its reason where there are few. */
+function clientStep(event: ClientEvent): string {
+  switch (event.type) {
+    case 'attached':
+      return `client attached: ${event.carrier}`
+    case 'detached':
+    case 'dial_failed':
+      return `client ${event.type}: ${event.code}`
+    case 'connect_answer':
+      return `client connect_answer: ${event.answer.split(':')[0]}`
+    default:
+      return `client ${event.type}`
   }
 }
 

@@ -1,6 +1,6 @@
 // The application at one end of one connection of a seed's world: sends messages when they are due and streams now and then, reads, and
 // checks whatever comes out.
-import type { ConnectionMachine, StreamEvent } from '@sennit/client/core'
+import { bestPaths, type ConnectionMachine, formatPaths, type PathsOption, type StreamEvent } from '@sennit/client/core'
 import type { ClientHost } from './client-host.ts'
 import type { ConnectionLedger, DirectionLedger, Role } from './ledger.ts'
 import { StreamTraffic } from './stream-traffic.ts'
@@ -12,6 +12,9 @@ export interface Load {
   readonly streamsPerSecond: number
   /** Nothing new is sent after this time of the world. */
   readonly untilMs: number
+  /** How relays may be used; one is drawn when the nemesis says so. */
+  readonly paths: readonly PathsOption[]
+  readonly firstPaths: PathsOption | undefined
 }
 
 /** Nobody's receive memory grows beyond its budget and one message. */
@@ -30,6 +33,7 @@ export class ConnectionEnd {
   over: { readonly code: string; readonly remote: boolean } | undefined
   /** A ping was sent and no answer has come. */
   unanswered = false
+  #paths: PathsOption = bestPaths
   readonly #load: Load
   readonly #out: DirectionLedger
   readonly #in: DirectionLedger
@@ -58,6 +62,7 @@ export class ConnectionEnd {
     this.peer = options.peer
     this.callNumber = options.callNumber
     this.#load = load
+    this.#paths = load.firstPaths ?? bestPaths
     this.#out = ledger.directions[this.role]
     this.#in = ledger.directions[this.role === 'caller' ? 'listener' : 'caller']
     this.#streams = new StreamTraffic(client.world, machine, ledger)
@@ -72,6 +77,23 @@ export class ConnectionEnd {
   /** The process that holds this end is the same and the end is not over. */
   get alive(): boolean {
     return this.over === undefined && this.client.generation === this.generation && this.client.state !== 'down'
+  }
+
+  /** Kinds of ways to use relays that are in force, as this end sees them. */
+  get modes(): ReadonlySet<string> {
+    return new Set([this.#paths.send.kind, this.#paths.receive.kind])
+  }
+
+  /** Asks for another way to use relays. */
+  changePaths(): void {
+    if (!this.alive || this.ledger.closing) return
+    const { world } = this.client
+    const paths = world.dice.pick(this.#load.paths)
+    this.#paths = paths
+    world.happened('paths', this.client.name)
+    world.note(() => `${this.client.name} ${this.ledger.name} wants ${formatPaths(paths)}`)
+    world.coverage.hit(`paths: ${formatPaths(paths)}`)
+    this.client.act((machine, nowMs) => machine.setPaths(nowMs, this.handle, paths))
   }
 
   get reading(): boolean {
@@ -102,12 +124,14 @@ export class ConnectionEnd {
     if (!this.alive || this.over !== undefined) return
     this.ledger.closing = true
     this.client.world.coverage.hit('closed by an application')
+    this.client.world.happened('closes', this.client.name)
     this.client.act((machine, nowMs) => machine.closeConnection(nowMs, this.handle, 'closed', 'the application has had enough'))
   }
 
   /** Asks the other end for a sign of life. */
   ping(): void {
     this.unanswered = true
+    this.client.world.happened('pings', this.client.name)
     this.client.act((machine, nowMs) => machine.ping(nowMs, this.handle))
   }
 
@@ -128,11 +152,13 @@ export class ConnectionEnd {
       }
       const dueMs = this.#nextDueMs
       this.#nextDueMs += this.#gapMs(this.#load.messagesPerSecond)
+      world.happened('sends', this.client.name, this.#out.sentMessages)
       streams.offerMessage(this.#out.next(dueMs))
       sent = true
     }
     if (this.#nextStreamMs <= world.nowMs && this.#nextStreamMs < this.#load.untilMs) {
       this.#nextStreamMs = world.nowMs + this.#gapMs(this.#load.streamsPerSecond)
+      world.happened('opens a stream', this.client.name)
       this.#streams.open()
       sent = true
     }

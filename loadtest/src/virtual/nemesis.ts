@@ -58,17 +58,37 @@ const acts: readonly (readonly [name: string, weight: number, act: Act])[] = [
   ['pause a client', 4, (n, forMs) => n.pause(n.client(), Math.min(forMs, 9_000), 0)],
   ['a client sleeps', 2, (n, forMs) => n.pause(n.client(), Math.min(forMs, 9_000), n.dice.between(600, 60_000))],
   ['restart a client', 4, (n, forMs) => n.restart(n.client(), n.dice.chance(0.3) ? forMs : n.dice.between(0, 300))],
+  ['restart both ends', 2, (n, forMs) => n.restartBoth(forMs / 8)],
   ['slow readers', 4, (n, forMs) => n.slowReaders(forMs)],
   ['close connections', 3, (n) => n.closeConnections()],
+  ['change paths', 6, (n) => n.changePaths()],
+  ['half-open pipes', 2, (n) => n.eachLink(n.someLinks(), (link) => link.halfOpen())],
+  ['new address', 2, (n) => n.eachLink(n.linksOf(n.client()), (link) => link.strand())],
+  ['lossy links', 3, (n, forMs) => n.links('loss', n.someLinks(), { lossShare: n.dice.between(0.02, 0.3), lossDelayMs: 220 }, forMs)],
+  ['long round trips', 1, (n, forMs) => n.links('far', n.allLinks(), { latencyMs: 375 }, forMs)],
+  ['slices', 1, (n, forMs) => n.links('slices', n.someLinks(), { sliceBytes: n.dice.int(20, 600), sliceDelayMs: 3 }, forMs)],
+  ['small packets only', 2, (n, forMs) => n.links('mtu', n.someLinks(), { mtuBytes: n.dice.int(200, 1_400) }, forMs)],
+  ['pipes that end after some bytes', 2, (n, forMs) => n.links('limit', n.someLinks(), { limitBytes: n.dice.int(2_000, 60_000) }, forMs)],
+  ['late ends', 1, (n, forMs) => n.links('late end', n.allLinks(), { endDelayMs: n.dice.between(200, 3_000) }, forMs)],
+  ['captive portal', 2, (n, forMs) => n.links('captive', n.linksOf(n.client()), { captive: true }, forMs)],
+  ['no names', 1, (n, forMs) => n.links('nameless', n.someLinks(), { nameless: true }, forMs)],
+  ['a clock drifts', 1, (n, forMs) => n.drift(forMs)],
+  ['a clock is an hour off', 1, (n) => n.hourOff()],
 ]
 
-function drawAct(at: number): (typeof acts)[number] {
+/** What can go wrong, by name. */
+export const actNames: readonly string[] = acts.map(([name]) => name)
+
+/** Swarm testing: a world with few kinds of faults goes deeper into what these do than one with all of them a little. */
+const kindsMin = 3
+
+function drawAct(swarm: readonly (typeof acts)[number][], at: number): (typeof acts)[number] {
   let sum = 0
-  for (const one of acts) {
+  for (const one of swarm) {
     sum += one[1]
     if (at < sum) return one
   }
-  return acts[0]!
+  return swarm[0]!
 }
 
 export class Nemesis {
@@ -84,9 +104,10 @@ export class Nemesis {
 
   /** Draws what is going to happen and arms it. */
   arm(fury: Fury): void {
-    const total = acts.reduce((sum, [, weight]) => sum + weight, 0)
+    const swarm = this.dice.chance(0.15) ? acts : this.dice.shuffled(acts).slice(0, this.dice.int(kindsMin, Math.ceil(acts.length / 2)))
+    const total = swarm.reduce((sum, [, weight]) => sum + weight, 0)
     for (let count = 0; count < fury.acts; count++) {
-      const drawn = drawAct(this.dice.next() * total)
+      const drawn = drawAct(swarm, this.dice.next() * total)
       const atMs = this.dice.between(fury.fromMs, fury.toMs)
       // Many short ones, some that last.
       const lastsMs = Math.min(fury.longestMs, fury.toMs - atMs, 80 + this.dice.next() ** 3 * fury.longestMs)
@@ -260,6 +281,14 @@ export class Nemesis {
     this.#later(afterMs, () => client.state === 'down' && client.start())
   }
 
+  /** Both processes of a connection end at once, and neither knows the other when they start again. */
+  restartBoth(afterMs: number): void {
+    const alive = this.#field.ends.filter((end) => end.alive)
+    if (alive.length === 0) return
+    const { ledger } = this.dice.pick(alive)
+    for (const end of alive) if (end.ledger === ledger) this.restart(end.client, this.dice.between(0, afterMs))
+  }
+
   slowReaders(forMs: number): void {
     const ends = this.dice.some(this.#field.ends.filter((end) => end.alive))
     for (const end of ends) end.stopReading()
@@ -274,16 +303,43 @@ export class Nemesis {
       end.client.whenRunning(() => end.close())
   }
 
+  /** Applications want their relays used in another way from now on. */
+  changePaths(): void {
+    for (const end of this.dice.some(this.#field.ends.filter((one) => one.alive && !one.ledger.closing)).slice(0, 4))
+      end.client.whenRunning(() => end.changePaths())
+  }
+
+  eachLink(links: readonly Link[], act: (link: Link) => void): void {
+    for (const link of links) act(link)
+  }
+
+  /** A clock that gains or loses a percent, on a client or a relay. */
+  drift(forMs: number): void {
+    const host = this.dice.chance(0.5) ? this.client() : this.relay()
+    host.drift(1 + this.dice.pick([-0.01, 0.01]))
+    this.#later(forMs, () => host.drift(1))
+  }
+
+  /** The time of day of a relay's machine is wrong from its next start on, and that is now. */
+  hourOff(): void {
+    const relay = this.relay()
+    const jumpMs = this.dice.pick([-3_600_000, 3_600_000])
+    relay.jumpClockLater(jumpMs)
+    this.kill(relay, this.dice.between(50, 500))
+  }
+
   /** Every relay is gone for longer than a connection lives without a path. */
   longOutage(atMs: number, forMs: number): void {
     this.#at(atMs, () => this.#act('outage beyond the life of connections', (nemesis) => nemesis.outage(forMs), forMs))
   }
 
   #act(name: string, act: Act, lastsMs: number): void {
-    const { world } = this.#field
+    const { world, ends } = this.#field
     world.happened(name, 'nemesis', lastsMs)
     world.note(() => `NEMESIS ${name} for ${lastsMs.toFixed(0)} ms`)
     world.coverage.hit(`nemesis: ${name}`)
+    // Each way to use relays that something goes wrong with while it is in use.
+    for (const end of ends) if (end.alive) for (const mode of end.modes) world.coverage.hit(`${mode} met ${name}`)
     act(this, lastsMs)
   }
 

@@ -1,5 +1,5 @@
 // What a seed's world looks like: how many relays and clients, how they lie to each other, who calls whom, how much is said.
-import type { ConnectionTuning, StreamSetOptions } from '@sennit/client/core'
+import { type ConnectionTuning, checkBuilt, type PathsOption, parsePaths, type StreamSetOptions } from '@sennit/client/core'
 import type { RelayLimits } from '@sennit/relay/core'
 import type { Distribution } from '../plan.ts'
 import type { ActorPlan, Call } from './actor.ts'
@@ -30,11 +30,43 @@ export interface Scenario {
   readonly messagesPerSecond: number
   readonly streamsPerSecond: number
   readonly size: () => Distribution
+  /** Ways to use relays that occur in this world. */
+  readonly paths: readonly PathsOption[]
+  /** What connections begin with: the first of these, or what the library does by itself. */
+  readonly firstPaths: PathsOption | undefined
   readonly limits: Partial<RelayLimits>
   readonly connectionTuning: Partial<ConnectionTuning>
   readonly streams: Omit<StreamSetOptions, 'role'>
   readonly relayTurnMs: number
 }
+
+/** Every way to use relays that this version can do; with `short=wait`, since worlds heal. */
+const knownPaths: readonly PathsOption[] = [
+  'best',
+  'pair',
+  'rotate(2s)',
+  'rotate(random,3s)',
+  'rotate(secret,2s)',
+  'spread',
+  'mirror(2)',
+  'mirror(3)',
+  'split(2)',
+  'disperse(2,3)',
+  'send=mirror(2),receive=spread',
+  'send=best,receive=pair',
+]
+  .map(parsePaths)
+  .filter((option) => {
+    try {
+      checkBuilt(option)
+      return true
+    } catch {
+      return false
+    }
+  })
+
+/** Kinds of {@link knownPaths}. */
+export const knownModes: readonly string[] = [...new Set(knownPaths.flatMap(({ send, receive }) => [send.kind, receive.kind]))]
 
 /** What a connection lives without a path is 120 s; a safety phase is much shorter, so that none may die of it. */
 const safetyFromMs = 52_000
@@ -51,6 +83,8 @@ export function drawScenario(dice: Dice): Scenario {
   drawPairs(dice, clients)
   const connections = clients.reduce((sum, { plan }) => sum + plan.calls.length, 0)
   const calm = dice.chance(0.1)
+  // A world with few ways, often of one kind, so that both ends and all connections do the same.
+  const paths = dice.shuffled(knownPaths).slice(0, dice.int(1, 3))
   return {
     relays,
     clients,
@@ -80,6 +114,8 @@ export function drawScenario(dice: Dice): Scenario {
           ],
         },
       ]),
+    paths,
+    firstPaths: dice.chance(0.5) ? dice.pick(paths) : undefined,
     limits: dice.chance(0.5) ? {} : { creditStartBytes: dice.pick([131_072, 196_608, 262_144]) },
     connectionTuning: {
       ...(dice.chance(0.5) ? {} : { epochMs: dice.between(3_000, 20_000) }),
@@ -99,6 +135,8 @@ function drawRelayCount(dice: Dice, clients: number): number {
   return at < 0.95 ? dice.int(5, 8) : dice.int(9, 12)
 }
 
+/** A client attaches to the whole of a list up to this length. */
+const attachedMax = 8
 /** Worlds of so many clients are shorter and have fewer relays: one of them costs as much as ten others. */
 const crowd = 40
 
@@ -113,7 +151,8 @@ function drawClientCount(dice: Dice): number {
 
 function drawClients(dice: Dice, relays: readonly string[], count: number): ScenarioClient[] {
   const clients: ScenarioClient[] = []
-  const wholeLists = dice.chance(0.7)
+  // In lists too long to attach to whole two ends find each other by the names on them, so these are the same for all.
+  const wholeLists = relays.length > attachedMax || dice.chance(0.7)
   // Every list has this one, so that any two clients can meet.
   const common = dice.pick(relays)
   for (let index = 0; index < count; index++) {

@@ -46,6 +46,8 @@ const loadAfterHealMs = 1_500
 const livenessMs = 100_000
 /** Connections that are asked to end have ended by then (a close waits up to 30 s for its acks). */
 const closingMs = 60_000
+/** A relay that heard no goodbye asks after 55 s and a fifth, give or take a tenth, and waits 3 s for the answer. */
+const goneWithinMs = 90_000
 /** A ping over the slowest link of any world is back by then. */
 const pingMs = 5_000
 const pingTries = 3
@@ -80,7 +82,13 @@ class Play {
     const untilMs = scenario.safetyMs + loadAfterHealMs
     this.#stage = {
       ledgers: new Ledgers(seed),
-      load: () => ({ messagesPerSecond: scenario.messagesPerSecond, streamsPerSecond: scenario.streamsPerSecond, untilMs }),
+      load: () => ({
+        messagesPerSecond: scenario.messagesPerSecond,
+        streamsPerSecond: scenario.streamsPerSecond,
+        untilMs,
+        paths: scenario.paths,
+        firstPaths: scenario.firstPaths,
+      }),
       size: scenario.size,
       ends: this.#ends,
       closing: false,
@@ -201,7 +209,7 @@ class Play {
     }
     for (const client of this.#clients) client.act((machine, nowMs) => machine.close(nowMs))
     // A goodbye on a narrow link takes its time; a relay that missed it finds out by its heartbeat.
-    const goneMs = world.nowMs + closingMs
+    const goneMs = world.nowMs + goneWithinMs
     while (this.#relays.some((relay) => Object.keys(relay.stats()?.attachments ?? {}).length > 0) && world.step(goneMs));
     for (const relay of this.#relays) {
       const stats = relay.stats()
@@ -234,6 +242,8 @@ class Play {
       const other = this.#ends.find((one) => one.ledger === ledger && one !== end)
       if (other?.alive !== true) return `${ledger.name} lives on at its ${end.role} alone`
       if (end.machine.status().standby === null && this.#common(end, other) > 1) return `${ledger.name} has no standby at its ${end.role}`
+      const [plan, theirs] = [end.machine.status().planEpoch, other.machine.status().planEpoch]
+      if (plan !== theirs) return `${ledger.name} has plan ${plan} at its ${end.role} and plan ${theirs} at the other end`
       if (!ledger.settled) {
         const { caller, listener } = ledger.directions
         return `${ledger.name} has delivered ${caller.receivedMessages} of ${caller.sentMessages} and ${listener.receivedMessages} of ${listener.sentMessages} messages, and ${[...ledger.streams.values()].filter((one) => one.done < 2).length} streams are open`
@@ -263,6 +273,7 @@ class Play {
         carriers: ['upgrade', 'http'],
         connectionTuning: { ...scenario.connectionTuning, ...this.#options.connectionTuning },
         streams: scenario.streams,
+        ...(scenario.firstPaths === undefined ? {} : { paths: scenario.firstPaths }),
       },
       application: actor,
       link: (relayId) => this.#links.get(`${name}~${relayId}`)!,
@@ -288,5 +299,10 @@ class Play {
       coverage.hit('epoch', epoch.receive)
     }
     coverage.hit('connection', this.#stage.ledgers.all.size)
+    for (const relay of this.#relays) {
+      const stats = relay.stats()
+      for (const [reason, count] of Object.entries(stats?.closes ?? {})) coverage.hit(`relay detaches: ${reason}`, count)
+      for (const [answer, count] of Object.entries(stats?.answers ?? {})) coverage.hit(`relay answers: ${answer}`, count)
+    }
   }
 }
