@@ -65,10 +65,10 @@ export const rare: readonly string[] = [
 const tellingSeeds = 300
 
 /** A full run: with so many seeds every way to use relays has met every fault, and what is rare has happened. */
-export const fullRunSeeds = 3_000
+const fullRunSeeds = 3_000
 
 /** Every way to use relays that this version can do, while each thing goes wrong. */
-export const meetings: readonly { readonly mode: string; readonly act: string; readonly what: string }[] = knownModes.flatMap((mode) =>
+const meetings: readonly { readonly mode: string; readonly act: string; readonly what: string }[] = knownModes.flatMap((mode) =>
   actNames.map((act) => ({ mode, act, what: `${mode} met ${act}` })),
 )
 
