@@ -8,7 +8,7 @@ import { check } from './check.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 /** Seeds of the simulated world in every test run: enough that what is interesting happens in some of them, in a minute or two. */
-const seeds = 600
+const seeds = 300
 
 const scratch = mkdtempSync(join(tmpdir(), 'sennit-test-'))
 let passed = 0

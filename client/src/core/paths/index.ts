@@ -5,6 +5,7 @@ export {
   type PathMode,
   type PathsOption,
   parsePaths,
+  pathsNeeded,
   pathsWanted,
   samePaths,
   turned,
