@@ -29,8 +29,8 @@ export const bugs = [
   },
   {
     name: 'no resend after a move',
-    file: 'client/dist/core/connection/sender.js',
-    find: 'path.inFlightBytes = 0;\n        this.#queueResends(lost);',
+    file: 'client/dist/core/connection/flights.js',
+    find: 'path.inFlightBytes = 0;\n        this.#resends.add(lost);',
     replace: 'path.inFlightBytes = 0;',
   },
   {
