@@ -52,7 +52,7 @@ export async function runLibrarySource(credential: string, relayList: string, us
   const client = await Client.open({ credential, relays: relayList })
   const connection = await client.connect({ user, application: benchApplication })
   const run = mode === 'M' ? messages : mode === 'E' ? echo : bulk
-  await run(connection, warmUpOf(amount))
+  await run(connection, warmUpOf(mode, amount))
   const result = await run(connection, amount)
   process.stdout.write(`${JSON.stringify(result)}\n`)
   await connection.close()

@@ -4,7 +4,7 @@ import { filledWrites, messageBytes, warmUpOf, writeBytes } from './messages.ts'
 import { percentiles } from './percentiles.ts'
 
 export async function runTcpSource(port: number, mode: string, amount: number): Promise<void> {
-  await once(port, mode, warmUpOf(amount))
+  await once(port, mode, warmUpOf(mode, amount))
   process.stdout.write(`${JSON.stringify(await once(port, mode, amount))}\n`)
 }
 
