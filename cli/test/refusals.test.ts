@@ -195,7 +195,7 @@ describe('usage', { timeout: 30_000 }, () => {
     [['fly'], 2, /unknown command 'fly'/],
     [['ping'], 2, /missing required argument/],
     [['ping', 'bob'], 2, /expected USER\/APP/],
-    [['ping', 'bob/web'], 2, /expected --mesh DIR or --relay-list FILE/],
+    [['ping', 'bob/web'], 2, /expected --mesh DIR, --relay-list FILE or --directory URL/],
     [['ping', 'bob/web', '--mesh', 'mesh'], 2, /expected --credential FILE/],
     [['ping', 'bob/web', '--mesh', 'nowhere', '--credential', 'x'], 2, /no relay list at nowhere/],
     [['ping', 'bob/web', '--mesh', 'mesh', '--credential', 'mesh/users/alice.cred', '--wait', 'long'], 2, /--wait: expected a duration/],
