@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
+import { SendBuffer } from '../../src/core/connection/send-buffer.ts'
 import { parsePaths, pathsWanted } from '../../src/core/paths/index.ts'
 import { generator, type Side, World, type WorldOptions } from './world.ts'
 
@@ -163,11 +164,20 @@ describe('worlds', () => {
     }, 60_000)
   }
 
+  const honestAcknowledge = SendBuffer.prototype.acknowledge
+
+  afterEach(() => {
+    SendBuffer.prototype.acknowledge = honestAcknowledge
+  })
+
   it('catch an ack that frees early', () => {
+    SendBuffer.prototype.acknowledge = function acknowledge(ack, onAcked) {
+      honestAcknowledge.call(this, { cumulative: Math.min(ack.cumulative + 1, this.next), ranges: [] }, onAcked)
+    }
     let caught = 0
     for (let seed = 1; seed <= 8; seed += 1) {
       try {
-        live(wildWorld(seed, { tuning: { plantEarlyFree: true } }))
+        live(wildWorld(seed))
       } catch (error) {
         if (/not everything arrived/.test(String(error))) caught += 1
         else throw error

@@ -2,4 +2,4 @@
 export { actNames } from './nemesis.ts'
 export { runVirtual, type VirtualOptions } from './run-virtual.ts'
 export { knownModes } from './scenario.ts'
-export { type SeedResult, type SimulateOptions, simulateSeed } from './simulate-seed.ts'
+export { type SeedResult, simulateSeed } from './simulate-seed.ts'

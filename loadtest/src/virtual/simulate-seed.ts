@@ -1,7 +1,6 @@
 // One seed: a random mesh under a random load and a random nemesis. First anything may fail and the checkers hold at every step; then
 // everything is healed, and all that was promised must come true within a bound of virtual time.
 
-import type { ConnectionTuning } from '@sennit/client/core'
 import type { RelayEntry } from '@sennit/protocol'
 import { Actor, type Stage } from './actor.ts'
 import { ClientHost } from './client-host.ts'
@@ -14,11 +13,9 @@ import { drawScenario, type Scenario } from './scenario.ts'
 import { Violation } from './violation.ts'
 import { World } from './world.ts'
 
-export interface SimulateOptions {
+interface SimulateOptions {
   /** Keeps the last lines of what happened, in `trace` of the result. @default false */
   readonly trace?: boolean
-  /** Replaces numbers of every connection, such as the planted fault by which the checkers are seen to work. */
-  readonly connectionTuning?: Partial<ConnectionTuning>
 }
 
 export interface SeedResult {
@@ -71,11 +68,9 @@ class Play {
   readonly #actors = new Map<ClientHost, Actor>()
   readonly #links = new Map<string, Link>()
   readonly #ends: ConnectionEnd[] = []
-  readonly #options: SimulateOptions
 
   constructor(seed: number, options: SimulateOptions) {
     this.#seed = seed
-    this.#options = options
     const world = new World({ seed, trace: options.trace ?? false })
     this.#world = world
     const dice = world.dice.fork()
@@ -274,7 +269,7 @@ class Play {
       relays,
       machine: {
         carriers: ['upgrade', 'http'],
-        connectionTuning: { ...scenario.connectionTuning, ...this.#options.connectionTuning },
+        connectionTuning: scenario.connectionTuning,
         streams: scenario.streams,
         ...(scenario.firstPaths === undefined ? {} : { paths: scenario.firstPaths }),
       },

@@ -213,7 +213,7 @@ export class Sender {
   onAck(nowMs: number, ack: AckState, via: Path, delayMs: number | undefined): AckNews {
     const round: AckRound = { newest: undefined, touched: [] }
     const before = this.buffer.unackedPackets
-    this.buffer.acknowledge(this.#planted(ack), (packet) => this.#onPacketAcked(nowMs, packet, round))
+    this.buffer.acknowledge(ack, (packet) => this.#onPacketAcked(nowMs, packet, round))
     // Beyond the last range of a full list the ack says nothing.
     const silentFrom = ack.ranges.length < ackRangesMax ? Number.POSITIVE_INFINITY : ack.ranges.at(-1)![1]
     this.flights.silentFrom = silentFrom
@@ -326,11 +326,6 @@ export class Sender {
     if (flight.order > path.ackedOrder) path.ackedOrder = flight.order
     if (!round.touched.includes(path)) round.touched.push(path)
     round.newest = flight
-  }
-
-  #planted(ack: AckState): AckState {
-    if (!this.#needs.tuning.plantEarlyFree) return ack
-    return { cumulative: Math.min(ack.cumulative + 1, this.buffer.next), ranges: [] }
   }
 }
 

@@ -48,8 +48,6 @@ export interface ConnectionTuning {
   readonly unackedPacketsMax: number
   /** Forged payloads on one path within ten seconds that make it bad. @default 16 */
   readonly forgedMax: number
-  /** Deliberate fault for the test set: frees unacked packets when they are sent. Never set it. @default false */
-  readonly plantEarlyFree: boolean
 }
 
 export const connectionTuning: ConnectionTuning = {
@@ -78,5 +76,4 @@ export const connectionTuning: ConnectionTuning = {
   unackedBytesMax: 96 * 2 ** 20, // six streams at their full 16 MiB window
   unackedPacketsMax: 32_768, // 1 200-byte packets of 32 MiB
   forgedMax: 16, // chance flips are rarer than this; a relay that corrupts is not
-  plantEarlyFree: false, // so that the checkers can be seen to fail
 }
