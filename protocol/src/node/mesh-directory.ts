@@ -92,10 +92,7 @@ export async function addRelay(
   relay: RelaySpec,
   options: { readonly crypto?: CryptoProvider; readonly nowMs?: number } = {},
 ): Promise<RelayEntry> {
-  const { crypto = nodeCrypto(), nowMs = Date.now() } = options
-  return await change(directory, () => {
-    const trust = readMeshTrust(paths(directory).mesh, crypto, nowMs)
-    const list = readRelayList(paths(directory).relays, trust, crypto, nowMs)
+  return await changeRelays(directory, options, ({ crypto, nowMs, trust, list, save }) => {
     if (list.relays.some(({ relayId }) => relayId === relay.relayId)) {
       throw new SennitError('relay_exists', `relay '${relay.relayId}' is in the list already`, { relayId: relay.relayId })
     }
@@ -104,7 +101,7 @@ export async function addRelay(
     writeRoster(directory, [...roster.filter(({ relayId }) => relayId !== entry.relayId), entry])
     // One that registers gets into the list when it is there.
     if (relay.directory !== undefined) return entry
-    saveRelays(directory, trust, { version: list.version + 1, expiresMs: nowMs + listLifeMs, relays: [...list.relays, entry] }, crypto)
+    save([...list.relays, entry])
     return entry
   })
 }
@@ -119,10 +116,7 @@ export async function removeRelay(
   relayId: string,
   options: { readonly crypto?: CryptoProvider; readonly nowMs?: number } = {},
 ): Promise<void> {
-  const { crypto = nodeCrypto(), nowMs = Date.now() } = options
-  await change(directory, () => {
-    const trust = readMeshTrust(paths(directory).mesh, crypto, nowMs)
-    const list = readRelayList(paths(directory).relays, trust, crypto, nowMs)
+  await changeRelays(directory, options, ({ list, save }) => {
     const others = (entries: readonly RelayEntry[]): RelayEntry[] => entries.filter((entry) => entry.relayId !== relayId)
     const roster = readRoster(directory, list.relays)
     if (others(roster).length === roster.length && others(list.relays).length === list.relays.length) {
@@ -132,7 +126,7 @@ export async function removeRelay(
     if (relays.length === 0)
       throw new SennitError('relay_last', `relay '${relayId}' is the only one of the list; add another first`, { relayId })
     writeRoster(directory, others(roster))
-    saveRelays(directory, trust, { version: list.version + 1, expiresMs: nowMs + listLifeMs, relays }, crypto)
+    save(relays)
   })
 }
 
@@ -187,18 +181,14 @@ export async function renewRelayKey(
   relayId: string,
   options: { readonly crypto?: CryptoProvider; readonly nowMs?: number } = {},
 ): Promise<void> {
-  const { crypto = nodeCrypto(), nowMs = Date.now() } = options
-  await change(directory, () => {
-    const trust = readMeshTrust(paths(directory).mesh, crypto, nowMs)
-    const known = readRelayList(paths(directory).relays, trust, crypto, nowMs)
-    if (!known.relays.some((entry) => entry.relayId === relayId)) {
+  await changeRelays(directory, options, ({ crypto, nowMs, trust, list, save }) => {
+    if (!list.relays.some((entry) => entry.relayId === relayId)) {
       throw new SennitError('relay_unknown', `expected a relay of the list, found no '${relayId}' in it`, { relayId })
     }
     const { publicKey: key } = issueRelayKey(directory, trust, relayId, crypto, nowMs)
     const rekeyed = (entry: RelayEntry): RelayEntry => (entry.relayId === relayId ? { ...entry, key } : entry)
-    const relays = known.relays.map(rekeyed)
-    writeRoster(directory, readRoster(directory, known.relays).map(rekeyed))
-    saveRelays(directory, trust, { version: known.version + 1, expiresMs: nowMs + listLifeMs, relays }, crypto)
+    writeRoster(directory, readRoster(directory, list.relays).map(rekeyed))
+    save(list.relays.map(rekeyed))
   })
 }
 
@@ -311,6 +301,32 @@ async function change<T>(directory: string, work: () => T): Promise<T> {
     })
   }
   return await withLock(directory, work)
+}
+
+interface RelaysChange {
+  readonly crypto: CryptoProvider
+  readonly nowMs: number
+  readonly trust: MeshTrust
+  /** The list in force. */
+  readonly list: RelayList
+  /** Signs these relays as the next list. */
+  save(relays: readonly RelayEntry[]): void
+}
+
+/** As {@link change}, with the list of relays read and checked. */
+async function changeRelays<T>(
+  directory: string,
+  options: { readonly crypto?: CryptoProvider; readonly nowMs?: number },
+  work: (relays: RelaysChange) => T,
+): Promise<T> {
+  const { crypto = nodeCrypto(), nowMs = Date.now() } = options
+  return await change(directory, () => {
+    const trust = readMeshTrust(paths(directory).mesh, crypto, nowMs)
+    const list = readRelayList(paths(directory).relays, trust, crypto, nowMs)
+    const save = (relays: readonly RelayEntry[]): void =>
+      saveRelays(directory, trust, { version: list.version + 1, expiresMs: nowMs + listLifeMs, relays }, crypto)
+    return work({ crypto, nowMs, trust, list, save })
+  })
 }
 
 function setUpRelay(directory: string, trust: MeshTrust, relay: RelaySpec, crypto: CryptoProvider, nowMs: number): RelayEntry {

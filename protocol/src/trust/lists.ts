@@ -4,6 +4,7 @@ import { RelayListSchema, UserListSchema } from '../control/gen/sennit/v1/trust_
 import { type CryptoProvider, keyBytes } from '../crypto.ts'
 import { ProtocolError, SennitError } from '../errors.ts'
 import { isName } from './names.ts'
+import { knownTraits } from './relay-traits.ts'
 import { numberOf, type Opened, open, sign, signatureContext } from './signature.ts'
 import type { MeshTrust, RelayEntry, RelayList, RelayTraits, UserEntry, UserList } from './types.ts'
 
@@ -50,15 +51,16 @@ export function verifyRelayList(trust: MeshTrust, bytes: Uint8Array, nowMs: numb
 /** Only what is a number of its kind: a trait that is not says nothing, it does not spoil the list. */
 function traitsOf(traits: { readonly [Name in keyof RelayTraits]: RelayTraits[Name] | undefined }): RelayTraits {
   const { region, price, securityRating, uptime, speedMbps, qos } = traits
-  const within = (value: number | undefined, max: number): value is number => value !== undefined && value >= 0 && value <= max
-  return {
-    ...(region === undefined || !isName(region) ? {} : { region }),
-    ...(within(price, 1e9) ? { price } : {}),
-    ...(within(securityRating, 100) ? { securityRating } : {}),
-    ...(within(uptime, 1) ? { uptime } : {}),
-    ...(within(speedMbps, 1e9) ? { speedMbps } : {}),
-    ...(within(qos, 9) ? { qos } : {}),
-  }
+  const within = (value: number | undefined, max: number): number | undefined =>
+    value !== undefined && value >= 0 && value <= max ? value : undefined
+  return knownTraits({
+    region: region !== undefined && isName(region) ? region : undefined,
+    price: within(price, 1e9),
+    securityRating: within(securityRating, 100),
+    uptime: within(uptime, 1),
+    speedMbps: within(speedMbps, 1e9),
+    qos: within(qos, 9),
+  })
 }
 
 /** Signs a user list with the list signer's private key. */

@@ -3,6 +3,7 @@
  * was known at one stroke, more likely tells of a fault of the source than of the relays, so what is missing from it stays for a while.
  */
 
+import { knownTraits } from './relay-traits.ts'
 import type { RelayTraits } from './types.ts'
 
 /** One relay as a source saw it. */
@@ -85,20 +86,14 @@ export class SeenRelays {
 /** The operator's word stands; what a relay says of itself only makes it worse. */
 export function worseTraits(operator: RelayTraits | undefined, own: RelayTraits | undefined): RelayTraits {
   if (operator === undefined || own === undefined) return operator ?? claimsAgainstItself(own)
-  const price = most(operator.price, own.price)
-  const securityRating = least(operator.securityRating, own.securityRating)
-  const uptime = least(operator.uptime, own.uptime)
-  const speedMbps = least(operator.speedMbps, own.speedMbps)
-  const qos = least(operator.qos, own.qos)
-  const region = operator.region ?? own.region
-  return {
-    ...(region === undefined ? {} : { region }),
-    ...(price === undefined ? {} : { price }),
-    ...(securityRating === undefined ? {} : { securityRating }),
-    ...(uptime === undefined ? {} : { uptime }),
-    ...(speedMbps === undefined ? {} : { speedMbps }),
-    ...(qos === undefined ? {} : { qos }),
-  }
+  return knownTraits({
+    region: operator.region ?? own.region,
+    price: most(operator.price, own.price),
+    securityRating: least(operator.securityRating, own.securityRating),
+    uptime: least(operator.uptime, own.uptime),
+    speedMbps: least(operator.speedMbps, own.speedMbps),
+    qos: least(operator.qos, own.qos),
+  })
 }
 
 /** Where the operator says nothing, a price, a slow line or an absence are believed; a rating or a service level of its own is not. */

@@ -2,7 +2,15 @@
 
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { isName, type MeshTrust, type RelayIdentity, type RelayTraits, SennitError, verifyRelayCertificate } from '@sennit/protocol'
+import {
+  isName,
+  type MeshTrust,
+  type RelayIdentity,
+  type RelayTraits,
+  SennitError,
+  traitsOfWords,
+  verifyRelayCertificate,
+} from '@sennit/protocol'
 import { type ConsulAddress, nodeCrypto, parseConsulUrl, readMeshTrust, readRelayIdentity, urlsMax } from '@sennit/protocol/node'
 import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
@@ -181,7 +189,7 @@ export function readRelayConfig(tomlFile: string): RelayConfig {
     listen: raw.listen,
     usersFile: at(raw.users),
     ...(raw.relays === undefined ? {} : { relaysFile: at(raw.relays) }),
-    ...(traits === undefined ? {} : { traits: traitsOf(traits) }),
+    ...(traits === undefined ? {} : { traits: traitsOfWords(traits) }),
     ...(directory === undefined ? {} : { directory: named('directory', () => directoryOf(directory, raw.listen)) }),
     ...(raw.admin === undefined ? {} : { admin: raw.admin }),
     ...(tls === undefined
@@ -195,18 +203,6 @@ export function readRelayConfig(tomlFile: string): RelayConfig {
     ...(limits === undefined ? {} : { limits: limitsOf(limits) }),
     ...(drain === undefined ? {} : { drain: { withinMs: drain.within_ms, spreadMs: drain.spread_ms } }),
     ...(raw.log === undefined ? {} : { logLevel: raw.log.level }),
-  }
-}
-
-function traitsOf(raw: NonNullable<z.infer<typeof schema>['traits']>): RelayTraits {
-  const { region, price, security_rating: securityRating, uptime, speed_mbps: speedMbps, qos } = raw
-  return {
-    ...(region === undefined ? {} : { region }),
-    ...(price === undefined ? {} : { price }),
-    ...(securityRating === undefined ? {} : { securityRating }),
-    ...(uptime === undefined ? {} : { uptime }),
-    ...(speedMbps === undefined ? {} : { speedMbps }),
-    ...(qos === undefined ? {} : { qos }),
   }
 }
 

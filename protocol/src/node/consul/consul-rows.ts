@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { isName } from '../../trust/names.ts'
+import { traitsOfWords } from '../../trust/relay-traits.ts'
 import type { SeenRelay } from '../../trust/seen-relays.ts'
 import type { RelayTraits } from '../../trust/types.ts'
 
@@ -91,7 +92,7 @@ export function relaysOfAnswer(meshId: string, answer: unknown): { relays: SeenR
     }
     const { Meta, Tags } = read.data.Service
     if (Meta.mesh !== meshId || relays.has(Meta.relay)) continue
-    const traits = traitsOf(Meta)
+    const traits = traitsOfWords(Meta)
     relays.set(Meta.relay, {
       relayId: Meta.relay,
       urls: Meta.urls,
@@ -103,16 +104,4 @@ export function relaysOfAnswer(meshId: string, answer: unknown): { relays: SeenR
   }
   // Consul's order is its own; a list that only changed its order is no other list.
   return { relays: [...relays.values()].sort((left, right) => (left.relayId < right.relayId ? -1 : 1)), strange }
-}
-
-function traitsOf(found: z.infer<typeof meta>): RelayTraits {
-  const { region, price, security_rating: securityRating, uptime, speed_mbps: speedMbps, qos } = found
-  return {
-    ...(region === undefined ? {} : { region }),
-    ...(price === undefined ? {} : { price }),
-    ...(securityRating === undefined ? {} : { securityRating }),
-    ...(uptime === undefined ? {} : { uptime }),
-    ...(speedMbps === undefined ? {} : { speedMbps }),
-    ...(qos === undefined ? {} : { qos }),
-  }
 }
