@@ -1,5 +1,9 @@
 // What the workbooks of faults have in common: few connections, busy enough that a stall can be told, and the limits that always hold.
 
+import { relays } from './common.mjs'
+
+export { always, Zones } from './common.mjs'
+
 /** `pairs` connections of 110 messages a second each way. One row a client: 1 talks with 2, 3 with 4 … */
 export function talkers(pairs, more = () => ({})) {
   return Array.from({ length: pairs * 2 }, (_, i) => ({
@@ -16,15 +20,7 @@ export function talkers(pairs, more = () => ({})) {
 
 export const Profiles = [{ profile: 'measured', rate: '110/s', packet_size: 'uniform(100,300)', direction: 'both', flow_check: 'full' }]
 
-export const Zones = [{ zone: 'here', label: 'this machine' }]
-
-export const Relays = ['r1', 'r2', 'r3'].map((relay, i) => ({
-  relay,
-  zone: 'here',
-  managed: 'yes',
-  failure_domain: 'abc'[i],
-  enabled: 'yes',
-}))
+export const Relays = relays(3)
 
 export function run(duration, more = {}) {
   return {
@@ -37,13 +33,6 @@ export function run(duration, more = {}) {
     ...more,
   }
 }
-
-/** Nothing lost, nothing reset, whatever happens. */
-export const always = [
-  ...['lost', 'duplicated', 'reordered', 'corrupted', 'unexpected'].map((metric) => ({ metric, op: '=', value: 0, note: 'bytes' })),
-  { metric: 'never_recovered', op: '=', value: 0, note: 'connections' },
-  { limit: 'resets', metric: 'connections_reset', op: '=', value: 0, note: 'seen by an application' },
-].map((row) => ({ limit: row.metric, stat: 'value', window: 'run', severity: 'fail', ...row }))
 
 /** The stall of the connections that these faults hit, and that they hit somebody: an act that hits nobody proves nothing. */
 export function stalls(limit, faults, value, note = '') {

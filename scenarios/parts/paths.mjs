@@ -1,17 +1,13 @@
 // What the workbooks of ways to use relays have in common: five relays, four connections of 110 messages a second each way, three of them hit by
 // each fault, and limits that the way has to hold and plain `best` would not.
 
+import { relays } from './common.mjs'
+
+export { always, Zones } from './common.mjs'
+
 const pairs = 4
 
-export const Zones = [{ zone: 'here', label: 'this machine' }]
-
-export const Relays = ['r1', 'r2', 'r3', 'r4', 'r5'].map((relay, i) => ({
-  relay,
-  zone: 'here',
-  managed: 'yes',
-  failure_domain: 'abcde'[i],
-  enabled: 'yes',
-}))
+export const Relays = relays(5)
 
 /** @param paths what the cell `paths` says */
 export function profiles(paths) {
@@ -45,13 +41,6 @@ export function run(name, duration) {
 export function fault(name, when, action, more = {}) {
   return { fault: name, when, duration: '4s', target: 'busiest(relay:*)', action, heal: 'auto', expect: 'survive', ...more }
 }
-
-/** Nothing lost, nothing reset, whatever happens. */
-export const always = [
-  ...['lost', 'duplicated', 'reordered', 'corrupted', 'unexpected'].map((metric) => ({ metric, value: 0, note: 'bytes' })),
-  { metric: 'never_recovered', value: 0, note: 'connections' },
-  { limit: 'resets', metric: 'connections_reset', value: 0, note: 'seen by an application' },
-].map((row) => ({ limit: row.metric, stat: 'value', op: '=', window: 'run', severity: 'fail', ...row }))
 
 export function limit(name, metric, stat, op, value, note, more = {}) {
   return { limit: name, metric, stat, op, value, window: 'run', severity: 'fail', note, ...more }

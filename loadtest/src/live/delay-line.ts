@@ -1,24 +1,10 @@
 // One direction of one proxied connection: bytes come in order, wait as long as the rules say, and go out in order.
 import type { Socket } from 'node:net'
+import type { LinkRule } from '../network-script.ts'
 
 /** What the rules in force add up to for one direction; absent numbers mean no such rule. */
-export interface LineRules {
-  readonly latencyMs: number
-  readonly jitterMs: number
-  readonly held: boolean
-  readonly bytesPerSecond?: number
-  readonly corruptOneIn?: number
-  readonly lossShare?: number
-  readonly lossDelayMs?: number
-  readonly sliceBytes?: number
-  readonly sliceDelayMs?: number
-  readonly mtuBytes?: number
-  readonly limitBytes?: number
-  readonly duplicateShare?: number
-  readonly reorderShare?: number
-  readonly reorderDelayMs?: number
-  readonly endDelayMs?: number
-}
+export type LineRules = Omit<LinkRule, 'directions' | 'refuse' | 'captive' | 'nameless'> &
+  Required<Pick<LinkRule, 'latencyMs' | 'jitterMs' | 'held'>>
 
 /** What a line did to bytes, for receipts: a fault that touched nothing proves nothing. */
 export type LineEffect = 'flipped' | 'lost' | 'doubled' | 'swapped' | 'sliced' | 'stuck' | 'limited'
