@@ -107,7 +107,11 @@ export async function openClient(options: CommonOptions, { shortLived, signal, e
   }
   const carriers = carriersOf(options)
   const label = options.label ?? (shortLived === true ? `once-${randomBytes(6).toString('hex')}` : undefined)
-  const [{ Client, relayCacheBeside }, credential] = await Promise.all([import('@sennit/client'), readCredentialFile(options.credential)])
+  const [{ Client, growHeapFast, relayCacheBeside }, credential] = await Promise.all([
+    import('@sennit/client'),
+    readCredentialFile(options.credential),
+  ])
+  growHeapFast()
   const opening = Client.open({
     credential,
     relays,

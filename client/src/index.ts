@@ -1,4 +1,5 @@
 export type { KeyMode } from '@sennit/protocol'
+export { growHeapFast } from '@sennit/protocol/node'
 export type { ClientConnectionStatus, ClientStatus, Peer, RankingStatus, RelayAnswer, RelayStatus } from './core/client/types.ts'
 export type { ConnectionTuning, StreamCounts } from './core/connection/index.ts'
 export type { Criterion } from './core/plan/criteria.ts'

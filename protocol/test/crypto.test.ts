@@ -1,10 +1,14 @@
+import { createCipheriv } from 'node:crypto'
 import fc from 'fast-check'
+import sodium from 'libsodium-wrappers'
 import { describe, expect, test } from 'vitest'
 import { type CryptoProvider, concat, hex, hkdf, ProtocolError, simulatorCrypto, unhex, utf8 } from '../src/index.ts'
 import { nodeCrypto } from '../src/node/index.ts'
 import { seededRandom } from './seeded-random.ts'
 
 const node = nodeCrypto()
+// The provider asked for it first, so small packets go to it once it is here.
+await sodium.ready
 
 describe('nodeCrypto against the vectors of the standards', () => {
   test('ChaCha20-Poly1305, RFC 8439 §2.8.2', () => {
@@ -16,6 +20,34 @@ describe('nodeCrypto against the vectors of the standards', () => {
     const sealed = hex(concat(node.aead(key).seal(unhex('070000004041424344454647'), associatedData, [plaintext])))
     expect(sealed.slice(0, 64)).toBe('d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d6')
     expect(sealed.slice(-32)).toBe('1ae10b594f09e26a7e902ecbd0600691')
+  })
+
+  test('small packets and big ones are sealed alike, whoever does it', () => {
+    const [key, nonce] = [new Uint8Array(32).fill(7), new Uint8Array(12).fill(9)]
+    const aead = node.aead(key)
+    for (const size of [0, 1, 40, 1_023, 1_024, 1_025, 70_000]) {
+      for (const associatedData of [new Uint8Array(0), new Uint8Array(20).fill(3)]) {
+        const random = seededRandom(size)
+        const plaintext = Uint8Array.from({ length: size }, () => random() * 256)
+        const openssl = createCipheriv('chacha20-poly1305', key, nonce, { authTagLength: 16 })
+        if (associatedData.length > 0) openssl.setAAD(associatedData, { plaintextLength: 0 })
+        const expected = Buffer.concat([openssl.update(plaintext), openssl.final(), openssl.getAuthTag()])
+        const cut = Math.floor(size / 3)
+        const sealed = concat(aead.seal(nonce, associatedData, [plaintext.subarray(0, cut), plaintext.subarray(cut)]))
+        expect(hex(sealed)).toBe(hex(expected))
+        expect(aead.open(nonce, associatedData, [sealed.subarray(0, cut), sealed.subarray(cut)])).toEqual(plaintext)
+        sealed[cut]! ^= 1
+        expect(aead.open(nonce, associatedData, [sealed])).toBeUndefined()
+      }
+    }
+  })
+
+  test('a key array may be wiped once it is taken', () => {
+    const key = new Uint8Array(32).fill(7)
+    const aead = node.aead(key)
+    key.fill(0)
+    const sealed = aead.seal(new Uint8Array(12), new Uint8Array(0), [new Uint8Array(5)])
+    expect(node.aead(new Uint8Array(32).fill(7)).open(new Uint8Array(12), new Uint8Array(0), sealed)).toEqual(new Uint8Array(5))
   })
 
   test('X25519, RFC 7748 §5.2', () => {

@@ -1,4 +1,5 @@
 // One process of a benchmark: `node role.js NAME ARGS…`.
+import { growHeapFast } from '@sennit/client'
 import { runBareRelay } from './bare-relay.ts'
 import { runIdleClients } from './idle-clients.ts'
 import { runLibrarySink, runLibrarySource } from './library.ts'
@@ -26,5 +27,7 @@ const role = roles[name]
 if (role === undefined) throw new Error(`expected one of ${Object.keys(roles).join(', ')}; found "${name}"`)
 // A benchmark that is interrupted leaves nothing behind: each role ends with its parent.
 process.stdin.on('end', () => process.exit(0)).resume()
+// As `sennit` does; and no heap of its peers is kept smaller than ours.
+growHeapFast()
 await role()
 if (name.endsWith('-source')) process.exit(0)

@@ -42,7 +42,8 @@ async function runRelay(options: RelayOptions): Promise<void> {
     for (const event of ['end', 'close', 'error']) process.stdin.once(event, () => ask('now'))
     process.stdin.resume()
   }
-  const { readRelayConfig, startRelay } = await import('@sennit/relay')
+  const [{ readRelayConfig, startRelay }, { growHeapFast }] = await Promise.all([import('@sennit/relay'), import('@sennit/protocol/node')])
+  growHeapFast()
   const relay = await startRelay(await readRelayConfig(options.config))
   const ended = new Promise<void>((done, fail) => {
     end = (how) => (how === 'drain' ? relay.drain(drainMs === undefined ? {} : { withinMs: drainMs }) : relay.close()).then(done, fail)

@@ -15,6 +15,7 @@ import {
   sign,
   verify,
 } from 'node:crypto'
+import type Sodium from 'libsodium-wrappers'
 import { base64url, totalBytes, unbase64url } from '../bytes.ts'
 import { type Aead, type CryptoProvider, type KeyPair, keyBytes, tagBytes } from '../crypto.ts'
 import { ProtocolError, SennitError } from '../errors.ts'
@@ -31,12 +32,18 @@ const anyPublicKey = 'AA'
 const joinBytesMax = 4_096
 
 const cipher = 'chacha20-poly1305'
+/**
+ * Up to here libsodium in WebAssembly is the faster one: a call into OpenSSL costs 3 µs before it looks at a byte, one into libsodium half a
+ * microsecond; beyond it OpenSSL's vectors win. Both give the same bytes (decision 0010).
+ */
+const sodiumBytesMax = 1_024
 /** The types demand a length that only CCM uses. */
 const aadOptions = { plaintextLength: 0 } as const
 const cipherOptions = { authTagLength: tagBytes } as const
 
 /** A provider over node:crypto. Key objects are kept per key array, so a key array must not be changed after its first use. */
 export function nodeCrypto(): CryptoProvider {
+  loadSodium()
   const scratch = new Scratch()
   const privateKeys = new WeakMap<Uint8Array, KeyObject>()
   const publicKeys = new WeakMap<Uint8Array, KeyObject>()
@@ -108,17 +115,41 @@ export function nodeCrypto(): CryptoProvider {
   }
 }
 
+let sodium: typeof Sodium | undefined
+let sodiumAsked = false
+
+/** Its module compiles for some milliseconds. Until then, and where WebAssembly is switched off, OpenSSL does everything. */
+function loadSodium(): void {
+  if (sodiumAsked) return
+  sodiumAsked = true
+  const load = async (): Promise<void> => {
+    const { default: loaded } = await import('libsodium-wrappers')
+    await loaded.ready
+    sodium = loaded
+  }
+  load().catch(() => {})
+}
+
 class NodeAead implements Aead {
   readonly #key: KeyObject
+  readonly #rawKey: Uint8Array
   readonly #scratch: Scratch
 
   constructor(key: Uint8Array, scratch: Scratch) {
     this.#scratch = scratch
     if (key.length !== keyBytes) throw new SennitError('internal', `expected a key of ${keyBytes} bytes, found ${key.length}`)
+    this.#rawKey = key.slice()
     this.#key = createSecretKey(key)
   }
 
   seal(nonce: Uint8Array, associatedData: Uint8Array, plaintext: readonly Uint8Array[]): Uint8Array[] {
+    if (sodium !== undefined) {
+      const length = totalBytes(plaintext)
+      if (length <= sodiumBytesMax) {
+        const whole = plaintext.length === 1 ? plaintext[0]! : this.#scratch.join(plaintext, length)
+        return [sodium.crypto_aead_chacha20poly1305_ietf_encrypt(whole, associatedData, null, nonce, this.#rawKey)]
+      }
+    }
     const sealing = createCipheriv(cipher, this.#key, nonce, cipherOptions)
     if (associatedData.length > 0) sealing.setAAD(associatedData, aadOptions)
     const sealed: Uint8Array[] = []
@@ -142,6 +173,13 @@ class NodeAead implements Aead {
     const length = totalBytes(sealed) - tagBytes
     if (length < 0) return undefined
     const whole = sealed.length === 1 ? sealed[0]! : this.#scratch.join(sealed, length + tagBytes)
+    if (sodium !== undefined && length <= sodiumBytesMax) {
+      try {
+        return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, whole, associatedData, nonce, this.#rawKey)
+      } catch {
+        return undefined
+      }
+    }
     const opening = createDecipheriv(cipher, this.#key, nonce, cipherOptions)
     opening.setAuthTag(whole.subarray(length))
     if (associatedData.length > 0) opening.setAAD(associatedData, aadOptions)
@@ -156,7 +194,7 @@ class NodeAead implements Aead {
   }
 }
 
-/** Where packets that came in pieces are put together to be opened. A call uses it up before it returns, and nothing keeps it. */
+/** Where a packet's pieces are put together, to be opened or, if they are few bytes, sealed. A call uses it up before it returns, and nothing keeps it. */
 class Scratch {
   #bytes: Buffer = Buffer.alloc(0)
 

@@ -4,6 +4,7 @@ export { ConsulAgent, type ConsulWatcher } from './consul/consul-agent.ts'
 export { type RelayRegistration, urlsMax } from './consul/consul-rows.ts'
 export { nodeCrypto } from './crypto.ts'
 export { freePorts } from './free-ports.ts'
+export { growHeapFast } from './heap-growth.ts'
 export { readCredential, readKeyFile, readMeshTrust, readRelayIdentity, writeCredential } from './key-files.ts'
 export {
   addRelay,
