@@ -1,6 +1,7 @@
 // The test set: a workbook becomes a plan, a run of it becomes a result, a result becomes reports.
 export { type LiveOptions, runLive } from './live/run-live.ts'
 export { type Plan, planHash } from './plan.ts'
+export { type ComparedMetric, type Comparison, compareRuns, type Move } from './verdict/compare.ts'
 export {
   type Environment,
   exitCodes,
@@ -11,6 +12,7 @@ export {
   type Summary,
   type Verdict,
 } from './verdict/index.ts'
+export { readSummary } from './verdict/read-summary.ts'
 export { type ReportOptions, type WrittenReports, writeReports } from './verdict/write-reports.ts'
 export { type CheckOptions, type CheckResult, checkWorkbook, type Problem } from './workbook/index.ts'
 export { newWorkbook, templateClientsMax } from './workbook/template.ts'

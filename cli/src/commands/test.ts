@@ -1,4 +1,4 @@
-// `sennit test new | check | run`: a workbook is the scenario, the limits and the report.
+// `sennit test new | check | run` (and `compare` beside this file): a workbook is the scenario, the limits and the report.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { basename, dirname, extname, join, resolve } from 'node:path'
@@ -9,6 +9,7 @@ import { createOutput, jsonOption, type Output } from '../output.ts'
 import { endWithParent, programPath } from '../relay-process.ts'
 import { onInterrupt } from '../signals.ts'
 import { version } from '../version.ts'
+import { addCompareCommand } from './test-compare.ts'
 
 interface RunOptions {
   readonly json?: boolean
@@ -87,6 +88,7 @@ export function addTestCommands(program: Command): void {
     .action(async (file: string, options: RunOptions) => {
       await run(file, options)
     })
+  addCompareCommand(test)
 }
 
 async function writeNew(file: string, options: NewOptions): Promise<void> {

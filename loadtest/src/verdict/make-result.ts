@@ -1,6 +1,7 @@
 // From everything recorded to the result: limits measured, verdict decided, tables cut.
 import { planHash } from '../plan.ts'
 import type { ActRecord } from './act-record.ts'
+import { blocksOf } from './blocks.ts'
 import { type Percentiles, percentileOf } from './histogram.ts'
 import { measureLimits } from './limits.ts'
 import type { RunRecorder } from './run-recorder.ts'
@@ -80,6 +81,7 @@ function summaryOf(recorder: RunRecorder, endedAtMs: number, decided: Pick<Summa
       messagesPerSecond: Math.round((recorder.messages / loadSeconds) * 10) / 10,
       bytesPerSecond: Math.round(recorder.bytes / loadSeconds),
     },
+    blocks: blocksOf(plan, recorder.timeline.rows),
     limits: decided.limits,
     errors: [...recorder.errors].map(([code, { count, message }]) => ({ code, count, message })),
     generator: { loopDelayP99Ms: rounded(recorder.loopDelays.at(99)), cpu: rounded(recorder.cpuMax) },

@@ -53,9 +53,22 @@ export interface Summary {
   readonly failovers: readonly FailoverRecord[]
   readonly latencyMs: { readonly response: Percentiles; readonly service: Percentiles }
   readonly throughput: { readonly messagesPerSecond: number; readonly bytesPerSecond: number }
+  /** At most twenty, of equal length, from the end of the warm-up on; absent in summaries of older versions. */
+  readonly blocks?: readonly Block[]
   readonly limits: readonly LimitResult[]
   readonly errors: readonly { readonly code: string; readonly count: number; readonly message: string }[]
   readonly generator: { readonly loopDelayP99Ms: number | null; readonly cpu: number | null }
+}
+
+/** Some whole seconds of the measured part of a run. */
+export interface Block {
+  readonly fromSecond: number
+  readonly seconds: number
+  readonly messagesPerSecond: number
+  readonly bytesPerSecond: number
+  /** The median of its seconds; null when nothing arrived. */
+  readonly p50Ms: number | null
+  readonly p99Ms: number | null
 }
 
 /** One per act. Percentiles are over the connections whose active path the target carried, null when there are none (or none measurable). */
