@@ -93,6 +93,7 @@ export function describeResult(result: RunResult, files: readonly string[]): str
     `verdict: ${summary.verdict.toUpperCase()} (exit code ${summary.exitCode})`,
     ...result.reasons.map((reason) => `  ${reason}`),
     `integrity: ${integrity.messages} messages, ${integrity.deliveredBytes} of ${integrity.sentBytes} bytes delivered; lost ${integrity.lost}, duplicated ${integrity.duplicated}, reordered ${integrity.reordered}, corrupted ${integrity.corrupted}, unexpected ${integrity.unexpected}, unknown ${integrity.unknown}`,
+    ...datagramText(summary),
     `connections: ${summary.connections.opened} of ${summary.connections.planned} opened, ${summary.connections.neverRecovered} never recovered`,
     `latency ms (from the intended time): p50 ${milliseconds(summary.latencyMs.response.p50)}, p99 ${milliseconds(summary.latencyMs.response.p99)}, max ${milliseconds(summary.latencyMs.response.max)}`,
   ]
@@ -129,4 +130,8 @@ export function describeResult(result: RunResult, files: readonly string[]): str
   }
   lines.push('', ...files.map((file) => relative(process.cwd(), file)))
   return lines.join('\n')
+}
+
+function datagramText({ datagrams: { sent, delivered, dropped, missing } }: RunResult['summary']): string[] {
+  return sent === 0 ? [] : [`datagrams: ${delivered} of ${sent} delivered; ${missing} missing, of which ${dropped} never left`]
 }

@@ -77,8 +77,14 @@ export function familyOf(act: Pick<FaultAct, 'action'>): ActionFamily {
   return faultActions[act.action].family
 }
 
-/** @throws SennitError `not_allowed` when the plan has an act that the engine cannot do: before the run, so that nothing is half tested */
+/** @throws SennitError `not_allowed` when the plan has something that the engine cannot do: before the run, so that nothing is half tested */
 export function refuseActs(plan: Plan, engine: Engine): void {
+  const squeezing = plan.clients.find(({ compress = 'never' }) => compress !== 'never')
+  if (engine === 'virtual' && squeezing !== undefined)
+    throw new SennitError(
+      'not_allowed',
+      `client ${squeezing.client} compresses, and simulated clients send messages as they are; run it live`,
+    )
   for (const { action, fault } of plan.acts) {
     const why = faultActions[action].refused?.[engine]
     if (why !== undefined) throw new SennitError('not_allowed', `fault ${fault} (${action}) cannot be done here: ${why}`)

@@ -76,6 +76,10 @@ export interface PlanClient {
   readonly proxy: string
   /** How its connections use their relays, as `--paths` takes it; '' = it says nothing. */
   readonly paths: string
+  /** The one key mode that it calls with and accepts; absent: blind. */
+  readonly keyMode?: 'relay' | 'none'
+  /** Whether it compresses messages; absent: it says nothing. */
+  readonly compress?: Compress
   /** Spread by `ramp_limit` already. */
   readonly attachAtMs: number
   /** null = stays to the end. */
@@ -84,6 +88,9 @@ export interface PlanClient {
   readonly passive: boolean
   readonly note: string
 }
+
+/** `never` also when the other end asks, `auto` where it pays, `always` from 128 bytes. */
+export type Compress = 'never' | 'auto' | 'always'
 
 /** One connection of two clients. */
 export interface Flow {
@@ -117,6 +124,10 @@ export interface FlowDirection {
   /** Bytes a second the receiver takes; null = as they come. */
   readonly readBytesPerSecond: number | null
   readonly check: 'full' | 'counter' | 'none'
+  /** `datagram`: sent once, never again; what does not arrive is missing, not lost. Absent: messages. */
+  readonly mode?: 'datagram'
+  /** `text`: letters, so that compression has something to gain. Absent: noise. */
+  readonly content?: 'text'
 }
 
 /** Message sizes in bytes (or any other positive quantity). */
@@ -275,6 +286,9 @@ export type Metric =
   | 'corrupted'
   | 'unexpected'
   | 'unknown'
+  | 'datagrams_missing'
+  | 'datagram_loss'
+  | 'compression_ratio'
   | 'stall'
   | 'detect_time'
   | 'failover_time'
@@ -306,6 +320,9 @@ export const metrics: Readonly<Record<Metric, { readonly kind: MetricKind; reado
   corrupted: { kind: 'counter', unit: 'B' },
   unexpected: { kind: 'counter', unit: 'B' },
   unknown: { kind: 'counter', unit: 'B' },
+  datagrams_missing: { kind: 'counter', unit: 'datagrams' },
+  datagram_loss: { kind: 'ratio', unit: 'share' },
+  compression_ratio: { kind: 'ratio', unit: 'share' },
   stall: { kind: 'act', unit: 'ms' },
   detect_time: { kind: 'act', unit: 'ms' },
   failover_time: { kind: 'act', unit: 'ms' },

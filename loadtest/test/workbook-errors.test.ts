@@ -191,6 +191,42 @@ const rows: [why: string, sheets: Sheets, error: string][] = [
   ],
   ['agents', run('agents', 4), 'Run!B2 agents: "4" is not built yet: expected auto or 1 (one agent, this process); found 4 [W140]'],
   [
+    'key modes that have nothing in common',
+    client('key_mode', 'relay'),
+    'Clients!B3 key_mode: expected relay as its peer a (Clients!A2): two ends that accept nothing in common do not meet; found blind [W121]',
+  ],
+  [
+    'a datagram that fits in no packet',
+    client('packet_size', '64KiB', {
+      Profiles: [
+        ['profile', 'mode'],
+        ['p', 'datagram'],
+      ],
+    }),
+    'Clients!B2 packet_size: expected at most 65280 bytes (a datagram goes in one packet); found "64KiB" [W107]',
+  ],
+  [
+    'datagrams that compress',
+    {
+      ...twoClients,
+      Profiles: [
+        ['profile', 'mode', 'compression'],
+        ['p', 'datagram', 'auto'],
+      ],
+    },
+    'Profiles!C2 compression: expected none (datagrams go as they are, only messages are compressed); found "auto" [W107]',
+  ],
+  [
+    'datagrams that nobody sends',
+    limit(['limit', 'metric', 'op', 'value'], ['L1', 'datagram_loss', '<=', '1%']),
+    'Limits!B2 metric: no enabled client has mode = datagram, so "datagram_loss" cannot be measured; found datagram_loss [W131]',
+  ],
+  [
+    'a gain of nothing',
+    limit(['limit', 'metric', 'op', 'value'], ['L1', 'compression_ratio', '<=', '60%']),
+    'Limits!B2 metric: no enabled client has compression = auto or always, so "compression_ratio" cannot be measured; found compression_ratio [W131]',
+  ],
+  [
     'paths',
     client('paths', 'miror(2)'),
     'Clients!B2 paths: expected best, pair, rotate(10s), spread, mirror(n), split(n), disperse(k,n), or send=MODE,receive=MODE, and perhaps ;short=fail; found "miror(2)". Nearest: mirror(n) [W112]',
@@ -209,17 +245,7 @@ test('every later feature is refused with "not yet", and only where a row asks f
     [client('expect', 'rejected'), 'expect'],
     [client('connect', 'every(10s)'), 'connect'],
     [client('carrier', 'websocket'), 'carrier'],
-    [client('key_mode', 'relay'), 'key_mode'],
     [client('peer', 'echo'), 'peer'],
-    [
-      client('profile', '', {
-        Profiles: [
-          ['profile', 'mode'],
-          ['p', 'lossy'],
-        ],
-      }),
-      'mode',
-    ],
     [run('engine', 'slurm'), 'engine'],
     [run('model', 'closed'), 'model'],
     [run('report', 'junit'), 'report'],

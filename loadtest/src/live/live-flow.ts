@@ -3,7 +3,7 @@ import type { Connection, ConnectionEvent } from '@sennit/client'
 import type { Flow, FlowDirection, Plan } from '../plan.ts'
 import { keystreamKey } from '../verdict/keystream.ts'
 import type { RunRecorder, Side } from '../verdict/run-recorder.ts'
-import { PacedDirection, type Pacer } from './pacer.ts'
+import { PacedDirection, type PacedSink, type Pacer } from './pacer.ts'
 
 export interface FlowContext {
   readonly plan: Plan
@@ -47,10 +47,8 @@ export class LiveFlow {
 
   /** Every message that was sent has arrived. */
   get settled(): boolean {
-    return this.flow.directions.every(({ direction }) => {
-      const record = this.#context.recorder.directions[direction]
-      return record === undefined || record.receivedMessages >= record.sentMessages
-    })
+    const { recorder, now } = this.#context
+    return this.flow.directions.every(({ direction }) => recorder.directions[direction]?.settled(now()) ?? true)
   }
 
   /** Closes both ends in good order. */
@@ -63,6 +61,8 @@ export class LiveFlow {
     const seen = caller?.status()?.relayBytesSeen
     if (seen !== undefined) recorder.relayBytesSeen(this.flow.flow, seen)
     const listener = this.#ends.get('listener')
+    for (const { compression } of this.#ends.values())
+      if (compression !== undefined) recorder.compressed(compression.bytesBefore, compression.bytesAfter)
     const ends = [caller, listener].filter((end) => end !== undefined)
     if (open && this.settled) {
       await Promise.allSettled(ends.map((end) => end.close()))
@@ -95,7 +95,7 @@ export class LiveFlow {
       new PacedDirection({
         plan,
         direction,
-        sink: connection,
+        sink: direction.mode === 'datagram' ? this.#datagramSink(direction, connection) : connection,
         startMs: now(),
         phase: keystreamKey(plan.seed ^ 0x5bd1e995, direction.direction) / phaseSteps,
         onSent: (bytes, dueMs) => recorder.messageSent(now(), direction.direction, bytes, dueMs),
@@ -106,10 +106,20 @@ export class LiveFlow {
     )
   }
 
+  /** A datagram leaves or is dropped, at once. */
+  #datagramSink({ direction }: FlowDirection, connection: Connection): PacedSink {
+    const { recorder, now } = this.#context
+    return {
+      send: async (bytes) => {
+        if (!connection.sendDatagram(bytes)) recorder.datagramDropped(now(), direction)
+      },
+    }
+  }
+
   async #receive(direction: FlowDirection, connection: Connection): Promise<void> {
     const { recorder, now } = this.#context
     try {
-      for await (const message of connection) {
+      for await (const message of direction.mode === 'datagram' ? connection.datagrams() : connection) {
         recorder.messageReceived(now(), direction.direction, message)
         if (direction.readBytesPerSecond !== null) await pause((message.length * 1000) / direction.readBytesPerSecond)
       }

@@ -62,13 +62,8 @@ export class PacedDirection {
         this.stop()
         return
       }
-      const bytes = encodeMessage(this.#key, {
-        direction: this.direction.direction,
-        index: this.#index,
-        offset: this.#offset,
-        dueMs,
-        length,
-      })
+      const header = { direction: this.direction.direction, index: this.#index, offset: this.#offset, dueMs, length }
+      const bytes = encodeMessage(this.#key, header, this.direction.content)
       this.#index += 1
       this.#offset += length
       this.#pending += 1

@@ -172,6 +172,8 @@ class LiveRun {
       ...(planned.carrier === 'auto' ? {} : { carriers: [planned.carrier] }),
       ...(planned.proxy === '' ? {} : { proxy: planned.proxy }),
       ...(planned.paths === '' ? {} : { paths: planned.paths }),
+      ...(planned.keyMode === undefined ? {} : { keyMode: planned.keyMode }),
+      ...(planned.compress === undefined ? {} : { compress: planned.compress === 'auto' ? 'auto' : planned.compress === 'always' }),
     }
     let client: Client
     try {

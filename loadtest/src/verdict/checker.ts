@@ -1,7 +1,7 @@
 // The checker of one direction of one flow: every message that arrives goes through `received`, and what was lost, duplicated, reordered,
 // corrupted or invented is counted in bytes. It keeps the next expected position and the gaps before it, never a message.
 import { type Damage, type DamageKind, describeDamage } from './damage.ts'
-import { findMismatch, keystreamBlockBytes, keystreamKey } from './keystream.ts'
+import { type Content, findMismatch, keystreamBlockBytes, keystreamKey } from './keystream.ts'
 import { encodeMessage, type MessageHeader, messageHeaderBytes, readHeader } from './message.ts'
 
 /** One thing that went wrong. `offset` counts from the first byte of the direction. */
@@ -22,6 +22,10 @@ export interface CheckerOptions {
   readonly direction: number
   /** `full` checks every byte, `counter` headers and order, `none` only reads the header. @default 'full' */
   readonly check?: 'full' | 'counter' | 'none'
+  /** What messages hold. @default 'noise' */
+  readonly content?: Content
+  /** Datagrams may overtake each other and may not arrive; none may come twice. @default false */
+  readonly datagrams?: boolean
   /** Is told of everything that goes wrong, as it is found. */
   readonly onIncident?: (incident: Incident) => void
 }
@@ -44,6 +48,9 @@ interface Gap {
 /** Gaps remembered per direction. More than this many holes at once is no reordering any more: the oldest is counted as lost. */
 const gapsMax = 1024
 
+/** Datagrams that may be overtaken: 8 KiB of bits. One that comes later than this many others is counted as unexpected. */
+const datagramWindow = 65_536
+
 const scratch = new Uint8Array(keystreamBlockBytes)
 
 /** Checks one direction. */
@@ -52,7 +59,10 @@ export class FlowChecker {
   readonly key: number
   readonly counts: DamageCounts = { lost: 0, duplicated: 0, reordered: 0, corrupted: 0, unexpected: 0 }
   readonly #check: 'full' | 'counter' | 'none'
+  readonly #content: Content
   readonly #onIncident: ((incident: Incident) => void) | undefined
+  /** Datagrams: whether each of the last ones came, by index. */
+  readonly #came: Uint8Array | undefined
   #gaps: Gap[] = []
   #nextIndex = 0
   #nextOffset = 0
@@ -63,6 +73,8 @@ export class FlowChecker {
     this.direction = options.direction
     this.key = keystreamKey(options.seed, options.direction)
     this.#check = options.check ?? 'full'
+    this.#content = options.content ?? 'noise'
+    this.#came = options.datagrams === true ? new Uint8Array(datagramWindow / 8) : undefined
     this.#onIncident = options.onIncident
   }
 
@@ -95,7 +107,7 @@ export class FlowChecker {
       this.#nextOffset = Math.max(this.#nextOffset, header.offset + header.length)
       return { header, fresh: true }
     }
-    const fresh = this.#place(header)
+    const fresh = this.#came === undefined ? this.#place(header) : this.#placeDatagram(this.#came, header)
     const damage = this.#damageOf(header, bytes)
     if (damage !== undefined) this.#incident(damage.kind, header.index, header.offset + damage.at, damage.bytes)
     return { header, fresh }
@@ -108,6 +120,7 @@ export class FlowChecker {
   finish(sentBytes: number, pathless: boolean): { unknown: number } {
     if (this.#check === 'none') return { unknown: 0 }
     if (this.#nextOffset > sentBytes) this.#incident('unexpected', -1, sentBytes, this.#nextOffset - sentBytes)
+    if (this.#came !== undefined) return { unknown: 0 }
     if (pathless) return { unknown: this.missingBytes(sentBytes) }
     for (const gap of this.#gaps) this.#incident('lost', gap.fromIndex, gap.fromOffset, gap.toOffset - gap.fromOffset)
     this.#gaps = []
@@ -147,6 +160,25 @@ export class FlowChecker {
     return true
   }
 
+  /** A datagram may come in any order, once. */
+  #placeDatagram(came: Uint8Array, header: MessageHeader): boolean {
+    const { index, offset, length } = header
+    if (index + datagramWindow < this.#nextIndex) {
+      this.#incident('unexpected', index, offset, length)
+      return false
+    }
+    for (let at = Math.max(this.#nextIndex, index - datagramWindow + 1); at <= index; at++) mark(came, at, false)
+    if (index < this.#nextIndex && isMarked(came, index)) {
+      this.#incident('duplicated', index, offset, length)
+      return false
+    }
+    mark(came, index, true)
+    this.#nextIndex = Math.max(this.#nextIndex, index + 1)
+    this.#nextOffset = Math.max(this.#nextOffset, offset + length)
+    this.#count(header)
+    return true
+  }
+
   #addGap(gap: Gap): void {
     this.#gaps.push(gap)
     if (this.#gaps.length <= gapsMax) return
@@ -161,7 +193,7 @@ export class FlowChecker {
 
   #damageOf(header: MessageHeader, bytes: Uint8Array): Damage | undefined {
     if (bytes.length === header.length && this.#intact(header, bytes)) return undefined
-    return describeDamage(encodeMessage(this.key, header), bytes)
+    return describeDamage(encodeMessage(this.key, header, this.#content), bytes)
   }
 
   #intact(header: MessageHeader, bytes: Uint8Array): boolean {
@@ -169,11 +201,24 @@ export class FlowChecker {
     if (readHeader(this.key, bytes, 0) === undefined) return false
     for (let i = 0; i < messageHeaderBytes; i++) if (bytes[i] !== bytes[end + i]) return false
     if (this.#check !== 'full') return true
-    return findMismatch(this.key, header.offset + messageHeaderBytes, bytes.subarray(messageHeaderBytes, end), scratch) === -1
+    return (
+      findMismatch(this.key, header.offset + messageHeaderBytes, bytes.subarray(messageHeaderBytes, end), scratch, this.#content) === -1
+    )
   }
 
   #incident(kind: DamageKind, index: number, offset: number, bytes: number): void {
     this.counts[kind] += bytes
     this.#onIncident?.({ direction: this.direction, kind, index, offset, bytes })
   }
+}
+
+function isMarked(bits: Uint8Array, index: number): boolean {
+  const at = index % (bits.length * 8)
+  return (bits[at >> 3]! & (1 << (at & 7))) !== 0
+}
+
+function mark(bits: Uint8Array, index: number, came: boolean): void {
+  const at = index % (bits.length * 8)
+  const bit = 1 << (at & 7)
+  bits[at >> 3] = came ? bits[at >> 3]! | bit : bits[at >> 3]! & ~bit
 }

@@ -12,6 +12,9 @@ const rateSeconds = 8
 const sentTimesMin = 64
 const sentTimesMax = 4096
 
+/** A datagram that has not come so long after the last one was sent does not come any more. */
+const datagramPatienceMs = 1_000
+
 export class DirectionRecord {
   readonly plan: FlowDirection
   readonly checker: FlowChecker
@@ -21,6 +24,9 @@ export class DirectionRecord {
   damagedBytes = 0
   unknownBytes = 0
   worstStallMs: number | null = null
+  /** Datagrams that were dropped at the sender: the way was full, or there was none. */
+  droppedDatagrams = 0
+  #lastSentMs = Number.NEGATIVE_INFINITY
   readonly #latencies = new Float64Array(recentLatencies)
   #latencyCount = 0
   readonly #sentTimes: Float64Array
@@ -30,12 +36,20 @@ export class DirectionRecord {
 
   constructor(seed: number, plan: FlowDirection, onIncident: (incident: Incident) => void) {
     this.plan = plan
-    this.checker = new FlowChecker({ seed, direction: plan.direction, check: plan.check, onIncident })
+    const { direction, check, content = 'noise' } = plan
+    this.checker = new FlowChecker({ seed, direction, check, content, datagrams: plan.mode === 'datagram', onIncident })
     const twoSeconds = 2 ** Math.ceil(Math.log2(Math.max(1, plan.messagesPerSecond * 2)))
     this.#sentTimes = new Float64Array(Math.min(sentTimesMax, Math.max(sentTimesMin, twoSeconds)))
   }
 
+  /** All that was sent has arrived; of datagrams, all that ever will. */
+  settled(nowMs: number): boolean {
+    if (this.receivedMessages >= this.sentMessages) return true
+    return this.plan.mode === 'datagram' && nowMs - this.#lastSentMs >= datagramPatienceMs
+  }
+
   sent(nowMs: number, bytes: number, dueMs: number): void {
+    this.#lastSentMs = nowMs
     this.#sentTimes[this.sentMessages % this.#sentTimes.length] = nowMs
     this.sentMessages += 1
     this.sentBytes += bytes

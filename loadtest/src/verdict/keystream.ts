@@ -63,12 +63,21 @@ function fillWords(key: number, firstWord: number, target: Uint8Array, from: num
   return position
 }
 
-/** The first index at which `bytes` differs from the keystream at `offset`, or -1. Uses `scratch` (≥ 4 bytes) and stores nothing. */
-export function findMismatch(key: number, offset: number, bytes: Uint8Array, scratch: Uint8Array): number {
+/** What is between the headers of a message: the keystream as it is, or each of its bytes as one of sixteen letters. */
+export type Content = 'noise' | 'text'
+
+/** Writes the content at `offset … offset + target.length`. */
+export function fillContent(content: Content, key: number, offset: number, target: Uint8Array): void {
+  fillKeystream(key, offset, target)
+  if (content === 'text') for (let i = 0; i < target.length; i++) target[i] = 0x61 + (target[i]! & 0x0f)
+}
+
+/** The first index at which `bytes` differs from the content at `offset`, or -1. Uses `scratch` (≥ 4 bytes) and stores nothing. */
+export function findMismatch(key: number, offset: number, bytes: Uint8Array, scratch: Uint8Array, content: Content = 'noise'): number {
   for (let done = 0; done < bytes.length; done += scratch.length) {
     const length = Math.min(scratch.length, bytes.length - done)
     const expected = length === scratch.length ? scratch : scratch.subarray(0, length)
-    fillKeystream(key, offset + done, expected)
+    fillContent(content, key, offset + done, expected)
     for (let i = 0; i < length; i++) if (expected[i] !== bytes[done + i]) return done + i
   }
   return -1

@@ -67,7 +67,7 @@ function measure(limit: Limit, recorder: RunRecorder, endedAtMs: number): Measur
     case 'counter':
       return { value: counter(limit.metric, recorder), remark: '' }
     case 'ratio':
-      return { value: null, remark: 'not measured yet' }
+      return ofRatio(limit.metric, recorder)
   }
 }
 
@@ -101,6 +101,18 @@ function ofRelays(limit: Limit, recorder: RunRecorder): Measured {
   return values.length === 0 ? { value: null, remark: 'no relay was sampled' } : { value: Math.max(...values), remark: '' }
 }
 
+function ofRatio(metric: Metric, recorder: RunRecorder): Measured {
+  if (metric === 'datagram_loss') {
+    const { sent, missing } = recorder.datagrams()
+    return sent === 0 ? { value: null, remark: 'no datagram was sent' } : { value: missing / sent, remark: '' }
+  }
+  if (metric === 'compression_ratio') {
+    const { bytesBefore, bytesAfter } = recorder.compression
+    return bytesBefore === 0 ? { value: null, remark: 'no message was compressed' } : { value: bytesAfter / bytesBefore, remark: '' }
+  }
+  return { value: null, remark: 'not measured yet' }
+}
+
 /** One value for each relay that carried something of a connection, both ways, as the caller counted it. */
 function ofBytesSeen(limit: Limit, recorder: RunRecorder): Measured {
   const seen = [...recorder.bytesSeen].filter(([flow]) => isTagged(recorder.plan, flow, limit.tags))
@@ -119,6 +131,8 @@ function counter(metric: Metric, recorder: RunRecorder): number {
     case 'unexpected':
     case 'unknown':
       return recorder.damage[metric]
+    case 'datagrams_missing':
+      return recorder.datagrams().missing
     case 'never_recovered':
       return recorder.flows.filter((flow) => flow.neverRecovered).length
     case 'dropped_starts':

@@ -75,6 +75,7 @@ function summaryOf(recorder: RunRecorder, endedAtMs: number, decided: Pick<Summa
       reset: recorder.resets,
     },
     integrity: { sentBytes: recorder.sentBytes, deliveredBytes: recorder.bytes, messages: recorder.messages, ...damage },
+    datagrams: recorder.datagrams(),
     failovers: recorder.acts.map(failoverRecord),
     latencyMs: { response: roundedAll(recorder.response.percentiles()), service: roundedAll(recorder.service.percentiles()) },
     throughput: {

@@ -5,7 +5,7 @@
 //
 // `offset` is the number of bytes sent in this direction before it; the keystream between the headers is that at offset + 32. The header
 // stands at both ends, so that damage of one leaves the other to say what was expected, and the damage can be named to the byte.
-import { fillKeystream, mix32 } from './keystream.ts'
+import { type Content, fillContent, mix32 } from './keystream.ts'
 
 export interface MessageHeader {
   readonly direction: number
@@ -22,16 +22,16 @@ export const messageHeaderBytes = 32
 export const messageBytesMin = 64
 
 /** Makes one message. The caller owns the result. */
-export function encodeMessage(key: number, header: MessageHeader): Uint8Array {
+export function encodeMessage(key: number, header: MessageHeader, content: Content = 'noise'): Uint8Array {
   const bytes = new Uint8Array(header.length)
-  writeMessage(key, header, bytes)
+  writeMessage(key, header, bytes, content)
   return bytes
 }
 
 /** Writes one message over `bytes`, whose length is `header.length`. */
-function writeMessage(key: number, header: MessageHeader, bytes: Uint8Array): void {
+function writeMessage(key: number, header: MessageHeader, bytes: Uint8Array, content: Content): void {
   const end = header.length - messageHeaderBytes
-  fillKeystream(key, header.offset + messageHeaderBytes, bytes.subarray(messageHeaderBytes, end))
+  fillContent(content, key, header.offset + messageHeaderBytes, bytes.subarray(messageHeaderBytes, end))
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   writeHeader(key, header, view, 0)
   bytes.copyWithin(end, 0, messageHeaderBytes)

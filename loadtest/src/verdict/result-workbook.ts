@@ -210,6 +210,9 @@ function summaryRows(result: RunResult): CellValue[][] {
     ['duration', summary.durationMs, 'ms'],
     ...Object.entries(summary.clients).map(([name, value]) => [`clients ${name}`, value]),
     ...Object.entries(summary.connections).map(([name, value]) => [`connections ${name}`, value]),
+    ...(summary.datagrams.sent === 0
+      ? []
+      : Object.entries(summary.datagrams).map(([name, value]) => [`datagrams ${name}`, value, 'datagrams'])),
     ...Object.entries(summary.integrity).map(([name, value]) => [`integrity ${name}`, value, name === 'messages' ? 'messages' : 'B']),
     ...percentiles('response', summary.latencyMs.response),
     ...percentiles('service', summary.latencyMs.service),

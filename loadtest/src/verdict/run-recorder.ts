@@ -11,7 +11,7 @@ import { DurationHistogram } from './histogram.ts'
 import { makeResult } from './make-result.ts'
 import type { MessageHeader } from './message.ts'
 import type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, RunStatus, Side } from './recorded.ts'
-import type { IncidentRow, RunResult } from './run-result.ts'
+import type { IncidentRow, RunResult, Summary } from './run-result.ts'
 import { type SecondFacts, Timeline } from './timeline.ts'
 import { WindowedMetrics } from './windowed-metrics.ts'
 
@@ -53,6 +53,8 @@ export class RunRecorder {
   readonly bytesSeen: Map<number, Readonly<Record<string, number>>> = new Map()
   /** Longest time without a path per act of a fault that was expected to be survived. */
   readonly pathGaps: Map<number, number> = new Map()
+  /** Of messages that were compressed. */
+  compression: { readonly bytesBefore: number; readonly bytesAfter: number } = { bytesBefore: 0, bytesAfter: 0 }
   messages = 0
   bytes = 0
   sentMessages = 0
@@ -188,6 +190,17 @@ export class RunRecorder {
     this.windowed.record('send_delay', dueMs, nowMs - dueMs)
   }
 
+  /** The datagram that was sent last was dropped at once: the way was full, or there was none. */
+  datagramDropped(nowMs: number, direction: number): void {
+    this.#at(nowMs)
+    this.directions[direction]!.droppedDatagrams += 1
+  }
+
+  /** What compression did to the messages that one end of a connection sent. Once, before it is closed. */
+  compressed(bytesBefore: number, bytesAfter: number): void {
+    this.compression = { bytesBefore: this.compression.bytesBefore + bytesBefore, bytesAfter: this.compression.bytesAfter + bytesAfter }
+  }
+
   /** A message came out at the receiving application. The bytes are checked during the call and not kept. Returns its header, if it has one. */
   messageReceived(nowMs: number, direction: number, bytes: Uint8Array): MessageHeader | undefined {
     this.#at(nowMs)
@@ -208,6 +221,15 @@ export class RunRecorder {
       this.windowed.message(header.dueMs, header.length, responseMs, sentAtMs === undefined ? undefined : nowMs - sentAtMs)
     }
     return header
+  }
+
+  /** Datagrams so far: those dropped at the sender are among the missing. */
+  datagrams(): Summary['datagrams'] {
+    const directions = this.directions.filter((one) => one?.plan.mode === 'datagram')
+    const sum = (of: (one: DirectionRecord) => number): number => directions.reduce((total, one) => total + of(one!), 0)
+    const sent = sum((one) => one.sentMessages)
+    const delivered = sum((one) => one.receivedMessages)
+    return { sent, delivered, dropped: sum((one) => one.droppedDatagrams), missing: sent - delivered }
   }
 
   // Faults
@@ -267,7 +289,9 @@ export class RunRecorder {
       if (flow.state !== 'open') return
       const hit = carried?.(index) ?? (flow.activeRelay.caller === target || flow.activeRelay.listener === target)
       if (!hit) return
-      const directions = this.plan.flows[index]!.directions.map(({ direction }) => {
+      // A datagram that never comes is no pause that could be measured.
+      const told = this.plan.flows[index]!.directions.filter(({ mode }) => mode !== 'datagram')
+      const directions = told.map(({ direction }) => {
         const one = this.directions[direction]!
         return { direction, medianMs: one.medianLatencyMs(), rate: one.rateBefore(nowMs) }
       })

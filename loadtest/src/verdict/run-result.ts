@@ -50,6 +50,8 @@ export interface Summary {
   }
   /** Bytes, except `messages`. */
   readonly integrity: Readonly<Record<'sentBytes' | 'deliveredBytes' | 'messages' | DamageKind | 'unknown', number>>
+  /** `missing` never came, of which `dropped` never left; both are what a datagram may do. */
+  readonly datagrams: Readonly<Record<'sent' | 'delivered' | 'dropped' | 'missing', number>>
   readonly failovers: readonly FailoverRecord[]
   readonly latencyMs: { readonly response: Percentiles; readonly service: Percentiles }
   readonly throughput: { readonly messagesPerSecond: number; readonly bytesPerSecond: number }

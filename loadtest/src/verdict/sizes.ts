@@ -7,11 +7,14 @@ import { messageBytesMin } from './message.ts'
 /** No message is larger: the connection's `maxMessageBytes`. */
 export const messageBytesMax: number = 64 * 1024 * 1024
 
+/** No datagram is larger (docs/client.md). */
+export const datagramBytesMax = 65_280
+
 /** Size in bytes of message `index` of a direction. */
 export function messageSize(seed: number, direction: FlowDirection, index: number): number {
   const size =
     direction.size.kind === 'const' ? direction.size.value : sample(direction.size, keystreamKey(seed, direction.direction), index)
-  return Math.min(messageBytesMax, Math.max(messageBytesMin, Math.round(size)))
+  return Math.min(direction.mode === 'datagram' ? datagramBytesMax : messageBytesMax, Math.max(messageBytesMin, Math.round(size)))
 }
 
 /** A draw of the distribution: the same (key, index) gives the same number. */

@@ -26,7 +26,10 @@ export interface ClientHostOptions extends HostOptions {
   readonly user: string
   readonly label: string
   readonly relays: readonly RelayEntry[]
-  readonly machine: Pick<ClientMachineOptions, 'carriers' | 'tuning' | 'connectionTuning' | 'streams' | 'attach' | 'paths' | 'policy'>
+  readonly machine: Pick<
+    ClientMachineOptions,
+    'carriers' | 'tuning' | 'connectionTuning' | 'streams' | 'attach' | 'paths' | 'policy' | 'keyModes'
+  >
   readonly application: Application
   /** The way to a relay. */
   readonly link: (relayId: string) => Link

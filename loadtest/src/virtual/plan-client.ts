@@ -55,6 +55,9 @@ export class PlanClientApplication implements Application {
       case 'streamEvent':
         this.#each(client, effect.handle, (flow, side) => flow.streamEvent(side, effect.event))
         return
+      case 'datagram':
+        this.#each(client, effect.handle, (flow, side) => flow.datagram(side, effect.data))
+        return
       case 'connectionClosed':
         this.#each(client, effect.handle, (flow, side) => flow.closed(side, effect.code, effect.message))
         return

@@ -83,6 +83,11 @@ export class PlanFlow {
     } else if (event.type === 'messageAccepted') this.#pump(end)
   }
 
+  datagram(side: Side, bytes: Uint8Array): void {
+    const direction = this.#incoming(side)
+    if (direction !== undefined) this.#recorder.messageReceived(this.#world.nowMs, direction.direction, bytes)
+  }
+
   closed(side: Side, code: string, message: string): void {
     const end = this.#ends.get(side)
     if (end === undefined || end.over) return
@@ -137,7 +142,7 @@ export class PlanFlow {
   get #settled(): boolean {
     return this.flow.directions.every(({ direction }) => {
       const record = this.#recorder.directions[direction]
-      return record === undefined || record.receivedMessages >= record.sentMessages
+      return record === undefined || record.settled(this.#world.nowMs)
     })
   }
 
@@ -157,19 +162,24 @@ export class PlanFlow {
         this.#arm(end, sender, dueMs)
         break
       }
-      if (sender.index - streams.messageAcceptedIndex() > pendingMessagesMax || streams.messageQueueFull()) break
+      const isDatagram = direction.mode === 'datagram'
+      if (!isDatagram && (sender.index - streams.messageAcceptedIndex() > pendingMessagesMax || streams.messageQueueFull())) break
       const length = messageSize(plan.seed, direction, sender.index)
       if (direction.dataLimitBytes !== null && sender.offset + length > direction.dataLimitBytes) {
         sender.stopped = true
         break
       }
       const { index, offset } = sender
-      const bytes = encodeMessage(sender.key, { direction: direction.direction, index, offset, dueMs, length })
+      const header = { direction: direction.direction, index, offset, dueMs, length }
+      const bytes = encodeMessage(sender.key, header, direction.content)
       sender.index += 1
       sender.offset += length
       this.#recorder.messageSent(nowMs, direction.direction, length, dueMs)
-      streams.offerMessage(bytes)
-      sent = true
+      if (!isDatagram) {
+        streams.offerMessage(bytes)
+        sent = true
+      } else if (!end.client.act((client, atMs) => client.sendDatagram(atMs, end.handle, bytes)))
+        this.#recorder.datagramDropped(nowMs, direction.direction)
     }
     if (sent) this.#changed(end)
   }

@@ -148,6 +148,7 @@ class VirtualRun {
       machine: {
         carriers: planned.carrier === 'auto' ? ['upgrade', 'http', 'grpc'] : [planned.carrier],
         ...(planned.paths === '' ? {} : { paths: parsePaths(planned.paths) }),
+        ...(planned.keyMode === undefined ? {} : { keyModes: [planned.keyMode] }),
       },
       application,
       link: (relayId) => links.get(relayId)!,

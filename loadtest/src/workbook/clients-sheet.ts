@@ -3,7 +3,7 @@ import type { PlanRelay, PlanZone } from '../plan.ts'
 import { anyText, bandwidth, duration, type Kind, name, oneOf, schedule, size, whole, words, yesNo } from './grammar.ts'
 import type { Names } from './names.ts'
 import type { Problems } from './problems.ts'
-import { type Profile, readKeyMode, readPaths, readTraffic, type Traffic } from './profiles-sheet.ts'
+import { checkDatagramSize, type KeyMode, type Profile, readKeyMode, readPaths, readTraffic, type Traffic } from './profiles-sheet.ts'
 import type { Table, TableRow } from './table.ts'
 
 /** A client before it is paired. */
@@ -25,6 +25,7 @@ export interface Client {
   readonly carrier: 'auto' | 'upgrade' | 'http' | 'grpc'
   readonly proxy: string
   readonly paths: string
+  readonly keyMode: KeyMode
   readonly attachAtMs: number
   readonly detachAtMs: number | null
   readonly connects: boolean
@@ -87,6 +88,7 @@ function readRow(row: TableRow, context: ClientsContext, room: number): Client[]
     carrier: readCarrier(row),
     proxy: row.read('proxy', proxyUrl, ''),
     paths: readPaths(row, profile.paths),
+    keyMode: readKeyMode(row, profile.keyMode),
     attachAtMs: row.read('attach_at', duration, 0),
     detachAtMs: row.read('detach_at', detachTime, null),
     connects: readConnect(row),
@@ -94,7 +96,7 @@ function readRow(row: TableRow, context: ClientsContext, room: number): Client[]
     readBytesPerSecond: row.read('read_rate', bandwidth, null),
     note: row.read('note', anyText, ''),
   }
-  readKeyMode(row)
+  if (profile.mode === 'datagram') checkDatagramSize(row, traffic.size)
   row.notYet('session', [], 'expected nothing (one session, from attach to detach)')
   row.notYet('disconnect', ['clean'], 'expected clean')
   row.notYet('reconnect', ['auto', 'yes'], 'expected nothing (clients always come back by themselves)')

@@ -10,7 +10,7 @@ import {
   metrics,
 } from '../plan.ts'
 import { stallRateMin } from '../verdict/act-record.ts'
-import { anyText, bandwidth, duration, type Kind, name, oneOf, quantity, rate, size, whole, yesNo } from './grammar.ts'
+import { anyText, bandwidth, duration, type Kind, name, oneOf, percent, quantity, rate, size, whole, yesNo } from './grammar.ts'
 import { listed, nearest } from './problems.ts'
 import type { Table, TableRow } from './table.ts'
 
@@ -172,7 +172,10 @@ function valueKind(metric: Metric): Kind<number | null> {
       return { ...bandwidth, parse: (text) => bandwidth.parse(text) ?? undefined }
     case 'messages/s':
       return { ...rate, parse: (text) => rate.parse(text) ?? quantity.parse(text) }
+    case 'share':
+      return percent
     case 'connections':
+    case 'datagrams':
     case 'clients':
       return whole(0, 1_000_000)
     default:
@@ -232,7 +235,13 @@ function checkMeasurable(row: TableRow, metric: Metric, window: LimitWindow, { d
     row.wrong('W131', 'metric', `no enabled client has flow_check = ${needed.join(' or ')}, so "${metric}" cannot be measured`, metric)
   }
   const { kind } = metrics[metric]
-  if ((kind === 'counter' || kind === 'gauge') && window.kind !== 'run') {
+  if (metric === 'datagrams_missing' || metric === 'datagram_loss') {
+    if (directions.length > 0 && !directions.some(({ mode }) => mode === 'datagram'))
+      row.wrong('W131', 'metric', `no enabled client has mode = datagram, so "${metric}" cannot be measured`, metric)
+  }
+  if (metric === 'compression_ratio' && directions.length > 0 && !directions.some(({ content }) => content === 'text'))
+    row.wrong('W131', 'metric', `no enabled client has compression = auto or always, so "${metric}" cannot be measured`, metric)
+  if ((kind === 'counter' || kind === 'gauge' || kind === 'ratio') && window.kind !== 'run') {
     row.wrong('W132', 'window', `expected run (${metric} is counted over the whole run)`, windowText(window))
   }
   if (kind !== 'act') return
@@ -251,7 +260,7 @@ function checkMeasurable(row: TableRow, metric: Metric, window: LimitWindow, { d
 }
 
 function hasMeasurableFlow(directions: readonly FlowDirection[]): boolean {
-  const fast = directions.filter((one) => one.messagesPerSecond >= stallRateMin).map((one) => one.flow)
+  const fast = directions.filter((one) => one.mode !== 'datagram' && one.messagesPerSecond >= stallRateMin).map((one) => one.flow)
   return new Set(fast).size < fast.length
 }
 

@@ -103,6 +103,8 @@ function placeClients(
     carrier: client.carrier,
     proxy: client.proxy,
     paths: client.paths,
+    ...(client.keyMode === 'blind' ? {} : { keyMode: client.keyMode }),
+    ...(client.profile.compress === undefined ? {} : { compress: client.profile.compress }),
     attachAtMs: attachAtMs.get(index)!,
     detachAtMs: client.detachAtMs,
     passive: client.peer === '*',
@@ -149,5 +151,7 @@ function makeDirection(flow: number, back: 0 | 1, from: number, to: number, clie
     dataLimitBytes: sender.dataLimitBytes,
     readBytesPerSecond: receiver.readBytesPerSecond,
     check: sender.profile.check,
+    ...(sender.profile.mode === 'datagram' ? { mode: sender.profile.mode } : {}),
+    ...(sender.profile.compress === 'auto' || sender.profile.compress === 'always' ? { content: 'text' as const } : {}),
   }
 }

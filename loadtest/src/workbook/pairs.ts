@@ -56,6 +56,15 @@ export function pairClients(clients: readonly Client[]): Pair[] {
         `"${b.application}"`,
       )
     }
+    if (a.keyMode !== b.keyMode && !complained.has(b.row.row)) {
+      complained.add(b.row.row)
+      b.row.wrong(
+        'W121',
+        'key_mode',
+        `expected ${a.keyMode} as its peer ${a.client} (${a.row.address('client')}): two ends that accept nothing in common do not meet`,
+        b.keyMode,
+      )
+    }
   }
   return pairs.sort((a, b) => a.caller - b.caller || a.listener - b.listener)
 }

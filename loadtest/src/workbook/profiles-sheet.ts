@@ -1,12 +1,14 @@
 // The sheet `Profiles`, and the columns of `Clients` that override a profile.
 import { formatPaths, parsePaths } from '@sennit/client/core'
 import { SennitError } from '@sennit/protocol'
-import type { Distribution } from '../plan.ts'
+import type { Compress, Distribution } from '../plan.ts'
 import { messageBytesMin } from '../verdict/message.ts'
-import { messageBytesMax } from '../verdict/sizes.ts'
+import { datagramBytesMax, messageBytesMax } from '../verdict/sizes.ts'
 import { distribution, oneOf, rate, whole } from './grammar.ts'
 import { Names, rowName } from './names.ts'
 import type { Table, TableRow } from './table.ts'
+
+export type KeyMode = 'blind' | 'relay' | 'none'
 
 /** How one end sends. */
 export interface Traffic {
@@ -21,6 +23,10 @@ export interface Profile extends Traffic {
   readonly direction: 'send' | 'receive' | 'both'
   readonly check: 'full' | 'counter' | 'none'
   readonly paths: string
+  readonly keyMode: KeyMode
+  readonly mode: 'reliable' | 'datagram'
+  /** undefined: the cell is blank. */
+  readonly compress: Compress | undefined
 }
 
 const defaults: Profile = {
@@ -31,6 +37,9 @@ const defaults: Profile = {
   direction: 'both',
   check: 'full',
   paths: '',
+  keyMode: 'blind',
+  mode: 'reliable',
+  compress: undefined,
 }
 
 /** A client of one process can send no faster. */
@@ -44,15 +53,34 @@ export function readProfiles(table: Table): Names<Profile> {
     const direction = row.read('direction', oneOf(['send', 'receive', 'both']), 'both')
     const check = row.read('flow_check', oneOf(['full', 'counter', 'none']), 'full')
     row.notYet('think', ['0', '0s', '0ms'], 'expected nothing (it belongs to the closed model)')
-    row.notYet('compression', ['no', 'none', 'off'], 'expected none')
-    row.notYet('mode', ['reliable'], 'expected reliable')
-    readKeyMode(row)
+    const compress = readCompress(row)
+    const mode = row.read('mode', oneOf(['reliable', 'datagram', 'lossy']), 'reliable') === 'reliable' ? 'reliable' : 'datagram'
+    const keyMode = readKeyMode(row, 'blind')
     const paths = readPaths(row, '')
-    if (profile !== undefined) profiles.add(row, profile, { profile, ...traffic, direction, check, paths })
+    if (mode === 'datagram') checkDatagrams(row, traffic, compress)
+    if (profile !== undefined) profiles.add(row, profile, { profile, ...traffic, direction, check, paths, keyMode, mode, compress })
   }
   // Also when every row is wrong: the other sheets are read on with it, so that all errors come at once.
   if (profiles.all().length === 0) profiles.addDefault(defaults.profile, defaults)
   return profiles
+}
+
+function readCompress(row: TableRow): Compress | undefined {
+  if (!row.has('compression')) return undefined
+  const word = row.read('compression', oneOf(['none', 'no', 'off', 'auto', 'always']), 'none')
+  return word === 'auto' || word === 'always' ? word : 'never'
+}
+
+function checkDatagrams(row: TableRow, { size }: Traffic, compress: Compress | undefined): void {
+  checkDatagramSize(row, size)
+  if (compress === 'auto' || compress === 'always')
+    row.wrong('W107', 'compression', 'expected none (datagrams go as they are, only messages are compressed)')
+}
+
+/** A datagram goes in one packet. */
+export function checkDatagramSize(row: TableRow, size: Distribution): void {
+  if (row.has('packet_size') && size.kind === 'const' && size.value > datagramBytesMax)
+    row.wrong('W107', 'packet_size', `expected at most ${datagramBytesMax} bytes (a datagram goes in one packet)`)
 }
 
 /** `packet_size`, `rate` and `burst` of a row, over what holds without them. */
@@ -69,10 +97,9 @@ export function readTraffic(row: TableRow, over: Traffic): Traffic {
   return { size, rate: perSecond, burst }
 }
 
-/** `key_mode`: one is built. */
-export function readKeyMode(row: TableRow): void {
-  if (['none', 'relay'].includes(row.text('key_mode').toLowerCase())) row.notYet('key_mode', [], 'expected blind')
-  else row.read('key_mode', oneOf(['blind', 'none', 'relay']), 'blind')
+/** `key_mode`: who may read what is sent. */
+export function readKeyMode(row: TableRow, over: KeyMode): KeyMode {
+  return row.read('key_mode', oneOf(['blind', 'relay', 'none']), over)
 }
 
 /** How connections use their relays, in the words of `--paths`; '' when the cell is blank. */
