@@ -1,5 +1,5 @@
 /** `sennit test compare` as a script uses it: two runs, one exit code. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Workshop } from './program.ts'
 
@@ -15,7 +15,14 @@ describe('test compare', { timeout: 120_000 }, () => {
   it('says 0 for two seeds of one test, 99 when it got slower, 122 for another test, 2 for no summary', async () => {
     await shop.run('test', 'new', 'small.xlsx', '--clients', '4')
     for (const seed of ['1', '2'])
-      expect((await shop.run('test', 'run', 'small.xlsx', '--virtual', '--seed', seed, '--out', `s${seed}`)).code).toBe(0)
+      expect(
+        (await shop.run('test', 'run', 'small.xlsx', '--virtual', '--seed', seed, '--out', `s${seed}`, '--report', 'csv,junit')).code,
+      ).toBe(0)
+    expect(readdirSync(shop.path('s1')).sort()).toEqual(['junit.xml', 'summary.json', 'timeline.csv'])
+    expect(await shop.run('test', 'run', 'small.xlsx', '--report', 'html,pdf')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('expected words of html,xlsx,json,csv,junit,prometheus with commas; found "pdf"'),
+    })
     const same = await shop.run('test', 'compare', 's1', 's2/summary.json', '--json')
     expect({ code: same.code, json: same.json }).toMatchObject({ code: 0, json: [{ exitCode: 0, notes: ['seed: 1 before, 2 now'] }] })
 

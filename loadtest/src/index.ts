@@ -1,6 +1,6 @@
 // The test set: a workbook becomes a plan, a run of it becomes a result, a result becomes reports.
 export { type LiveOptions, runLive } from './live/run-live.ts'
-export { type Plan, planHash } from './plan.ts'
+export { type Plan, planHash, type ReportKind, reportKinds } from './plan.ts'
 export { type ComparedMetric, type Comparison, compareRuns, type Move } from './verdict/compare.ts'
 export {
   type Environment,

@@ -32,7 +32,10 @@ export interface RunSettings {
   readonly reports: readonly ReportKind[]
 }
 
-export type ReportKind = 'html' | 'xlsx' | 'json'
+/** What a run may leave behind. `summary.json` is always there. */
+export const reportKinds = ['html', 'xlsx', 'json', 'csv', 'junit', 'prometheus'] as const
+
+export type ReportKind = (typeof reportKinds)[number]
 
 export interface PlanZone {
   readonly zone: string

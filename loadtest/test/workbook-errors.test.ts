@@ -248,7 +248,6 @@ test('every later feature is refused with "not yet", and only where a row asks f
     [client('peer', 'echo'), 'peer'],
     [run('engine', 'slurm'), 'engine'],
     [run('model', 'closed'), 'model'],
-    [run('report', 'junit'), 'report'],
     [
       {
         ...twoClients,

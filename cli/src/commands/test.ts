@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { basename, dirname, extname, join, resolve } from 'node:path'
-import type { Environment, Plan, RunResult, RunStatus } from '@sennit/loadtest'
+import type { Environment, Plan, ReportKind, RunResult, RunStatus } from '@sennit/loadtest'
 import { type Command, Option } from 'commander'
 import { usageError } from '../exit-codes.ts'
 import { createOutput, jsonOption, type Output } from '../output.ts'
@@ -20,6 +20,7 @@ interface RunOptions {
   readonly mesh?: string
   readonly relayList?: string
   readonly relayLog?: boolean
+  readonly report?: string
 }
 
 interface NewOptions {
@@ -78,12 +79,13 @@ export function addTestCommands(program: Command): void {
       ),
     )
     .addOption(new Option('--relay-list <file>', 'the same, named by the signed relay list in the mesh directory').env('SENNIT_RELAY_LIST'))
+    .option('--report <kinds>', 'what to write beside summary.json, of html,xlsx,csv,junit,prometheus (default: what the workbook says)')
     .option('--relay-log', 'pass on what relays log')
     .addOption(jsonOption())
-    .description('run a workbook: verdict, report.html, NAME.result.xlsx and summary.json')
+    .description('run a workbook: verdict, summary.json, and report.html, NAME.result.xlsx, timeline.csv, junit.xml, metrics.prom as asked')
     .addHelpText(
       'after',
-      `${codesHelp}\n\nExamples:\n  sennit test run scenarios/relay-failover.xlsx\n  sennit test run load.xlsx --scale 0.1 --out results\n  sennit test run load.xlsx --virtual --seed 7\n  sennit test run load.xlsx --mesh mesh`,
+      `${codesHelp}\n\nExamples:\n  sennit test run scenarios/relay-failover.xlsx\n  sennit test run load.xlsx --scale 0.1 --out results\n  sennit test run load.xlsx --virtual --seed 7\n  sennit test run load.xlsx --mesh mesh\n  sennit test run load.xlsx --report html,junit,csv     # for a build server`,
     )
     .action(async (file: string, options: RunOptions) => {
       await run(file, options)
@@ -131,6 +133,7 @@ async function readPlan(file: string, options: RunOptions, out: Output): Promise
 async function run(file: string, options: RunOptions): Promise<void> {
   const out = createOutput(options.json === true)
   const meshDir = meshOf(options)
+  const reports = options.report === undefined ? undefined : await reportsOf(options.report)
   const plan = await readPlan(file, options, out)
   if (plan === undefined) return
   const outDir = resolve(options.out ?? join('sennit-results', `${basename(file, extname(file))}-${timeName()}`))
@@ -164,9 +167,18 @@ async function run(file: string, options: RunOptions): Promise<void> {
     live.end()
     interruption.dispose()
   }
-  const files = writeReports({ result, outDir, workbook: file })
+  const files = writeReports({ result, outDir, workbook: file, ...(reports === undefined ? {} : { reports }) })
   out.result(result.summary, describeResult(result, Object.values(files)))
   process.exitCode = result.summary.exitCode
+}
+
+/** `html,junit` as `--report` takes it. */
+async function reportsOf(text: string): Promise<readonly ReportKind[]> {
+  const { reportKinds } = await import('@sennit/loadtest')
+  const asked = text.split(',').map((word) => word.trim().toLowerCase())
+  const wrong = asked.find((word) => !(reportKinds as readonly string[]).includes(word))
+  if (wrong !== undefined) throw usageError(`--report: expected words of ${reportKinds.join(',')} with commas; found "${wrong}"`)
+  return reportKinds.filter((kind) => asked.includes(kind))
 }
 
 /** The mesh whose running relays are used; a test needs the whole directory, because it adds the users of its workbook. */

@@ -2,6 +2,7 @@
 import * as xlsx from 'xlsx'
 import { appendSheet, bytesOf, type CellValue, escaped, type WrittenSheet } from '../workbook/write-workbook.ts'
 import type { Percentiles } from './histogram.ts'
+import { timelineTable } from './report/timeline-table.ts'
 import type { RunResult } from './run-result.ts'
 
 /** The bytes of the result. `input` is the scenario's workbook, if there is one. */
@@ -27,43 +28,7 @@ function resultSheets(result: RunResult): WrittenSheet[] {
   const { summary } = result
   return [
     { name: 'Summary', rows: summaryRows(result) },
-    {
-      name: 'Timeline',
-      rows: [
-        [
-          'second',
-          'attached',
-          'connected',
-          'sent_messages',
-          'messages',
-          'bytes',
-          'p50_ms',
-          'p99_ms',
-          'max_ms',
-          'failovers',
-          'without_path',
-          'damaged_bytes',
-          'loop_delay_max_ms',
-          'faults',
-        ],
-        ...result.timeline.map((row) => [
-          row.second,
-          row.attached,
-          row.connected,
-          row.sentMessages,
-          row.messages,
-          row.bytes,
-          row.p50Ms,
-          row.p99Ms,
-          row.maxMs,
-          row.failovers,
-          row.withoutPath,
-          row.damagedBytes,
-          row.loopDelayMaxMs,
-          row.faults,
-        ]),
-      ],
-    },
+    { name: 'Timeline', rows: timelineTable(result.timeline) },
     {
       name: 'Latency',
       rows: [['percentile', 'response_ms', 'service_ms'], ...result.spectrum.map((row) => [row.percentile, row.responseMs, row.serviceMs])],

@@ -1,7 +1,11 @@
-// Writes what a run leaves behind into its folder: summary.json always, the report and the result workbook as the plan asks.
+// Writes what a run leaves behind into its folder: summary.json always, the rest as the plan (or whoever calls) asks.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
+import type { ReportKind } from '../plan.ts'
+import { timelineCsv } from './report/csv.ts'
 import { reportHtml } from './report/html.ts'
+import { junitXml } from './report/junit.ts'
+import { prometheusText } from './report/prometheus.ts'
 import { resultWorkbook } from './result-workbook.ts'
 import type { RunResult } from './run-result.ts'
 
@@ -11,23 +15,39 @@ export interface ReportOptions {
   readonly outDir: string
   /** The scenario's workbook: its path or its bytes. Its sheets stand first in the result workbook. */
   readonly workbook?: string | Uint8Array
+  /** Instead of what the plan asks for. */
+  readonly reports?: readonly ReportKind[]
 }
 
+/** Paths of what was written. */
 export interface WrittenReports {
   readonly summary: string
   readonly report?: string
   readonly workbook?: string
+  readonly timeline?: string
+  readonly junit?: string
+  readonly metrics?: string
 }
 
-export function writeReports({ result, outDir, workbook }: ReportOptions): WrittenReports {
+export function writeReports({ result, outDir, workbook, reports = result.plan.run.reports }: ReportOptions): WrittenReports {
   mkdirSync(outDir, { recursive: true })
-  const { reports } = result.plan.run
-  const summary = write(outDir, 'summary.json', `${JSON.stringify(result.summary, undefined, 2)}\n`)
-  const report = reports.includes('html') ? write(outDir, 'report.html', reportHtml(result)) : undefined
-  const input = typeof workbook === 'string' ? readFileSync(workbook) : workbook
   const name = typeof workbook === 'string' ? basename(workbook, extname(workbook)) : result.plan.name
-  const book = reports.includes('xlsx') ? write(outDir, `${name}.result.xlsx`, resultWorkbook(result, input)) : undefined
-  return { summary, ...(report === undefined ? {} : { report }), ...(book === undefined ? {} : { workbook: book }) }
+  const input = (): Uint8Array | undefined => (typeof workbook === 'string' ? readFileSync(workbook) : workbook)
+  const one = <Key extends string>(
+    key: Key,
+    kind: ReportKind,
+    file: string,
+    content: () => string | Uint8Array,
+  ): { readonly [K in Key]?: string } =>
+    reports.includes(kind) ? ({ [key]: write(outDir, file, content()) } as { readonly [K in Key]?: string }) : {}
+  return {
+    summary: write(outDir, 'summary.json', `${JSON.stringify(result.summary, undefined, 2)}\n`),
+    ...one('report', 'html', 'report.html', () => reportHtml(result)),
+    ...one('workbook', 'xlsx', `${name}.result.xlsx`, () => resultWorkbook(result, input())),
+    ...one('timeline', 'csv', 'timeline.csv', () => timelineCsv(result)),
+    ...one('junit', 'junit', 'junit.xml', () => junitXml(result)),
+    ...one('metrics', 'prometheus', 'metrics.prom', () => prometheusText(result)),
+  }
 }
 
 /** Whole or not at all: a reader never sees half a report. */

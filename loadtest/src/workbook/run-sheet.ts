@@ -1,5 +1,5 @@
 // The sheet `Run`: keys and values.
-import type { RunSettings } from '../plan.ts'
+import { type RunSettings, reportKinds } from '../plan.ts'
 import { type RunKey, runKeys } from './columns.ts'
 import { anyText, duration, type Kind, oneOf, percentileList, rate, whole, words } from './grammar.ts'
 import { nearest, type Problems } from './problems.ts'
@@ -99,14 +99,11 @@ const runName: Kind<string> = {
 }
 
 function readReports(kinds: readonly string[], row: TableRow | undefined, problems: Problems): RunSettings['reports'] {
-  const known = ['html', 'xlsx', 'json'] as const
-  const later = ['junit', 'prometheus']
   for (const kind of kinds) {
-    const plain = kind.toLowerCase()
-    if (row === undefined || (known as readonly string[]).includes(plain)) continue
-    const place = { ...row.place('value'), name: 'report' }
-    if (later.includes(plain)) problems.add('W140', place, `"${plain}" is not built yet: expected html, xlsx and json`, row.text('value'))
-    else problems.add('W112', place, `expected words of ${known.join(', ')}`, `"${kind}"`)
+    if (row === undefined || (reportKinds as readonly string[]).includes(kind.toLowerCase())) continue
+    const near = nearest(kind, reportKinds)
+    const hint = near === undefined ? '' : `Nearest: ${near}`
+    problems.add('W112', { ...row.place('value'), name: 'report' }, `expected words of ${reportKinds.join(', ')}`, `"${kind}"`, hint)
   }
-  return known.filter((kind) => kind === 'json' || kinds.some((one) => one.toLowerCase() === kind))
+  return reportKinds.filter((kind) => kind === 'json' || kinds.some((one) => one.toLowerCase() === kind))
 }

@@ -179,7 +179,7 @@ const run: { readonly [Key in RunKey]: readonly [CellValue, string] } = {
   clock_error_max: ['5ms', 'more makes the run inconclusive'],
   loop_delay_p99_max: ['50ms', 'a busier machine makes the run inconclusive: it measured itself'],
   on_agent_loss: ['inconclusive', ''],
-  report: ['html,xlsx,json', ''],
+  report: ['html,xlsx,json', 'also csv, junit, prometheus'],
   live_port: [0, 'no live page'],
 }
 
