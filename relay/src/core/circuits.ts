@@ -15,6 +15,8 @@ export interface CircuitHalf {
   /** Its number on that attachment. */
   readonly circuit: number
   readonly other: CircuitHalf
+  /** What both ends showed in their JOINs; undefined for one that began with a call. */
+  tag: string | undefined
   /** Payload bytes that came from this attachment. */
   receivedBytes: number
   /** Of those, in kept packets: only they wait for credit, so only they can be over it. */
@@ -364,6 +366,7 @@ function newHalf(attachment: Attachment, nowMs: number): CircuitHalf {
     circuit,
     // The other half is put in as soon as both exist.
     other: undefined as unknown as CircuitHalf,
+    tag: undefined,
     receivedBytes: 0,
     keptBytes: 0,
     queuedBytes: 0,

@@ -14,6 +14,8 @@ export interface RelayCore {
   touch(attachment: Attachment): void
   /** Says something to the client of an attachment. */
   say(attachment: Attachment, message: HopControl): void
+  /** Other attachments of the same running client: same user, label and instance. */
+  othersOf(attachment: Attachment): Iterable<Attachment>
   log(level: LogLevel, event: string, fields: Readonly<Record<string, unknown>>): void
   /** The list of users says that this one is revoked; one it does not know is not. */
   isRevoked(user: string): boolean

@@ -14,6 +14,9 @@ export interface PendingJoin {
   readonly label: string
 }
 
+/** Said of what makes way for the same client's newer attachment. */
+const replaced = 'replaced'
+
 /** A tag is a 16-byte value that two clients derive. */
 const tagBytes = 16
 
@@ -45,6 +48,7 @@ export class Joins {
       return
     }
     const who = attachment.who!
+    this.replaceOlder(attachment, tag, message)
     const waiters = this.waiting.get(tag) ?? []
     // A client that asks again under another number means its newest.
     for (const waiter of waiters) if (waiter.attachment === attachment) this.forget(waiter)
@@ -79,7 +83,27 @@ export class Joins {
       [pair.first, match.joinId],
       [pair.second, joinId],
     ] as const) {
+      half.tag = tag
       this.core.say(half.attachment, { type: 'joined', joinId: id, circuit: half.circuit, credit: half.limitBytes })
+    }
+  }
+
+  /**
+   * A client whose attachment died without a word is back on a new one before we know that the old one is dead. What the old one holds under this
+   * tag would keep both ends apart until then, so it makes way: the other end hears it, and its next JOIN meets this one. Nobody else can do that:
+   * it takes the same user, label and instance, proved by the hop handshake, and a tag that only the two ends of the connection can derive.
+   */
+  private replaceOlder(attachment: Attachment, tag: string, { user, label }: { user: string; label: string }): void {
+    for (const older of this.core.othersOf(attachment)) {
+      for (const pending of [...older.joins.values()]) {
+        if (pending.tag !== tag || pending.user !== user || pending.label !== label) continue
+        this.forget(pending)
+        this.refuse(older, pending.joinId, replaced)
+      }
+      for (const half of [...older.circuits.values()]) {
+        const peer = half.other.attachment.who!
+        if (half.tag === tag && peer.user === user && peer.label === label) this.circuits.close(half, replaced, true)
+      }
     }
   }
 

@@ -29,6 +29,7 @@ import { defaultLimits, type RelayLimits } from './limits.ts'
 import { type HandedList, ListTeller } from './list-teller.ts'
 import { instanceOf, Matching } from './matching.ts'
 import { type LoadFacts, Overload } from './overload.ts'
+import { RunningClients } from './running-clients.ts'
 import { WakeHeap } from './wake-heap.ts'
 
 export interface RelayMachineOptions {
@@ -82,6 +83,7 @@ export class RelayMachine {
   private readonly wakes = new WakeHeap<Attachment>()
   private readonly blocked = new Set<Attachment>()
   private readonly unproved = new Set<Attachment>()
+  private readonly running = new RunningClients()
   private readonly shares = {
     attachments: new Map<string, number>(),
     listens: new Map<string, number>(),
@@ -437,6 +439,12 @@ export class RelayMachine {
       certificateEpoch: user.certificate.epoch,
       certificateEndsMs: user.certificate.notAfterMs,
     }
+    this.running.add(attachment)
+    // A client that dials again has most likely lost what it had. Whether it has, its other attachments tell within seconds, not at their next heartbeat.
+    for (const older of this.running.othersOf(attachment)) {
+      older.link.probe(this.nowMs)
+      this.touch(older)
+    }
     this.sweepAtMs = Math.min(this.sweepAtMs, this.nowMs + sweepMs)
     this.overload.begin(this.nowMs, this.loadFacts())
     this.log('info', 'attached', { carrier: attachment.carrier, user: user.user, label: user.label, software: user.software })
@@ -549,6 +557,7 @@ export class RelayMachine {
     this.release(attachment, reason)
     const { who } = attachment
     if (who !== undefined) {
+      this.running.delete(attachment)
       this.giveShare(who.user, 'attachments')
       this.log('info', 'detached', { carrier: attachment.carrier, user: who.user, label: who.label, reason })
     }
@@ -625,6 +634,7 @@ export class RelayMachine {
       answers: this.answers,
       touch: (attachment) => this.touch(attachment),
       say: (attachment, message) => this.say(attachment, message),
+      othersOf: (attachment) => this.running.othersOf(attachment),
       log: (level, event, fields) => this.log(level, event, fields),
       isRevoked: (user) => this.users.get(user) === Number.POSITIVE_INFINITY,
       isRegistered: (user) => this.users.has(user) && this.users.get(user) !== Number.POSITIVE_INFINITY,

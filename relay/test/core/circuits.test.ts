@@ -71,6 +71,84 @@ describe('joining', () => {
   })
 })
 
+// A client's socket dies without a word and it dials again; the relay, which would find out after up to 18 s, still holds what it had.
+describe('a client that is back before its old attachment is known to be dead', () => {
+  const tag = bytes(16, 99)
+  const join = (client: RawClient, user: string, joinId: number, shown = tag): RawClient =>
+    client.say({ type: 'join', joinId, tag: shown, user, label: '' })
+
+  /** alice and bob, coupled by a JOIN; alice's carrier takes nothing from now on, and nobody knows. */
+  function coupled(): { world: World; old: RawClient; bob: RawClient; circuit: number } {
+    const world = new World()
+    const [old, bob] = [world.attach('alice', { instance: 7 }), world.attach('bob')]
+    join(old, 'bob', 1)
+    join(bob, 'alice', 1)
+    const { circuit } = bob.heard('joined')
+    old.freeze()
+    return { world, old, bob, circuit }
+  }
+
+  it('joins again: its older circuit ends, the other end hears it, joins too, and both are coupled anew', () => {
+    const { world, bob, circuit } = coupled()
+    const alice = join(world.attach('alice', { instance: 7 }), 'bob', 2)
+    expect(bob.heard('circuitClose')).toEqual({ type: 'circuitClose', circuit, reason: 'replaced' })
+    join(bob, 'alice', 2)
+    const joined = alice.heard('joined')
+    alice.send(joined.circuit, 100)
+    world.settle()
+    expect(bob.packets).toMatchObject([{ circuit: bob.heard('joined').circuit, bytes: 100 }])
+    expect(world.machine.stats()).toMatchObject({ circuits: 1, pendingJoins: 0 })
+  })
+
+  it('joins again while its old JOIN still waits: the other end meets the new one', () => {
+    const world = new World()
+    const old = join(world.attach('alice', { instance: 7 }), 'bob', 1)
+    const alice = join(world.attach('alice', { instance: 7 }), 'bob', 2)
+    expect(old.heard('joinRefused')).toMatchObject({ joinId: 1, code: 'replaced' })
+    join(world.attach('bob'), 'alice', 1)
+    expect(alice.maybe('joined')).toBeDefined()
+    expect(old.maybe('joined')).toBeUndefined()
+  })
+
+  const others: { who: string; again(world: World): RawClient }[] = [
+    { who: 'another user that knows the tag', again: (world) => join(world.attach('carol', { instance: 7 }), 'bob', 2) },
+    { who: 'the peer itself', again: (world) => join(world.attach('bob', { instance: 7 }), 'bob', 2) },
+    { who: 'another process of the user', again: (world) => join(world.attach('alice', { instance: 8 }), 'bob', 2) },
+    { who: 'another label of the user', again: (world) => join(world.attach('alice', { instance: 7, label: 'x' }), 'bob', 2) },
+    { who: 'the same client with another tag', again: (world) => join(world.attach('alice', { instance: 7 }), 'bob', 2, bytes(16, 98)) },
+    { who: 'the same client for another peer', again: (world) => join(world.attach('alice', { instance: 7 }), 'carol', 2) },
+  ]
+
+  it.each(others)('$who ends no circuit', ({ again }) => {
+    const { world, bob } = coupled()
+    again(world)
+    expect(bob.maybe('circuitClose')).toBeUndefined()
+    expect(world.machine.stats().circuits).toBe(1)
+  })
+
+  it('has its other attachments asked at once: a dead one, and a circuit that began with a call, is gone after three seconds', () => {
+    const world = new World()
+    const { a, b } = pair(world)
+    a.freeze()
+    world.attach('alice', { instance: a.key })
+    world.pass(2_900)
+    expect(b.maybe('circuitClose')).toBeUndefined()
+    world.pass(200)
+    expect(b.heard('circuitClose').reason).toBe('peer_detached')
+  })
+
+  it('keeps an other attachment that lives, with all it has: two links of one client', () => {
+    const world = new World()
+    const { a, b, circuitA } = pair(world)
+    world.attach('alice', { instance: a.key })
+    world.pass(10_000)
+    a.send(circuitA, 100)
+    world.settle()
+    expect(b.packets).toHaveLength(1)
+    expect(a.closed).toBeUndefined()
+  })
+})
+
 describe('closing a circuit', () => {
   it('tells the other end', () => {
     const world = new World()
