@@ -217,16 +217,16 @@ describe('back-off', () => {
   })
 
   it.each([
-    ['rests after five failures', { urgent: false, mayRest: true }, ['retry', 'retry', 'retry', 'retry', 'rest', 'rest']],
-    ['never, when it is one of the last two', { urgent: false, mayRest: false }, Array(6).fill('retry')],
-    ['nor while a connection has no path', { urgent: true, mayRest: true }, Array(6).fill('retry')],
+    ['rests after five failures', { urgent: false, mayRest: true, serving: false }, ['retry', 'retry', 'retry', 'retry', 'rest', 'rest']],
+    ['never, when it is one of the last two', { urgent: false, mayRest: false, serving: false }, Array(6).fill('retry')],
+    ['nor while a connection has no path', { urgent: true, mayRest: true, serving: false }, Array(6).fill('retry')],
   ])('%s', (_name, facts, steps) => {
     const backoff = new Backoff(clientTuning, () => 0.5)
     expect(steps.map(() => backoff.failed(0, facts).type)).toEqual(steps)
   })
 
   it('starts over only after a minute of stability', () => {
-    const facts = { urgent: false, mayRest: false }
+    const facts = { urgent: false, mayRest: false, serving: false }
     const backoff = new Backoff(clientTuning, () => 0.999999)
     for (let failure = 0; failure < 4; failure += 1) backoff.failed(0, facts)
     backoff.established(0)
@@ -236,7 +236,7 @@ describe('back-off', () => {
   })
 
   it('asks a relay that went in order again at an even pace for half a minute, whatever it failed before', () => {
-    const facts = { urgent: false, mayRest: true }
+    const facts = { urgent: false, mayRest: true, serving: false }
     const most = (): number => 0.999999
     const backoff = new Backoff(clientTuning, most)
     for (let failure = 0; failure < 4; failure += 1) backoff.failed(0, facts)
@@ -253,11 +253,11 @@ describe('back-off', () => {
   ])('keeps that pace within bounds when %s', (_name, spreadMs, paceMs) => {
     const backoff = new Backoff(clientTuning, () => 0.999999)
     backoff.established(0)
-    expect(Math.round(backoff.wentInOrder(5_000, spreadMs, { urgent: false, mayRest: true }).delayMs)).toBe(paceMs)
+    expect(Math.round(backoff.wentInOrder(5_000, spreadMs, { urgent: false, mayRest: true, serving: false }).delayMs)).toBe(paceMs)
   })
 
   it('takes a relay that sends its clients away as soon as they come for a failing one', () => {
-    const facts = { urgent: false, mayRest: true }
+    const facts = { urgent: false, mayRest: true, serving: false }
     const backoff = new Backoff(clientTuning, () => 0.5)
     const steps: string[] = []
     for (let nowMs = 0; nowMs < 6_000; nowMs += 1_000) {

@@ -88,6 +88,15 @@ export class WorldClient {
     this.#pipes.clear()
   }
 
+  /** Its sockets end here, and no relay hears of it, as behind a gate that forgot them. */
+  losesSockets(): void {
+    for (const pipe of this.#pipes.values()) {
+      pipe.open = false
+      this.#do(() => this.machine.carrierClosed(this.#world.nowMs, pipe.key, 'connection_reset', 'the gate forgot it'))
+    }
+    this.#pipes.clear()
+  }
+
   // What the network does.
 
   opened(pipe: Pipe): void {

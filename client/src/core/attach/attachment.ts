@@ -52,11 +52,18 @@ export interface AttachmentSink {
   backoffFacts(attachment: Attachment): BackoffFacts
 }
 
+/** When the back-off would have dialled. */
+interface Turn {
+  readonly untilMs: number
+  readonly resting: boolean
+}
+
 type State =
   | { readonly type: 'idle' }
   /** `staggered`: for its place in the first race, not for a failure. */
-  | { readonly type: 'waiting'; readonly untilMs: number; readonly resting: boolean; readonly staggered: boolean }
-  | { readonly type: 'dialing'; readonly race: DialRace }
+  | ({ readonly type: 'waiting'; readonly staggered: boolean; readonly after?: Turn | undefined } & Turn)
+  /** `after`: this dial is out of turn, and that is when its turn comes. */
+  | { readonly type: 'dialing'; readonly race: DialRace; readonly after: Turn | undefined }
   | { readonly type: 'attached'; readonly runner: Runner; readonly sinceMs: number }
 
 /** What a relay that goes has told, and whether we moved on account of it. */
@@ -90,6 +97,7 @@ export class Attachment {
   #winner: DialTarget | undefined
   #probesDone = 0
   #probedAtMs = 0
+  #promptedAtMs = Number.NEGATIVE_INFINITY
   #load: { readonly queueMs: number; readonly untilMs: number } | undefined
   /** Round trips to this relay; survives the attachment. */
   readonly leg: LegEstimator = new LegEstimator()
@@ -247,6 +255,29 @@ export class Attachment {
     this.#enter({ type: 'waiting', untilMs, resting: false, staggered: false })
   }
 
+  /**
+   * A connection has just lost its last path: one dial out of turn, at a moment of our own within a quarter second, because what the back-off knows of
+   * this relay may be older than its return. When it fails, the back-off goes on as if there had been none.
+   */
+  prompt(nowMs: number): void {
+    const state = this.#state
+    if (state.type !== 'waiting') return
+    const { promptEveryMs, pathlessSpreadMs } = this.#context.tuning
+    const fromMs = Math.max(nowMs, this.#promptedAtMs + promptEveryMs)
+    const untilMs = fromMs + this.#context.random() * pathlessSpreadMs
+    if (state.untilMs <= untilMs) return
+    this.#promptedAtMs = untilMs
+    const after = state.after ?? { untilMs: state.untilMs, resting: state.resting }
+    this.#enter({ ...state, untilMs, resting: false, after })
+  }
+
+  /** Who listens rests no relay for longer than this; half of it is jitter, as in any rest. */
+  restAtMost(nowMs: number, maxMs: number): void {
+    const state = this.#state
+    if (state.type !== 'waiting' || !state.resting || state.untilMs <= nowMs + maxMs) return
+    this.#enter({ ...state, untilMs: nowMs + maxMs * (0.5 + 0.5 * this.#context.random()) })
+  }
+
   /** Nobody needs it now; an attachment lingers until {@link release}. */
   unwant(nowMs: number): void {
     const state = this.#state
@@ -385,7 +416,7 @@ export class Attachment {
   #dial(nowMs: number): void {
     const targets = dialTargets(this.#entry.urls, this.#context.carriers, this.#winner)
     const race = new DialRace(this.#context.tuning, targets, (target) => this.#startRunner(nowMs, target), nowMs)
-    this.#enter({ type: 'dialing', race })
+    this.#enter({ type: 'dialing', race, after: this.#state.type === 'waiting' ? this.#state.after : undefined })
     this.#raceStep(nowMs, race)
   }
 
@@ -415,13 +446,20 @@ export class Attachment {
   #raceStep(nowMs: number, race: DialRace): void {
     // A start that fails at once (no address for this carrier) must not leave the race standing still.
     for (const late of race.wake(nowMs)) this.#context.sink.hangUp(late.key)
-    if (race.lost && this.#state.type === 'dialing') this.#dialLost(nowMs, race.lastFailure.code, race.lastFailure.message)
+    if (race.lost && this.#state.type === 'dialing') this.#dialLost(nowMs, race.lastFailure, this.#state.after)
   }
 
-  #dialLost(nowMs: number, code: string, message: string): void {
+  #dialLost(nowMs: number, failure: { readonly code: string; readonly message: string }, after: Turn | undefined): void {
     this.dialsFailed += 1
-    this.lastFailure = { code, message }
-    this.#retryLater(nowMs, (delayMs, resting) => this.#context.sink.dialFailed(nowMs, this, code, message, delayMs, resting))
+    this.lastFailure = failure
+    const tell = (delayMs: number, resting: boolean) =>
+      this.#context.sink.dialFailed(nowMs, this, failure.code, failure.message, delayMs, resting)
+    if (after === undefined || after.untilMs <= nowMs) {
+      this.#retryLater(nowMs, tell)
+      return
+    }
+    this.#enter({ type: 'waiting', ...after, staggered: false })
+    tell(after.untilMs - nowMs, after.resting)
   }
 
   #lost(nowMs: number, code: string, message: string): void {

@@ -17,6 +17,10 @@ export interface AttachmentNeeds {
   readonly exposed: boolean
   /** Somebody listens here and no relay is attached: nobody can call, so no relay rests. */
   readonly unserved: boolean
+  /** Somebody listens: whoever calls may reach only a relay that rests, so none rests for long. */
+  readonly serving: boolean
+  /** A call waits for its peer, which may be found only at a relay that rests: nobody rests. */
+  readonly waiting: boolean
   /** Relays that carry or are to carry a circuit. */
   readonly inUse: ReadonlySet<string>
   /** A plan is not acknowledged yet: give nothing back. */
@@ -45,6 +49,8 @@ export class Attachments {
   readonly #rendezvous = new Map<string, string[]>()
   #survey: { readonly attachment: Attachment; readonly untilMs: number } | undefined
   #nextSurveyAtMs = Number.POSITIVE_INFINITY
+  /** Where connections that have just lost their last path may find their peers. */
+  readonly #prompt = new Set<string>()
 
   constructor(context: AttachmentContext, relays: readonly RelayEntry[]) {
     this.#context = context
@@ -142,10 +148,14 @@ export class Attachments {
       attachment.saver = rank >= this.#context.tuning.attachedMin
       attachment.want(nowMs, this.#dialAtMs(nowMs, attachment, needs, anyAttached ? 0 : rank))
       // A connection on its last relay wants its next one back within seconds, not within the half minute of an ordinary back-off.
-      if (needs.urgent || (needs.exposed && attachment.state === 'resting') || ((needs.exposed || needs.unserved) && attachment.failing))
+      const noRest = needs.exposed || needs.waiting
+      if (needs.urgent || (noRest && attachment.state === 'resting') || ((needs.exposed || needs.unserved) && attachment.failing))
         attachment.hurry(nowMs)
+      if (needs.serving) attachment.restAtMost(nowMs, this.#context.tuning.restServingMaxMs)
+      if (needs.urgent && this.#prompt.has(relayId)) attachment.prompt(nowMs)
       rank += 1
     }
+    this.#prompt.clear()
     this.#endDrained(nowMs, needs.inUse)
   }
 
@@ -153,6 +163,11 @@ export class Attachments {
   lost(nowMs: number): void {
     this.#lostAtMs = nowMs
     for (const attachment of this.#byRelay.values()) attachment.draw()
+  }
+
+  /** A connection lost its last path: the next {@link sync} has each of these relays dialled once out of turn. */
+  lastPathLost(relayIds: Iterable<string>): void {
+    for (const relayId of relayIds) this.#prompt.add(relayId)
   }
 
   wake(nowMs: number): void {

@@ -10,6 +10,8 @@ export interface BackoffFacts {
   readonly urgent: boolean
   /** Whether this relay may rest; the last two of a list never do. */
   readonly mayRest: boolean
+  /** Somebody listens here: whoever calls may know no other relay, so none rests for long. */
+  readonly serving: boolean
 }
 
 /** What to do after a failure. */
@@ -66,7 +68,7 @@ export class Backoff {
     this.#failures += 1
     const over = this.#failures - tuning.restAfterFailures
     if (over < 0 || facts.urgent || !facts.mayRest) return { type: 'retry', delayMs }
-    const restMs = Math.min(tuning.restMaxMs, tuning.restStepMs * (over + 1))
+    const restMs = Math.min(facts.serving ? tuning.restServingMaxMs : tuning.restMaxMs, tuning.restStepMs * (over + 1))
     // Half of a rest is jitter too, or relays that failed together would wake together.
     return { type: 'rest', delayMs: restMs * (0.5 + 0.5 * this.#random()) }
   }

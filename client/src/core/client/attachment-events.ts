@@ -91,8 +91,9 @@ export class AttachmentEvents implements AttachmentSink {
   }
 
   backoffFacts(attachment: Attachment): BackoffFacts {
-    const { meeting, attachments } = this.#to
-    return { urgent: meeting.urgent(), mayRest: !meeting.exposed() && attachments.mayRest(attachment) }
+    const { meeting, attachments, listens } = this.#to
+    const mayRest = !meeting.exposed() && attachments.mayRest(attachment)
+    return { urgent: meeting.urgent(), mayRest, serving: listens.size > 0 }
   }
 
   /** It came, went, or is to be left: connections and calls look again. */

@@ -386,6 +386,13 @@ export class ManagedConnection implements CircuitOwner {
     return planned.map((relayId) => attachments.byRelay(relayId)).filter((attachment) => attachment !== undefined)
   }
 
+  /** Relays that both ends could use. */
+  *#shared(): Iterable<string> {
+    const { planner } = this.agreement
+    for (const { relayId, entry } of this.#host.attachments.all())
+      if (this.facts.policy.allows(entry) && planner.peerKnows(relayId)) yield relayId
+  }
+
   #hasPath(relayId: string): boolean {
     return [...this.#paths.values()].some((circuit) => circuit.relayId === relayId)
   }
@@ -471,6 +478,7 @@ export class ManagedConnection implements CircuitOwner {
   }
 
   #lostAllPaths(sinceMs: number): void {
+    if (this.#pathlessSinceMs === undefined) this.#host.attachments.lastPathLost(this.#shared())
     this.#pathlessSinceMs ??= sinceMs
     this.#host.needsSync()
   }

@@ -346,6 +346,8 @@ export class Meeting {
       urgent: pathless,
       exposed,
       unserved: this.unserved(),
+      serving: listening,
+      waiting,
       inUse,
       keepAll,
       names,

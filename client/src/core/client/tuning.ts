@@ -19,6 +19,7 @@ export interface ClientTuning {
   readonly restAfterFailures: number
   readonly restStepMs: number
   readonly restMaxMs: number
+  readonly restServingMaxMs: number
   readonly releaseAfterMs: number
   readonly surveyEveryMs: number
   readonly askStepMs: number
@@ -48,6 +49,7 @@ export interface ClientTuning {
   readonly spareSpreadMs: number
   readonly standbySpreadMs: number
   readonly pathlessSpreadMs: number
+  readonly promptEveryMs: number
 }
 
 /** Where to start; change one when a measurement says so. */
@@ -69,6 +71,7 @@ export const clientTuning: ClientTuning = {
   restAfterFailures: 5, // five full-jitter tries span about four seconds
   restStepMs: 30_000, // each further failure rests a step longer
   restMaxMs: 300_000, // nobody is given up for more than five minutes
+  restServingMaxMs: 30_000, // a listener cannot know which relays its callers reach, so it asks each as often as the ordinary back-off would: twice a minute at least
   releaseAfterMs: 10_000, // an attachment nobody wants lingers, so that a short flutter costs no handshake
   surveyEveryMs: 300_000, // every relay of the list is measured each five minutes
   askStepMs: 250, // requests go by rank this far apart: the best relay usually answers before the second is asked
@@ -98,4 +101,5 @@ export const clientTuning: ClientTuning = {
   spareSpreadMs: 5_000, // after a loss, who has another relay looks for its next spare within this, not at once with all the others
   standbySpreadMs: 2_000, // whose connection has no standby goes sooner: a second loss would pause it
   pathlessSpreadMs: 250, // who has none goes as soon as a crowd may: one step of a race
+  promptEveryMs: 1_000, // a relay is dialled out of turn no more often than this, however many connections lose their last path one after the other
 }

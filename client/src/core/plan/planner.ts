@@ -102,6 +102,11 @@ export class Planner {
     return this.#report !== undefined
   }
 
+  /** Whether the peer has that relay on its list; before its first report every relay may be. */
+  peerKnows(relayId: string): boolean {
+    return this.#report?.relays.has(relayId) ?? true
+  }
+
   peerReport(nowMs: number, relays: readonly RelayMeasurement[]): void {
     this.#report = { relays: new Map(relays.map((relay) => [relay.relayId, relay])), atMs: nowMs }
   }
