@@ -13,6 +13,7 @@ import type { ConnectionEvent as MachineConnectionEvent, StreamCounts } from '..
  * - `relay_resting`: a relay failed so often that it is left alone for `forMs`.
  * - `relay_draining`: the relay asked its clients to move; they do, without a pause.
  * - `listen_refused`: one relay refused a listening; others may hold it.
+ * - `caller_refused`: somebody called and could not prove who they are, or may not.
  * - `connect_answer`: what one relay said to a `connect` under way.
  * - `planned`: the two ends of connection `handle` agreed on relays anew, and why.
  * - `relay_crowded`: the relay is over its limit and asked us to use others; we do, where there are any.
@@ -34,7 +35,9 @@ export type DirectoryEvent =
  * Events of `connection.on`:
  * - `path_opened`, `path_closed`, `path_bad`, `path_moved`, `failover`: the ways its packets can take, and which one they take now.
  * - `waiting`: data waits, and why: `credit` (the other application does not read), `no_path` (no relay at the moment), `relay_wait` (the
- *   relay's buffer is full), `memory` (our own limit). `resumed` ends it.
+ *   relay's buffer is full), `memory` (our own limit), `paths` (fewer relays than the mode promises). `resumed` ends it.
+ * - `paths_short` / `paths_whole`: this direction has fewer paths than its mode promises, or enough again.
+ * - `relay_lies`: payloads came over this relay that the other end never sent.
  * - `rekeyed`: the next key epoch began.
  * - `pong`: the answer to a ping.
  * - `message_refused`: the other end did not take a message that was already reported as accepted; `code` says why.
