@@ -1,6 +1,7 @@
 /**
  * What a relay needs of memory: `node bench/dist/memory.js idle` for attachments that do nothing, by carrier, and `… flow` for its growth while
- * gigabytes go through. The relay is a process of its own and collects its garbage before each figure.
+ * gigabytes go through. The relay is a process of its own with the heap flag of `sennit relay`. It collects its garbage before each figure of `idle`,
+ * and never for those of `flow`: what it then lets lie is what an operator sees.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -52,7 +53,7 @@ async function idle(carrier: string, attachments: number): Promise<void> {
   const users = await Promise.all(
     Array.from({ length: Math.ceil(attachments / clientsPerUser) }, (_, index) => addUser(mesh, `user${index}`)),
   )
-  const before = await memoryOf(relay)
+  const before = await memoryOf(relay, 'collect')
   for (let left = attachments; left > 0; left -= clientsPerProcess) {
     const from = attachments - left
     const count = Math.min(left, clientsPerProcess)
@@ -60,7 +61,7 @@ async function idle(carrier: string, attachments: number): Promise<void> {
     await processes.role('idle-clients', join(mesh, 'relays.list'), carrier, count, clientsPerUser, ...credentials)
   }
   await new Promise((done) => setTimeout(done, settleMs))
-  const after = await memoryOf(relay)
+  const after = await memoryOf(relay, 'collect')
   if (after.attachments !== attachments) throw new Error(`expected ${attachments} attachments; found ${after.attachments}`)
   const each = (key: 'rss' | 'heapUsed' | 'external'): string => ((after[key] - before[key]) / attachments / 1024).toFixed(1)
   console.log(
@@ -114,6 +115,6 @@ function startRelay(mesh: string): Promise<Child> {
   return processes.child('relay', [join(mesh, 'relays', 'r1.toml')], ['--expose-gc'])
 }
 
-async function memoryOf(relay: Child): Promise<RelayMemory> {
-  return (await relay.ask('memory')) as RelayMemory
+async function memoryOf(relay: Child, what: 'memory' | 'collect' = 'memory'): Promise<RelayMemory> {
+  return (await relay.ask(what)) as RelayMemory
 }

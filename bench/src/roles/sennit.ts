@@ -7,7 +7,7 @@ import { benchApplication } from './library.ts'
 
 const ready = (facts: object = {}): void => void process.stdout.write(`${JSON.stringify({ ready: true, ...facts })}\n`)
 
-/** What a relay says when it is asked for `memory`. Bytes. */
+/** What a relay says when it is asked for `memory`, and after a collection for `collect`. Bytes. */
 export interface RelayMemory {
   readonly rss: number
   readonly heapUsed: number
@@ -19,8 +19,8 @@ export interface RelayMemory {
 
 export async function runRelay(config: string): Promise<void> {
   const relay = await startRelay({ ...(await readRelayConfig(config)), logLevel: 'silent' })
-  createInterface({ input: process.stdin }).on('line', () => {
-    globalThis.gc?.()
+  createInterface({ input: process.stdin }).on('line', (line) => {
+    if (line === 'collect') globalThis.gc?.()
     const { rss, heapUsed, external } = process.memoryUsage()
     const { forwardedBytes, attachments } = relay.stats()
     const counted = Object.values(attachments).reduce((sum, count) => sum + count, 0)
