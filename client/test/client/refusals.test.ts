@@ -7,18 +7,21 @@ import { MeshWorld } from './mesh-world.ts'
 
 const three = ['r1', 'r2', 'r3']
 
-describe('a caller that holds another end-to-end key than its certificate names', () => {
+describe.each([
+  ['end-to-end key', 'key_mismatch', (world: MeshWorld) => ({ endKey: world.crypto.generateX25519() })],
+  ['identity key', 'identity_unproved', (world: MeshWorld) => ({ identityKey: world.crypto.generateEd25519() })],
+] as const)('a caller that holds another %s than its certificate names', (_which, code, otherKey) => {
   const world = new MeshWorld({ relays: three, users: ['alice', 'bob'] })
   const bob = world.client('bob')
   bob.listen('chat')
   world.run(2_000)
-  const alice = world.client('alice', { identity: { ...world.identity('alice'), endKey: world.crypto.generateX25519() } })
+  const alice = world.client('alice', { identity: { ...world.identity('alice'), ...otherKey(world) } })
   const call = alice.connect('bob', 'chat', 30_000)
   const tookMs = world.runUntil(() => alice.all('connectFailed').length > 0, 60_000)
 
   it('is told why at once, not when its time is over', () => {
     expect(tookMs).toBeLessThan(10_000)
-    expect(alice.all('connectFailed')).toMatchObject([{ connectHandle: call, code: 'key_mismatch' }])
+    expect(alice.all('connectFailed')).toMatchObject([{ connectHandle: call, code }])
     expect(alice.all('connectFailed')[0]?.message).toContain('refuses this caller')
   })
 
@@ -26,7 +29,7 @@ describe('a caller that holds another end-to-end key than its certificate names'
     const told = bob.all('event').map(({ event }) => event)
     const refusals = told.filter((event) => event.type === 'caller_refused')
     expect(refusals.length).toBeGreaterThan(0)
-    expect(refusals[0]).toMatchObject({ peer: 'alice', application: 'chat', code: 'key_mismatch' })
+    expect(refusals[0]).toMatchObject({ peer: 'alice', application: 'chat', code })
     expect(bob.connection).toBeUndefined()
   })
 

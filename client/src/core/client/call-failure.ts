@@ -13,7 +13,8 @@ export function refusalRank(code: string): number {
  * What a peer says when it closes a circuit because of our certificate. A relay could say it too, but only for its own circuits, as it could
  * say "not here". Damage on the way (`handshake_forged`) is not among them: the next try heals it.
  */
-const peerRefusals = /^(certificate_\w+|key_mismatch|name_mismatch|application_not_allowed|pinned_key_mismatch|key_mode_mismatch)$/
+const peerRefusals =
+  /^(certificate_\w+|key_mismatch|identity_unproved|name_mismatch|application_not_allowed|pinned_key_mismatch|key_mode_mismatch)$/
 
 /** Whether the reason of a closed circuit is the peer's answer to our handshake. */
 export function isPeerRefusal(reason: string): boolean {
