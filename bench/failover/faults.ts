@@ -15,8 +15,8 @@ export interface Fault {
   readonly what: string
   /** Done by the network: servers stand behind fault proxies. */
   readonly network: boolean
-  /** Rounds are this far apart at least. */
-  readonly everyMs: number
+  /** Rounds are this far apart at least; without it as soon as everything is as before. */
+  readonly everyMs?: number
   begin(server: Server, rig: Rig): void | Promise<void>
   /** Ends the fault; resolves when the server is there again. For kill and term that is a start after {@link restartMs}. */
   heal(server: Server, rig: Rig): Promise<void>
@@ -29,7 +29,6 @@ export const faults: readonly Fault[] = [
     name: 'kill',
     what: `kill -9 of the relay in use; it is started again ${restartMs} ms later`,
     network: false,
-    everyMs: 4_000,
     lasting: false,
     begin: (server) => server.running.signalTree('SIGKILL'),
     async heal(server) {
@@ -42,7 +41,6 @@ export const faults: readonly Fault[] = [
     name: 'freeze',
     what: 'SIGSTOP of the relay in use',
     network: false,
-    everyMs: 4_000,
     lasting: true,
     begin: (server) => server.running.signalTree('SIGSTOP'),
     heal: async (server) => server.running.signalTree('SIGCONT'),
@@ -51,7 +49,6 @@ export const faults: readonly Fault[] = [
     name: 'cut',
     what: 'every packet from and to the relay in use vanishes; nobody is told',
     network: true,
-    everyMs: 4_000,
     lasting: true,
     begin: (server, rig) => rig.network(server, 'cut'),
     heal: (server, rig) => rig.network(server, 'heal'),
@@ -60,7 +57,6 @@ export const faults: readonly Fault[] = [
     name: 'term',
     what: `SIGTERM to the relay in use, as a service manager stops it; it is started again ${restartMs} ms after its end`,
     network: false,
-    everyMs: 4_000,
     lasting: false,
     begin: (server) => server.running.signal('SIGTERM'),
     async heal(server) {

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { connectionsAt } from './sockets.ts'
 
 const rolePath = fileURLToPath(new URL('./roles/role.js', import.meta.url))
 
@@ -170,6 +171,11 @@ export class Server {
   /** Processor time of it and all it started, in ticks: the one of several servers that carries the stream uses the most. */
   ticks(): number {
     return treeOf(this.running.pid).reduce((sum, pid) => sum + ticksOf(pid), 0)
+  }
+
+  /** Connections that it holds where it listens. */
+  connections(): number {
+    return connectionsAt(this.#port.port)
   }
 
   end(): void {

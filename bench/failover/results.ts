@@ -13,6 +13,8 @@ export interface Subject {
 
 /** One line of the scorecard. */
 export interface Row extends Subject {
+  /** How many relays stood in the middle, where that is chosen. */
+  readonly relays?: number
   readonly rounds: number
   /** Rounds after which the same stream went on. */
   readonly survived: number
@@ -21,9 +23,16 @@ export interface Row extends Subject {
   readonly lost: number
   readonly duplicated: number
   readonly reordered: number
+  /** Rounds in which the generator or the sink itself was late by {@link lateMs} or more: they count, and their stall may not be the system's. */
+  readonly late: number
 }
 
-export interface KeptRound extends Subject, Round {
+/** Half of the shortest limit: a generator that is less late than that decides nothing. */
+export const lateMs = 5
+
+export interface KeptRound extends Subject, Omit<Round, 'tookMs'> {
+  readonly relays?: number
+  readonly tookMs?: number
   /** When it was run, ISO. */
   readonly at: string
 }
@@ -77,18 +86,25 @@ export function rowsOf(rounds: readonly KeptRound[]): Row[] {
   for (const round of rounds) groups.set(subjectKey(round), [...(groups.get(subjectKey(round)) ?? []), round])
   return [...groups.values()].map((group) => {
     const { system, carrier, paths, fault } = group[0] as KeptRound
-    const total = (of: (round: Round) => number): number => group.reduce((sum, round) => sum + of(round), 0)
+    const { relays } = group.at(-1) as KeptRound
+    const total = (of: (round: KeptRound) => number): number => group.reduce((sum, round) => sum + of(round), 0)
     const stalls = group.flatMap(({ stallMs }) => (stallMs === undefined ? [] : [stallMs])).sort((a, b) => a - b)
     return {
       ...{ system, carrier, paths, fault },
+      ...(relays === undefined ? {} : { relays }),
       rounds: group.length,
       survived: total(({ survived }) => Number(survived)),
       stallMs: stalls.length === 0 ? null : { p50: rank(stalls, 0.5), p99: rank(stalls, 0.99), max: rank(stalls, 1) },
       lost: total(({ lost }) => lost),
       duplicated: total(({ duplicated }) => duplicated),
       reordered: total(({ reordered }) => reordered),
+      late: total(isLate),
     }
   })
+}
+
+function isLate(round: Pick<Round, 'lateMs'>): number {
+  return Number((round.lateMs ?? 0) >= lateMs)
 }
 
 export function subjectKey({ system, carrier, paths, fault }: Subject): string {

@@ -8,11 +8,13 @@ import type { Rig, Started } from './systems/system.ts'
 /** The stream flows so long before its rounds: Node compiles code while it runs it, and TCP windows grow. */
 const warmMs = 1_500
 /** The stream is watched so long before a fault, and at least so long after it: the gap without a fault, and the gap with it. */
-const watchMs = 1_500
+const watchMs = 1_000
 /** Bytes made this long after a fault must arrive before the stream counts as flowing again. */
 const flowingMs = 500
-/** After the end of a fault the stream is watched on for this long: what comes back can disturb too. */
+/** After the end of a fault the stream is watched on for this long, and until the server has its connections again: what comes back can disturb too. */
 const healedMs = 300
+/** Some do not come back to a server: then a round ends so long after its fault. */
+const settleMs = 4_000
 /** A fault that lasts ends when the stream flows again, or after this. */
 const lastsMs = 10_000
 /** A stream that stands still longer is given up, and so is a system that takes no new stream. */
@@ -20,6 +22,8 @@ const waitMs = 35_000
 /** A stream of which nothing arrives within this is tried anew. */
 const beginMs = 5_000
 const lookMs = 20
+/** Connections that are only about to end do not stay for so many looks. */
+const steadyLooks = 3
 /** What is on its way when a stream was cut has this long to arrive. */
 const drainMs = 500
 
@@ -30,6 +34,10 @@ export interface Round {
   readonly stallMs?: number
   /** The longest gap before the fault. */
   readonly baseMs?: number
+  /** How late the generator was at most in this round, and how late the sink was: a stall that long may be theirs. It counts all the same. */
+  readonly lateMs?: number
+  /** How long the round took, the start of a new stream included. */
+  readonly tookMs: number
   /** Of a stream that was cut: until a new one brought its first byte. */
   readonly backMs?: number
   readonly lost: number
@@ -48,7 +56,6 @@ export class Rounds {
   readonly #started: Started
   readonly #rig: Rig
   readonly #fault: Fault
-  #number = 0
   #live: Live | undefined
   #cutAtMs: number | undefined
 
@@ -67,12 +74,19 @@ export class Rounds {
    * @param last the stream is ended in order after this one, and its damage counted
    */
   async next(last: boolean): Promise<Round> {
+    const startMs = nowMs()
+    const round = await this.#round(last)
+    return { ...round, tookMs: nowMs() - startMs }
+  }
+
+  async #round(last: boolean): Promise<Omit<Round, 'tookMs'>> {
     const begun = await this.#stream()
     if (begun === undefined) return { ...sound, survived: false, note: `no new stream within ${waitMs} ms` }
     const { live, backMs } = begun
     const ticks = this.#started.servers.map((server) => server.ticks())
     await pause(watchMs)
     const server = this.#busiest(ticks)
+    const connections = server.connections()
     const { position } = await this.#started.source.ask('position', { stream: live.number })
     const faultMs = nowMs()
     const baseMs = await this.#gap(live, faultMs - watchMs, faultMs)
@@ -88,18 +102,20 @@ export class Rounds {
     const flows = await this.#flowsAgain(live, Number(position), hitMs, heal)
     if (flows) await pause(Math.max(0, hitMs + watchMs - nowMs()))
     await heal()
-    if (flows) await pause(healedMs)
+    if (flows) await this.#settled(server, connections, hitMs + settleMs)
 
-    const gapMs = await this.#gap(live, hitMs, nowMs())
+    const endMs = nowMs()
+    const gapMs = await this.#gap(live, hitMs, endMs)
     const survived = flows && live.cut === undefined
     const back = backMs === undefined ? {} : { backMs }
     if (!survived) {
       const note = live.cut?.why ?? `stood still for ${waitMs} ms`
       return { ...(await this.#end(live)), ...back, survived, baseMs, note }
     }
+    const late = await this.#late(live, faultMs - watchMs, endMs)
     const damage = last ? await this.#end(live) : sound
-    if (!last) await pause(Math.max(0, hitMs + this.#fault.everyMs - watchMs - nowMs()))
-    return { ...damage, ...back, survived, stallMs: Math.max(0, gapMs - baseMs), baseMs }
+    if (!last) await pause(Math.max(0, hitMs + (this.#fault.everyMs ?? 0) - watchMs - nowMs()))
+    return { ...damage, ...back, survived, stallMs: Math.max(0, gapMs - baseMs), baseMs, lateMs: late }
   }
 
   /** The stream that flows, or a new one, as soon as the system takes it. */
@@ -108,8 +124,7 @@ export class Rounds {
     const { source, port } = this.#started
     const deadline = nowMs() + waitMs
     while (nowMs() < deadline) {
-      this.#number += 1
-      const live: Live = { number: this.#number, cut: undefined }
+      const live: Live = { number: this.#rig.nextStream(), cut: undefined }
       this.#live = live
       const opened = await source.ask('open', { stream: live.number, port }).then(
         () => true,
@@ -157,6 +172,22 @@ export class Rounds {
   async #gap(live: Live, fromMs: number, toMs: number): Promise<number> {
     const { gapMs } = await this.#started.sink.ask('gap', { stream: live.number, fromMs, toMs })
     return Number(gapMs)
+  }
+
+  /** Waits until a server that was away holds as many connections as before, but not beyond `deadline`. */
+  async #settled(server: Server, connections: number, deadline: number): Promise<void> {
+    await pause(healedMs)
+    let steady = 0
+    while (nowMs() < deadline && steady < steadyLooks) {
+      await pause(lookMs)
+      steady = server.connections() >= connections ? steady + 1 : 0
+    }
+  }
+
+  async #late(live: Live, fromMs: number, toMs: number): Promise<number> {
+    const { source, sink } = this.#started
+    const answers = await Promise.all([source, sink].map((role) => role.ask('late', { stream: live.number, fromMs, toMs })))
+    return Math.max(...answers.map(({ lateMs }) => Number(lateMs)))
   }
 
   /** The server that worked most since `before`. */

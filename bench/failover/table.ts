@@ -13,20 +13,23 @@ export function sortedRows(rows: readonly Row[]): Row[] {
 }
 
 /** A system with the settings that tell its rows apart. */
-export function nameOf({ system, carrier, paths }: Pick<Row, 'system' | 'carrier' | 'paths'>): string {
-  return system.startsWith('Sennit') ? `${system}, ${paths}, ${carrier}` : system
+export function nameOf({ system, carrier, paths, relays }: Pick<Row, 'system' | 'carrier' | 'paths' | 'relays'>): string {
+  if (!system.startsWith('Sennit')) return system
+  return `${system}, ${paths}, ${carrier}${relays === undefined ? '' : `, ${relays} relays`}`
 }
 
 export function tableOf({ rows, missing }: Pick<Results, 'rows' | 'missing'>): string {
-  const head = ['system', 'fault', 'survived', 'stall p50', 'p99', 'max ms', 'lost', 'duplicated', 'reordered bytes']
+  const head = ['system', 'fault', 'survived', 'stall p50', 'p99', 'max ms', 'lost', 'duplicated', 'reordered bytes', 'late']
   const lines = sortedRows(rows).map((row) => [
     nameOf(row),
     row.fault,
     `${row.survived} of ${row.rounds}`,
     ...(row.stallMs === null ? ['cut', '', ''] : [ms(row.stallMs.p50), ms(row.stallMs.p99), ms(row.stallMs.max)]),
     ...[row.lost, row.duplicated, row.reordered].map((bytes) => bytes.toLocaleString('en').replaceAll(',', ' ')),
+    row.late === 0 ? '' : `${row.late} of ${row.rounds}`,
   ])
-  for (const [system, install] of Object.entries(missing)) lines.push([system, `not installed: \`${install}\``, '', '', '', '', '', '', ''])
+  for (const [system, install] of Object.entries(missing))
+    lines.push([system, `not installed: \`${install}\``, '', '', '', '', '', '', '', ''])
   const widths = head.map((title, column) => Math.max(title.length, ...lines.map((line) => (line[column] ?? '').length)))
   const row = (cells: readonly string[]): string => `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`
   return [row(head), row(widths.map((width) => '-'.repeat(width))), ...lines.map(row)].join('\n')

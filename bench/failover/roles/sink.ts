@@ -1,6 +1,7 @@
 // The far end: checks every byte of every stream that comes, and remembers when they came.
 import { Arrivals } from '../arrivals.ts'
 import { nowMs } from '../clock.ts'
+import { type Lateness, watchLateness } from '../lateness.ts'
 import { StreamChecker } from '../stream-checker.ts'
 import { type Ask, say, serveAsks } from './lines.ts'
 
@@ -18,6 +19,7 @@ export class SinkStream {
 
 export class Sink {
   readonly #streams = new Map<number, SinkStream>()
+  readonly #lateness: Lateness = watchLateness()
 
   begin(number: number): SinkStream {
     const stream = new SinkStream()
@@ -37,11 +39,13 @@ export class Sink {
         return { begun: true, position: found.checker.position, over: found.over }
       case 'gap':
         return { gapMs: found.arrivals.longestGapMs(fromMs, toMs) }
+      case 'late':
+        return { lateMs: this.#lateness.longestMs(fromMs, toMs) }
       case 'report':
         this.#streams.delete(stream)
         return { ...found.checker.finish(sent) }
       default:
-        throw new Error(`expected progress, gap or report; found ${what}`)
+        throw new Error(`expected progress, gap, late or report; found ${what}`)
     }
   }
 

@@ -1,4 +1,5 @@
 // The near end: opens numbered streams through an outlet, one at a time, and writes at a steady pace.
+import { nowMs } from '../clock.ts'
 import type { Ask } from './lines.ts'
 import { say, serveAsks } from './lines.ts'
 import type { Outlet, OutletEvents } from './outlet.ts'
@@ -10,7 +11,7 @@ export type OpenOutlet = (number: number, port: number, events: OutletEvents) =>
 export function serveSource(open: OpenOutlet, bytesPerSecond: number): void {
   const sources = new Map<number, SteadySource>()
 
-  serveAsks(async ({ what, stream, port = 0 }: Ask) => {
+  serveAsks(async ({ what, stream, port = 0, fromMs = 0, toMs = nowMs() }: Ask) => {
     if (what === 'open') {
       const outlet = await open(stream, port, {
         onDrain: () => sources.get(stream)?.drained(),
@@ -27,6 +28,8 @@ export function serveSource(open: OpenOutlet, bytesPerSecond: number): void {
     switch (what) {
       case 'position':
         return { position: source.position }
+      case 'late':
+        return { lateMs: source.lateness.longestMs(fromMs, toMs) }
       case 'end':
         source.stop()
         source.outlet.end()
@@ -39,7 +42,7 @@ export function serveSource(open: OpenOutlet, bytesPerSecond: number): void {
         return { sent }
       }
       default:
-        throw new Error(`expected open, position, end or drop; found ${what}`)
+        throw new Error(`expected open, position, late, end or drop; found ${what}`)
     }
   })
   say({ ready: true })

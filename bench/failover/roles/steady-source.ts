@@ -1,14 +1,15 @@
 /** Writes the pattern at a steady pace. What an outlet cannot take is not made up for later: the pace goes on from there. */
 import { nowMs } from '../clock.ts'
+import { Lateness, tickMs } from '../lateness.ts'
 import { patternAt } from '../pattern.ts'
 import type { Outlet } from './outlet.ts'
 
-/** Small enough that the pace itself makes no gap worth measuring. */
-const tickMs = 2
 /** A source that was held up writes no more than this at once. */
 const burstMs = 10
 
 export class SteadySource {
+  /** Of the pace itself; an outlet that takes nothing makes nobody late. */
+  readonly lateness: Lateness = new Lateness()
   readonly #outlet: Outlet
   readonly #bytesPerMs: number
   readonly #timer: NodeJS.Timeout
@@ -34,7 +35,6 @@ export class SteadySource {
 
   drained(): void {
     this.#full = false
-    this.#lastMs = nowMs()
   }
 
   stop(): void {
@@ -42,8 +42,9 @@ export class SteadySource {
   }
 
   #tick(): void {
-    if (this.#full) return
     const now = nowMs()
+    this.lateness.tick(now)
+    if (this.#full) return
     const bytes = Math.floor(Math.min(now - this.#lastMs, burstMs) * this.#bytesPerMs)
     if (bytes === 0) return
     this.#lastMs = now

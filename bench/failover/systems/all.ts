@@ -1,4 +1,5 @@
 /** Every system of the scorecard, ours first. */
+import { tailscale } from './end-to-end.ts'
 import { bore, haproxy, rathole, sshReverse } from './one-server.ts'
 import { sennitForward, sennitLibrary } from './sennit.ts'
 import type { System } from './system.ts'
@@ -10,6 +11,10 @@ export const systems: readonly System[] = [
   sennitLibrary('grpc', 'best'),
   sennitLibrary('upgrade', 'mirror(2)'),
   sennitLibrary('upgrade', 'disperse(2,3)'),
+  sennitLibrary('upgrade', 'pair'),
+  sennitLibrary('upgrade', 'rotate'),
+  sennitLibrary('upgrade', 'spread'),
+  sennitLibrary('upgrade', 'split(2)'),
   sennitForward('upgrade', 'best'),
   sennitForward('upgrade', 'mirror(2)'),
   sshReverse,
@@ -19,4 +24,5 @@ export const systems: readonly System[] = [
   libp2p,
   devTunnels,
   nats,
+  tailscale,
 ]

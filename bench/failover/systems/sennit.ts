@@ -39,7 +39,7 @@ export function sennitForward(carrier: string, paths: string): System {
 }
 
 function ours(system: string, carrier: string, paths: string): Omit<System, 'start'> {
-  return { system, carrier, paths, missing: () => undefined, version: () => `this tree, Node ${process.version}` }
+  return { system, carrier, paths, relays: relaysOf(paths), missing: () => undefined, version: () => `this tree, Node ${process.version}` }
 }
 
 interface TestMesh {

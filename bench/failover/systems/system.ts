@@ -9,6 +9,8 @@ export interface System {
   readonly system: string
   readonly carrier: string
   readonly paths: string
+  /** How many servers stand in the middle, each in a failure domain of its own; for systems that can have them in different numbers. */
+  readonly relays?: number
   /** The command that installs what is missing on this machine, or undefined when it can run. */
   missing(): string | undefined
   /** What runs here, for the page: a version line. */
@@ -42,11 +44,18 @@ export class Rig {
   readonly #ends: (() => void)[] = []
   readonly #proxies = new Map<Server, Role[]>()
   #onCut: (event: Record<string, unknown>) => void = () => {}
+  #streams = 0
 
   constructor(dir: string, proxied: boolean, bytesPerSecond: number) {
     this.dir = dir
     this.proxied = proxied
     this.bytesPerSecond = bytesPerSecond
+  }
+
+  /** A number for a new stream: none is used twice. */
+  nextStream(): number {
+    this.#streams += 1
+    return this.#streams
   }
 
   /** Called when the source says that its stream was cut. */

@@ -67,12 +67,14 @@ export const nats: System = {
 }
 
 interface Ends {
+  /** What else must run before the bridges. */
+  before?(places: readonly Place[]): Promise<void>
   far(target: number, places: readonly Place[]): Command
   near(listen: number, places: readonly Place[]): Command
 }
 
 /** Two servers, a far bridge to the sink, a near bridge that the source enters. */
-async function between(rig: Rig, command: (place: Place, index: number) => Command, bridges: Ends): Promise<Started> {
+export async function between(rig: Rig, command: (place: Place, index: number) => Command, bridges: Ends): Promise<Started> {
   const ends = await tcpEnds(rig)
   const places = [await rig.place(), await rig.place()]
   const servers: Server[] = []
@@ -81,6 +83,7 @@ async function between(rig: Rig, command: (place: Place, index: number) => Comma
     await rig.guard(server, place)
     servers.push(server)
   }
+  await bridges.before?.(places)
   const [port = 0] = await freePorts(1)
   rig.program(bridges.far(ends.sinkPort, places))
   await listening('127.0.0.1', port, rig.program(bridges.near(port, places)))

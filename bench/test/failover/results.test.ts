@@ -1,9 +1,12 @@
 // Rows, limits and pictures of the scorecard: figures that nobody measured must not come out of them.
 import { describe, expect, it } from 'vitest'
 import { Arrivals } from '../../failover/arrivals.ts'
+import { Lateness } from '../../failover/lateness.ts'
 import { missesOf } from '../../failover/limits.ts'
 import { pictureOf } from '../../failover/picture.ts'
+import { planOf, planText } from '../../failover/plan.ts'
 import { type KeptRound, mergeResults, type Results, rowsOf } from '../../failover/results.ts'
+import { countConnections } from '../../failover/sockets.ts'
 import { tableOf } from '../../failover/table.ts'
 
 const subject = { system: 'Sennit library', carrier: 'upgrade', paths: 'best', fault: 'kill' } as const
@@ -29,7 +32,19 @@ describe('rows', () => {
       lost: 7,
       duplicated: 0,
       reordered: 0,
+      late: 0,
     })
+  })
+
+  it('count a round in which the generator was late, and say so', () => {
+    const [row] = rowsOf([survived(1, { lateMs: 4.9 }), survived(300, { lateMs: 280 })])
+    expect(row).toMatchObject({ rounds: 2, late: 1, stallMs: { max: 300 } })
+    expect(tableOf({ rows: [row!], missing: {} })).toMatch(/\| 1 of 2 \|/)
+  })
+
+  it('say how many relays stood in the middle', () => {
+    const rounds = [survived(1), survived(2, { relays: 4 })]
+    expect(tableOf({ rows: rowsOf(rounds), missing: {} })).toContain('Sennit library, best, upgrade, 4 relays')
   })
 
   it('have no stall where no stream survived', () => {
@@ -69,6 +84,51 @@ describe('gaps between arrivals', () => {
     expect(arrivals.longestGapMs(50, 60)).toBe(8)
     expect(arrivals.longestGapMs(50, 100)).toBe(40)
     expect(new Arrivals().longestGapMs(5, 25)).toBe(20)
+  })
+})
+
+describe('lateness', () => {
+  it('is what a gap between two ticks has beyond the pace', () => {
+    const lateness = new Lateness()
+    for (const time of [0, 2, 4, 34, 36]) lateness.tick(time)
+    expect(lateness.longestMs(0, 36)).toBe(28)
+    expect(lateness.longestMs(34, 36)).toBe(0)
+  })
+})
+
+describe('connections of a server', () => {
+  it('are the established ones at the side that listens', () => {
+    const table = [
+      '  sl  local_address rem_address   st tx_queue',
+      '   0: 0100007F:1E9B 00000000:0000 0A 00000000', // it listens
+      '   1: 0100007F:1E9B 0100007F:C350 01 00000000',
+      '   2: 0100007F:C350 0100007F:1E9B 01 00000000', // the other end of it
+      '   3: 0100007F:1E9B 0100007F:C352 08 00000000', // the far side has closed
+    ].join('\n')
+    expect(countConnections(table, 7835)).toBe(1)
+    expect(countConnections(table, 50_000)).toBe(1)
+    expect(countConnections(table, 80)).toBe(0)
+  })
+})
+
+describe('a plan', () => {
+  const system = { system: 'Sennit library', carrier: 'upgrade', paths: 'best' }
+
+  it('leaves out what was kept, and takes its time from it', () => {
+    const kept = [survived(1, { tookMs: 4_000 }), survived(2, { tookMs: 6_000 })]
+    const [kill, reset] = planOf([system], [{ name: 'kill' }, { name: 'reset' }], 4, kept)
+    expect(kill).toMatchObject({ done: 2, left: 2, fault: 'kill' })
+    expect(kill!.seconds - planOf([system], [{ name: 'kill' }], 3, kept)[0]!.seconds).toBe(5)
+    expect(reset).toMatchObject({ done: 0, left: 4 })
+    expect(planOf([system], [{ name: 'kill' }], 2, kept)[0]).toMatchObject({ left: 0, seconds: 0 })
+  })
+
+  it('tells what does not fit', () => {
+    const plan = planOf([system, { ...system, paths: 'spread' }], [{ name: 'kill' }], 20, [])
+    const lines = planText(plan, 1.5).split('\n')
+    expect(lines[0]).toMatch(/best, upgrade: kill 20 .* min$/)
+    expect(lines[1]).toMatch(/spread, upgrade: .*beyond --minutes 1\.5$/)
+    expect(lines[2]).toMatch(/40 rounds, about 2\.\d minutes/)
   })
 })
 
