@@ -1,5 +1,5 @@
 // What a network act does and when, step by step: one script for the fault proxy and for the simulated links.
-import type { FaultAct } from './plan.ts'
+import type { FaultAct, PlanLink } from './plan.ts'
 
 /** `up` is client to relay, `down` is relay to client. */
 export type Direction = 'up' | 'down'
@@ -57,6 +57,20 @@ export type NetworkStep = { readonly afterMs: number } & (
   /** The address of the client changes: what was open is dead (with or without a word), what is opened comes from another address. */
   | { readonly do: 'rebind'; readonly how: 'silent' | 'reset' }
 )
+
+/** A fast retransmission takes a round trip, and never less than this: the timers of both ends have their say. */
+const resendMsMin = 10
+
+/** What the rows of `Links` say of the way between clients of a zone and relays of another one, beside its latency. */
+export function linkRules(links: readonly PlanLink[], clientZone: string, relayZone: string): LinkRule[] {
+  const way = (direction: Direction, from: string, to: string): LinkRule[] => {
+    const { rttMs = 0, bytesPerSecond, lossShare } = links.find((link) => link.from === from && link.to === to) ?? {}
+    if (bytesPerSecond === undefined && lossShare === undefined) return []
+    const loss = lossShare === undefined ? {} : { lossShare, lossDelayMs: Math.max(resendMsMin, rttMs) }
+    return [{ directions: [direction], ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }), ...loss }]
+  }
+  return [...way('up', clientZone, relayZone), ...way('down', relayZone, clientZone)]
+}
 
 /** The rule of an act; undefined when it has none. */
 export function ruleOf(act: FaultAct): LinkRule | undefined {

@@ -48,6 +48,10 @@ export interface PlanLink {
   readonly to: string
   readonly rttMs: number
   readonly jitterMs: number
+  /** What one attachment carries in this direction; absent: no bound. */
+  readonly bytesPerSecond?: number
+  /** Share of packets that are lost at first; absent: none. Over a byte stream they come one round trip later, and what follows waits. */
+  readonly lossShare?: number
 }
 
 export interface PlanRelay {
@@ -272,8 +276,8 @@ export interface Limit {
   readonly note: string
 }
 
-/** `seen`: one value for each relay of each connection. */
-export type MetricKind = 'histogram' | 'rate' | 'counter' | 'act' | 'ratio' | 'gauge' | 'seen'
+/** `seen`: one value for each relay of each connection. `shares`: one for each relay. */
+export type MetricKind = 'histogram' | 'rate' | 'counter' | 'act' | 'ratio' | 'gauge' | 'seen' | 'shares'
 
 export type Metric =
   | 'connect_time'
@@ -306,6 +310,7 @@ export type Metric =
   | 'relay_rss'
   | 'relay_cpu'
   | 'relay_bytes_seen'
+  | 'path_share'
   | 'generator_loop_delay'
 
 /** What a limit can be set on, and what it is measured in. `kind` says where the number comes from. */
@@ -340,6 +345,7 @@ export const metrics: Readonly<Record<Metric, { readonly kind: MetricKind; reado
   relay_rss: { kind: 'gauge', unit: 'B' },
   relay_cpu: { kind: 'gauge', unit: 'cores' },
   relay_bytes_seen: { kind: 'seen', unit: 'B' },
+  path_share: { kind: 'shares', unit: 'share' },
   generator_loop_delay: { kind: 'histogram', unit: 'ms' },
 }
 

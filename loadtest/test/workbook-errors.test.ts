@@ -263,17 +263,17 @@ test('every later feature is refused with "not yet", and only where a row asks f
         ...twoClients,
         Zones: [['zone'], ['z']],
         Links: [
-          ['from', 'to', 'rtt', 'loss'],
-          ['z', 'z', '5ms', '1%'],
+          ['from', 'to', 'rtt', 'loss_burst'],
+          ['z', 'z', '5ms', '3'],
         ],
       },
-      'loss',
+      'loss_burst',
     ],
     [fault(['fault', 'target', 'action'], ['F1', 'relay:r1', 'cert_expired']), 'action'],
     [fault(['fault', 'target', 'action', 'abort_if'], ['F1', 'relay:r1', 'kill', 'lost>0']), 'abort_if'],
     [limit(['limit', 'metric', 'op', 'value', 'window'], ['L1', 'response_time', '<', '1s', 'phase:a']), 'window'],
     [limit(['limit', 'metric', 'op', 'value', 'abort'], ['L1', 'response_time', '<', '1s', 'yes']), 'abort'],
-    [limit(['limit', 'metric', 'op', 'value'], ['L1', 'path_share', '<', 1]), 'metric'],
+    [limit(['limit', 'metric', 'op', 'value'], ['L1', 'relay_fd', '<', 1]), 'metric'],
   ]
   for (const [sheets, column] of asked) {
     const errors = errorsOf(sheets)

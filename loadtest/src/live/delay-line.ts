@@ -21,6 +21,8 @@ export interface LineOptions {
 
 /** What a line may hold before its source is paused: a long fat link (1 Gbit/s × 60 ms) fits, memory stays bounded. */
 const heldBytesMax = 8 * 1024 * 1024
+/** A narrow link hands over what it carried about so often. */
+const narrowTurnS = 0.005
 /** Bytes of one packet on an ordinary path: a large piece is lost as often as all its packets together. */
 const packetBytes = 1_448
 
@@ -89,9 +91,11 @@ export class DelayLine {
 
   /** Cuts up what a rule calls too large; each piece with its distance from the one before. */
   *#sliced(bytes: Uint8Array): Generator<[Uint8Array, number]> {
-    const { sliceBytes, sliceDelayMs = 0 } = this.#rules
+    const { sliceBytes, sliceDelayMs = 0, bytesPerSecond } = this.#rules
     if (sliceBytes === undefined || bytes.length <= sliceBytes) {
-      yield [bytes, 0]
+      // What one read of a socket brings is no unit of a narrow link: its first bytes are there long before its last.
+      const most = bytesPerSecond === undefined ? bytes.length : Math.max(packetBytes, Math.ceil(bytesPerSecond * narrowTurnS))
+      for (let at = 0; at < bytes.length; at += most) yield [bytes.subarray(at, at + most), 0]
       return
     }
     this.#options.onEffect?.('sliced')

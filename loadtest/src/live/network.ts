@@ -3,7 +3,7 @@
 import type { RelayEntry } from '@sennit/protocol'
 import { type Between, isHit, namedClients } from '../act-target.ts'
 import { familyOf } from '../fault-actions.ts'
-import { type LinkRule, type NetworkStep, ruleOf } from '../network-script.ts'
+import { type LinkRule, linkRules, type NetworkStep, ruleOf } from '../network-script.ts'
 import type { FaultAct, Plan, PlanClient } from '../plan.ts'
 import { FaultProxy } from './fault-proxy.ts'
 
@@ -53,6 +53,7 @@ export class Network {
           random,
           ...(base === undefined ? {} : { base }),
         })
+        for (const [index, rule] of linkRules(plan.links, zone, relay.zone).entries()) proxy.apply(`link ${index}`, rule)
         network.#ways.push({ client, zone, relay: relay.relay, proxy, nameless: new Set() })
       }
     }

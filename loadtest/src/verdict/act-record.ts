@@ -56,6 +56,7 @@ export class ActRecord {
   receipt = ''
   healReceipt = ''
   loopDelayP99Ms: number | null = null
+  loopDelayMaxMs = 0
   readonly #flows = new Map<number, FlowState>()
   #loopDelay: DurationHistogram | undefined
 
@@ -121,6 +122,7 @@ export class ActRecord {
 
   loopDelay(delayMs: number): void {
     this.#loopDelay?.record(delayMs)
+    this.loopDelayMaxMs = Math.max(this.loopDelayMaxMs, delayMs)
   }
 
   /** The ten seconds are over: keep one number of the loop delays, drop the histogram. */

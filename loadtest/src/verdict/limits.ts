@@ -64,6 +64,8 @@ function measure(limit: Limit, recorder: RunRecorder, endedAtMs: number): Measur
       return ofRelays(limit, recorder)
     case 'seen':
       return ofBytesSeen(limit, recorder)
+    case 'shares':
+      return ofPathShares(limit, recorder)
     case 'counter':
       return { value: counter(limit.metric, recorder), remark: '' }
     case 'ratio':
@@ -99,6 +101,14 @@ function ofRelays(limit: Limit, recorder: RunRecorder): Measured {
     .map((kept) => (limit.metric === 'relay_rss' ? kept.rssMaxBytes : kept.cpuMax))
     .filter((value) => value !== null)
   return values.length === 0 ? { value: null, remark: 'no relay was sampled' } : { value: Math.max(...values), remark: '' }
+}
+
+/** One value for each relay: its part of all active paths, over the seconds of the run. */
+function ofPathShares(limit: Limit, recorder: RunRecorder): Measured {
+  const shares = recorder.plan.relays.map(({ relay }) => recorder.timeline.pathShare(relay)).filter((share) => share !== null)
+  return shares.length === 0
+    ? { value: null, remark: 'no connection had an active path' }
+    : { value: overValues(shares, limit.stat), remark: '' }
 }
 
 function ofRatio(metric: Metric, recorder: RunRecorder): Measured {
@@ -181,8 +191,21 @@ function ofActs(limit: Limit, recorder: RunRecorder): Measured {
         remark: `the generator's event loop was late by ${delay} ms at p99 during ${slow.act.fault}: over ${stallLoopDelayMaxMs} ms a stall may be its own`,
       }
     }
+    const remark = ownPause(limit, begun, overValues(values, limit.stat))
+    if (remark !== undefined) return { value: null, remark }
   }
   return { value: overValues(values, limit.stat), remark: '' }
+}
+
+/** A stall that is over its limit by less than the longest pause of the generator itself says nothing about the connection. */
+function ownPause(limit: Limit, begun: readonly ActRecord[], value: number | null): string | undefined {
+  const holds = (measured: number | null): boolean => measured !== null && compare(measured, limit.op, limit.value)
+  if (holds(value)) return undefined
+  const stalls = begun.flatMap((record) => record.impacts().map((impact) => ({ impact, pauseMs: record.loopDelayMaxMs })))
+  const rest = stalls.filter(({ impact }) => impact.stallMs !== null).map(({ impact, pauseMs }) => Math.max(0, impact.stallMs! - pauseMs))
+  if (!holds(overValues(rest, limit.stat))) return undefined
+  const longest = Math.max(...stalls.map(({ pauseMs }) => pauseMs)).toFixed(1)
+  return `${value?.toFixed(1)} ms, but the generator itself paused for up to ${longest} ms: the stall may be its own`
 }
 
 function isTagged({ flows, clients }: Plan, flow: number, tags: readonly string[]): boolean {

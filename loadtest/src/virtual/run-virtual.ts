@@ -3,6 +3,7 @@
 import { parsePaths } from '@sennit/client/core'
 import type { RelayEntry } from '@sennit/protocol'
 import { refuseActs } from '../fault-actions.ts'
+import { linkRules } from '../network-script.ts'
 import type { Plan } from '../plan.ts'
 import type { RunStatus } from '../verdict/recorded.ts'
 import { RunRecorder } from '../verdict/run-recorder.ts'
@@ -126,6 +127,8 @@ class VirtualRun {
     const links = new Map<string, Link>()
     for (const relay of planned.relays) {
       const link = new Link(world, planned.client, relay, this.#nature(planned.zone, relay))
+      const relayZone = this.#plan.relays.find((one) => one.relay === relay)?.zone ?? ''
+      for (const [at, rule] of linkRules(this.#plan.links, planned.zone, relayZone).entries()) link.apply(`link ${at}`, rule)
       links.set(relay, link)
       this.#links.push(link)
       this.#zones.set(link, planned.zone)

@@ -22,7 +22,7 @@ export interface LimitsContext {
 }
 
 const metricNames = Object.keys(metrics) as Metric[]
-const later = ['handshake_time', 'bystander_p99_ratio', 'path_share', 'relay_fd']
+const later = ['handshake_time', 'bystander_p99_ratio', 'relay_fd']
 const built = metricNames.filter((metric) => !later.includes(metric))
 
 const metricKind: Kind<Metric> = {
@@ -142,7 +142,9 @@ function readRow(row: TableRow, context: LimitsContext): Limit | undefined {
 function readStat(row: TableRow, metric: Metric): LimitStat {
   const { kind } = metrics[metric]
   const fallback: LimitStat =
-    kind === 'histogram' || kind === 'act' ? { kind: 'p', percentile: 99 } : { kind: kind === 'gauge' || kind === 'seen' ? 'max' : 'value' }
+    kind === 'histogram' || kind === 'act'
+      ? { kind: 'p', percentile: 99 }
+      : { kind: kind === 'gauge' || kind === 'seen' || kind === 'shares' ? 'max' : 'value' }
   const stat = row.read('stat', statKind, fallback)
   const allowed: Record<string, readonly string[]> = {
     histogram: ['p', 'max', 'min', 'avg', 'count', 'rate'],
@@ -152,6 +154,7 @@ function readStat(row: TableRow, metric: Metric): LimitStat {
     gauge: ['max', 'value'],
     ratio: ['value'],
     seen: ['p', 'max', 'min', 'avg', 'count'],
+    shares: ['p', 'max', 'min', 'avg'],
   }
   if (row.has('stat') && !allowed[kind]!.includes(stat.kind)) {
     const words = allowed[kind]!.map((one) => (one === 'p' ? 'p(99)' : one)).join(', ')
@@ -241,7 +244,7 @@ function checkMeasurable(row: TableRow, metric: Metric, window: LimitWindow, { d
   }
   if (metric === 'compression_ratio' && directions.length > 0 && !directions.some(({ content }) => content === 'text'))
     row.wrong('W131', 'metric', `no enabled client has compression = auto or always, so "${metric}" cannot be measured`, metric)
-  if ((kind === 'counter' || kind === 'gauge' || kind === 'ratio') && window.kind !== 'run') {
+  if ((kind === 'counter' || kind === 'gauge' || kind === 'ratio' || kind === 'shares') && window.kind !== 'run') {
     row.wrong('W132', 'window', `expected run (${metric} is counted over the whole run)`, windowText(window))
   }
   if (kind !== 'act') return

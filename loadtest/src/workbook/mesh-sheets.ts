@@ -6,6 +6,7 @@ import type { Table } from './table.ts'
 
 /** Without a sheet `Relays` the test set starts this many. */
 const defaultRelays = 3
+const linkBytesPerSecondMin = 1_000
 /** One machine does not run more relay processes than this. */
 const relaysMax = 64
 
@@ -34,18 +35,25 @@ export function readLinks(table: Table, zones: Names<PlanZone>): PlanLink[] {
     })
     const rttMs = row.need('rtt', duration) ?? 0
     const jitterMs = row.read('jitter', duration, 0)
-    row.notYet('loss', ['0', '0%'], 'expected 0% (loss over a byte stream is delay: use rtt and jitter)')
     row.notYet('loss_burst', ['0', '1'], 'expected nothing')
-    row.notYet('bandwidth', ['unlimited'], 'expected unlimited')
-    row.read('loss', percent, 0)
-    row.read('bandwidth', bandwidth, null)
+    const lossShare = row.read('loss', percent, 0)
+    const bytesPerSecond = row.read('bandwidth', bandwidth, null)
+    if (lossShare > 0.5) row.wrong('W105', 'loss', 'expected at most 50%')
+    if (bytesPerSecond !== null && bytesPerSecond < linkBytesPerSecondMin)
+      row.wrong('W104', 'bandwidth', 'expected at least 1KB/s (a handshake would take longer than anybody waits)')
+    const nature = {
+      rttMs,
+      jitterMs,
+      ...(bytesPerSecond === null ? {} : { bytesPerSecond }),
+      ...(lossShare === 0 ? {} : { lossShare }),
+    }
     const symmetric = row.read('symmetric', yesNo, true)
     const [from, to] = ends as [string, string]
     if (from === '' || to === '') continue
     const key = `${from}>${to}`
     if (links.has(key)) row.wrong('W113', 'to', 'expected each pair of zones once', `${key} again`)
-    links.set(key, { from, to, rttMs, jitterMs })
-    if (symmetric && from !== to) mirrored.set(`${to}>${from}`, { from: to, to: from, rttMs, jitterMs })
+    links.set(key, { from, to, ...nature })
+    if (symmetric && from !== to) mirrored.set(`${to}>${from}`, { from: to, to: from, ...nature })
   }
   for (const [key, link] of mirrored) if (!links.has(key)) links.set(key, link)
   return [...links.values()]

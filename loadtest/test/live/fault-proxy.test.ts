@@ -163,6 +163,15 @@ describe('fault proxy', () => {
     expect(performance.now() - startedMs).toBeGreaterThanOrEqual(90)
   })
 
+  test('a narrow link hands over the first bytes of a large piece long before its last', async () => {
+    const { proxy, client, received, until } = await echoThroughProxy()
+    proxy.apply('link', { directions: ['down'], bytesPerSecond: 2_000 })
+    client.write(Buffer.alloc(20_000))
+    // The first packet takes 0.7 s, all of them 10 s, which nobody waits for.
+    await until(1_000)
+    expect(received().length).toBeLessThan(10_000)
+  })
+
   test('slice brings everything in small pieces, in order', async () => {
     const { proxy, client, until } = await echoThroughProxy({ directions: ['down'], sliceBytes: 10, sliceDelayMs: 2 })
     const startedMs = performance.now()
