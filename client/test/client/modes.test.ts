@@ -143,6 +143,27 @@ describe('too few relays', () => {
     expect(world.runUntil(() => alice.received(handle).length === 1, 20_000)).toBeDefined()
   })
 
+  it('make two ends that sit on different relays of a long list look for each other', () => {
+    const near = ['r1', 'r2', 'r3', 'r4']
+    const far = ['r5', 'r6', 'r7', 'r8']
+    const legs = (relays: readonly string[]): Record<string, number> => Object.fromEntries(relays.map((relayId) => [relayId, 200]))
+    const world = new MeshWorld({ relays: [...near, ...far], users: ['alice', 'bob'] })
+    const bob = world.client('bob', { legs: legs(near) })
+    const listening = bob.listen('chat')
+    const alice = world.client('alice', { legs: legs(far) })
+    alice.connectTo({ user: 'bob', application: 'chat' })
+    if (world.runUntil(() => alice.connection !== undefined, 20_000) === undefined) throw new Error('no connection')
+    bob.machine.unlisten(world.nowMs, listening)
+    bob.touch()
+    // What nobody needs is given back: each end keeps its own best ones, and the two of the connection.
+    world.run(60_000)
+    alice.machine.setPaths(world.nowMs, alice.connection!, parsePaths('mirror(4)'))
+    alice.touch()
+    const whole = (): boolean => [alice, bob].every((client) => openRelays(client).length >= 4)
+    expect(whole()).toBe(false)
+    expect(world.runUntil(whole, 30_000)).toBeDefined()
+  })
+
   it('end the connection at both ends when that is asked for', () => {
     const { world, alice, bob } = pairOf('split(3);short=fail', { relays: ['r1', 'r2'] })
     world.run(30_000)

@@ -22,6 +22,7 @@ function packet(number: number, bytes = 100): KeptPacket {
     more: undefined,
     shares: undefined,
     skip: 0,
+    own: false,
     waitsToBeResent: false,
   }
 }

@@ -4,7 +4,7 @@
  * an end sleeps; a reader is slow. The world checks at every step that what is delivered is a prefix of what was sent, that no nonce ever
  * carries two byte strings, and that no credit is overrun; at the end, that everything sent was delivered.
  */
-import { deriveSessionSecrets, hex, isKept, PACKET_KIND, type PacketHeader, simulatorCrypto } from '@sennit/protocol'
+import { deriveSessionSecrets, type Frame, hex, isKept, PACKET_KIND, type PacketHeader, simulatorCrypto } from '@sennit/protocol'
 import {
   type ConnectionEffect,
   type ConnectionEvent,
@@ -90,6 +90,8 @@ export class Relay {
   /** Chance that one bit of a payload is flipped. */
   corrupts = 0
   waits = false
+  /** So many kept packets, the next ones, are lost here and nobody is told. */
+  swallows = 0
   circuit: Circuit | undefined
   constructor(relayId: string, latencyMs: number) {
     this.relayId = relayId
@@ -149,6 +151,7 @@ export class End {
   readonly looseCounters: Set<number> = new Set()
   readonly datagramHashes: Map<number, string> = new Map()
   readonly datagramsGot: Uint8Array[] = []
+  readonly framesGot: Frame[] = []
   /** Times at which a message was taken, for stalls. */
   lastGotAtMs = 0
   longestGapMs = 0
@@ -466,6 +469,9 @@ export class World {
           for (const relayId of this.relays.keys()) this.after(5 + this.random() * 45, () => this.join(relayId))
         }
         return
+      case 'frame':
+        end.framesGot.push(effect.frame)
+        return
       case 'datagram':
         end.datagramsGot.push(effect.data)
         return
@@ -506,6 +512,10 @@ export class World {
     const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
     pipe.sentBytes += bytes
     this.packets += 1
+    if (relay.swallows > 0 && isKept(header.kind)) {
+      relay.swallows -= 1
+      return
+    }
     if (header.form === 1) relay.sawShares += 1
     else if (header.kind === PACKET_KIND.data || header.kind === PACKET_KIND.datagram) relay.sawWhole += 1
     if (isKept(header.kind) && pipe.sentBytes > pipe.limit + 65_536) this.fail(`credit of ${relay.relayId} overrun by side ${side}`)

@@ -1,3 +1,4 @@
+import type { Frame } from '@sennit/protocol'
 import { describe, expect, it } from 'vitest'
 import { parsePaths, pathsWanted } from '../../src/core/paths/index.ts'
 import { type Side, World, type WorldOptions } from '../connection/world.ts'
@@ -190,6 +191,67 @@ describe('split(2)', () => {
     world.join('r3')
     world.run(30_000, () => world.settled())
     expect(world.settled()).toBe(true)
+  })
+})
+
+describe('a plan while data waits for relays', () => {
+  const frames: readonly Frame[] = [
+    { type: 'planModes', epoch: 2, paths: 'split(2)', fromCaller: ['r1', 'r3'], fromListener: ['r1', 'r3'] },
+    {
+      type: 'plan',
+      epoch: 2,
+      activeFromCaller: 'r1',
+      activeFromListener: 'r1',
+      standby: 'r3',
+      relays: [{ relayId: 'r1', costMs: 1, callerRttMs: 1, listenerRttMs: 1 }],
+    },
+  ]
+  const say = (world: World): void => {
+    world.input(0, () => {
+      for (const frame of frames) world.ends[0].machine.sendControlFrame(world.nowMs, frame)
+    })
+  }
+  const heard = (world: World): boolean => world.ends[1].framesGot.some(({ type }) => type === 'plan')
+
+  it('does not wait behind what was lost and waits itself', () => {
+    const world = worldOf('split(2)', { openFirst: ['r1', 'r2'], joins: false })
+    world.start(0, { ...flow, messages: 20 })
+    world.run(10)
+    world.kill('r2')
+    world.run(1_000)
+    expect(world.ends[0].machine.status()).toMatchObject({ short: true, kept: { acked: expect.any(Number) } })
+    const { sent, acked } = world.ends[0].machine.status().kept
+    expect(acked).toBeLessThan(sent)
+    say(world)
+    world.run(2_000, () => heard(world))
+    expect(world.ends[1].framesGot).toEqual(frames)
+  })
+
+  it('is sent again, whole, when the only relay swallowed it', () => {
+    const world = worldOf('split(2)', { openFirst: ['r1'], joins: false })
+    world.run(1_000)
+    world.relay('r1').swallows = 1
+    say(world)
+    world.run(30_000, () => heard(world))
+    expect(world.ends[1].framesGot).toEqual(frames)
+  })
+
+  it('is sent again on another path when its own died with it, and data stays where it is', () => {
+    const world = worldOf('split(2)', { openFirst: ['r1', 'r2'], joins: false })
+    world.start(0, { ...flow, messages: 20 })
+    world.run(10)
+    world.kill('r2')
+    world.run(1_000)
+    world.freeze('r1')
+    say(world)
+    world.run(1_100)
+    world.kill('r1')
+    world.run(1_200)
+    const got = world.ends[1].messagesGot
+    world.join('r4')
+    world.run(3_000, () => heard(world))
+    expect(world.ends[1].framesGot).toEqual(frames)
+    expect(world.ends[1].messagesGot).toBe(got)
   })
 })
 

@@ -6,4 +6,7 @@ export const keptSeeds: readonly { readonly seed: number; readonly found: string
   { seed: 1189, found: 'a call of bob/second was taken for the answer to a call to bob' },
   { seed: 3169, found: 'the checker took messages that still waited for credit at a close for promised' },
   { seed: 229, found: 'credit that came after CLOSE was said made messages "accepted" that could not leave any more' },
+  { seed: 363, found: 'a plan waited behind data that waited for the relays which the plan named' },
+  { seed: 906, found: 'a relay swallowed the first plan of split(2) on its only path, and it was never sent again' },
+  { seed: 945, found: 'two callers sat on different relays of a list of eight, and mirror(3) never found a third in common' },
 ]

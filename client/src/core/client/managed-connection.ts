@@ -119,9 +119,9 @@ export class ManagedConnection implements CircuitOwner {
     return this.#stage === 'open' ? this.#pathlessSinceMs : undefined
   }
 
-  /** No relay is left to stand by: the next failure would be a pause. */
+  /** No relay is left to stand by, or too few for its mode: the next failure would be a pause, or this is one. */
   get exposed(): boolean {
-    return this.#stage === 'open' && this.agreement.plan?.standby === ''
+    return this.#stage === 'open' && (this.agreement.plan?.standby === '' || this.agreement.short)
   }
 
   /** The application wants its relays used in another way. */

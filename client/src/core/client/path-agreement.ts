@@ -5,7 +5,7 @@
 import { type Frame, type PlanFrame, type PlanModesFrame, type ReportFrame, relaysMax, SennitError } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import type { ConnectionMachine } from '../connection/index.ts'
-import { bestPaths, formatPaths, type PathsOption, parsePaths, turned } from '../paths/index.ts'
+import { bestPaths, formatPaths, type PathsOption, parsePaths, pathsNeeded, turned } from '../paths/index.ts'
 import { crowdedPolicyMs, type OwnFacts, Planner } from '../plan/planner.ts'
 import type { PolicyView } from '../plan/policy.ts'
 import type { ConnectionHost } from './connection-host.ts'
@@ -90,6 +90,13 @@ export class PathAgreement {
     const { active, kept } = this.#context.machine.status()
     const reported = this.#peerActive
     return (reported?.keptReceived === kept.received ? reported.relayId : undefined) ?? active.receive
+  }
+
+  /** The plan has fewer relays than its mode needs. */
+  get short(): boolean {
+    const { plan, modes } = this
+    if (plan === undefined || modes === undefined) return false
+    return relaysOf(plan, modes).length < Math.max(pathsNeeded(this.paths.send), pathsNeeded(this.paths.receive))
   }
 
   /** Active and standby relays of the plan, and up to `more` of those that come next and are not bad. */

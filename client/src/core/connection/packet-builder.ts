@@ -48,28 +48,35 @@ export class PacketBuilder {
     return !this.sealed && this.#needs.streams.hasData()
   }
 
-  /** @param all also what the streams have to say */
+  /**
+   * Words of the connection itself, or else what the streams have to say; never both in one packet, since the first may have to be sent again
+   * where the second may not. @param all also what the streams have to say
+   */
   control(number: number, all = true): KeptPacket | undefined {
     const frames: Frame[] = []
     let room = controlBytesMax
     for (let frame = this.#control.first(); frame !== undefined; frame = this.#control.first()) {
+      // The modes of a plan, or the answer to them, are in one packet with what follows: a plan that came alone would be another one.
+      const inseparable = frame.type === 'planModes' || frame.type === 'modesOk' ? this.#control.at(1) : undefined
       const bytes = frameBytes(frame)
+      const togetherBytes = bytes + (inseparable === undefined ? 0 : frameBytes(inseparable))
       // A frame longer than the room (the counts of a close) goes alone.
-      if (bytes > room && frames.length > 0) break
+      if (togetherBytes > room && frames.length > 0) break
       frames.push(frame)
       room -= bytes
       this.#control.shift()
     }
-    if (all && !this.sealed && room > 0) frames.push(...this.#needs.streams.pullControl(room))
-    return frames.length === 0 ? undefined : this.#seal(number, PACKET_KIND.control, frames)
+    const own = frames.length > 0
+    if (all && !own && !this.sealed) frames.push(...this.#needs.streams.pullControl(room))
+    return frames.length === 0 ? undefined : this.#seal(number, PACKET_KIND.control, frames, own)
   }
 
   data(number: number, bytesMax: number): KeptPacket | undefined {
     const frames = this.#needs.streams.pullData(bytesMax)
-    return frames.length === 0 ? undefined : this.#seal(number, PACKET_KIND.data, frames)
+    return frames.length === 0 ? undefined : this.#seal(number, PACKET_KIND.data, frames, false)
   }
 
-  #seal(number: number, kind: number, frames: readonly Frame[]): KeptPacket {
+  #seal(number: number, kind: number, frames: readonly Frame[], own: boolean): KeptPacket {
     const { sealer, epochs } = this.#needs
     const header = { form: 0, kind, epoch: sealer.sendEpoch, counter: number }
     const pieces = sealer.seal(header, encodeFrames(frames))
@@ -88,6 +95,7 @@ export class PacketBuilder {
       more: undefined,
       shares: undefined,
       skip: 0,
+      own,
       waitsToBeResent: false,
     }
   }

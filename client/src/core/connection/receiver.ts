@@ -1,7 +1,8 @@
 /**
  * The receiving half: opens packets, remembers their numbers, and hands their frames on. Bytes of streams go on as they come, since the
- * streams order them by offset; frames of the agreement are handed on in the order of their packets. PATH_BAD and CLOSE do not wait for a
- * gap to be filled: the first is needed to fill it, and the second may come from an end that dropped what is missing.
+ * streams order them by offset; frames of the agreement are handed on in the order of their packets. PATH_BAD, plans with all that belongs to them, and
+ * CLOSE do not wait for a gap to be filled: the first ones are needed to fill it (what is missing may itself wait for relays that only the plan names),
+ * and the last may come from an end that dropped what is missing.
  */
 import {
   type AckState,
@@ -44,7 +45,7 @@ export interface ReceiverNeeds {
   forged(nowMs: number, path: Path): void
   /** A frame of the streams, as it came. @throws ProtocolError */
   streamFrame(frame: Frame): void
-  /** A frame of the agreement, in order; PATH_BAD and CLOSE as they come. */
+  /** A frame of the agreement, in order; those that a gap must not hold up as they come. */
   agreementFrame(nowMs: number, pathId: number, frame: Frame): void
   /** A datagram, once. */
   datagram(data: Uint8Array): void
@@ -62,6 +63,8 @@ export class Receiver {
   readonly #loose = new LooseNumbers()
   readonly #datagrams = new LooseNumbers()
   #heldFrames = 0
+  /** The packet of the last wish for other paths. */
+  #wishNumber = -1
 
   constructor(needs: ReceiverNeeds) {
     this.#needs = needs
@@ -144,7 +147,7 @@ export class Receiver {
 
     const inOrder = number === this.#numbers.next
     const hadGap = this.#numbers.hasGap
-    const later = header.kind === PACKET_KIND.data ? this.#takeData(frames) : this.#takeControl(nowMs, path.pathId, frames)
+    const later = header.kind === PACKET_KIND.data ? this.#takeData(frames) : this.#takeControl(nowMs, path.pathId, number, frames)
     if (inOrder) {
       this.#numbers.advance()
       this.#inOrder(nowMs, { epoch: header.epoch, pathId: path.pathId, frames: later })
@@ -181,7 +184,7 @@ export class Receiver {
     return none
   }
 
-  #takeControl(nowMs: number, pathId: number, frames: readonly Frame[]): readonly Frame[] {
+  #takeControl(nowMs: number, pathId: number, number: number, frames: readonly Frame[]): readonly Frame[] {
     let later: Frame[] | undefined
     for (const frame of frames) {
       switch (frame.type) {
@@ -194,19 +197,25 @@ export class Receiver {
         case 'messageDelivered':
           if (!this.closed) this.#needs.streamFrame(frame)
           break
-        case 'pathBad':
-        case 'close':
+        case 'paths':
+          // The later wish counts, whichever comes first.
+          if (number < this.#wishNumber) break
+          this.#wishNumber = number
           this.#needs.agreementFrame(nowMs, pathId, frame)
           break
-        case 'confirm':
-        case 'yield':
-        case 'exists':
         case 'plan':
         case 'planOk':
         case 'planNo':
         case 'planModes':
         case 'modesOk':
-        case 'paths':
+        case 'pathBad':
+        case 'close':
+          // Epochs tell an old plan or answer from a new one, and the modes of a plan come in its packet, before it.
+          this.#needs.agreementFrame(nowMs, pathId, frame)
+          break
+        case 'confirm':
+        case 'yield':
+        case 'exists':
         case 'relayLies':
           if (later === undefined) later = [frame]
           else later.push(frame)

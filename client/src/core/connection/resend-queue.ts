@@ -23,6 +23,22 @@ export class ResendQueue {
     if (packet !== undefined) packet.waitsToBeResent = false
   }
 
+  /** Takes out the next one that holds only words of the connection itself: data before it may have to wait where it need not. */
+  takeOwn(): KeptPacket | undefined {
+    let found: KeptPacket | undefined
+    for (let place = 0; place < this.#packets.length && found === undefined; place += 1) {
+      const packet = this.#packets.at(place)!
+      if (packet.own && !packet.acked) found = packet
+    }
+    if (found === undefined) return undefined
+    for (let left = this.#packets.length; left > 0; left -= 1) {
+      const packet = this.#packets.shift()!
+      if (packet !== found) this.#packets.push(packet)
+    }
+    found.waitsToBeResent = false
+    return found
+  }
+
   clear(): void {
     this.#packets.clear()
   }

@@ -58,6 +58,8 @@ export interface KeptPacket {
   shares: ShareSet | undefined
   /** When acked: where the next one not acked may be. */
   skip: number
+  /** Words of the connection itself and nothing of the application: it may go whole on any path, whatever the mode promises. */
+  readonly own: boolean
   waitsToBeResent: boolean
 }
 

@@ -86,10 +86,18 @@ export class Sender {
     return builder.hasControl() || builder.hasData() || this.#resends.first() !== undefined
   }
 
-  /** Sends what the machine itself has to say (never what the application does) whole on `path`. */
+  /** Sends what the machine itself has to say (never what the application does) whole on `path`, what was lost of it first. */
   stepOwn(nowMs: number, path: Path): boolean {
     const { builder } = this.#needs
-    if (!builder.hasOwn() || !this.#controlMayGo(nowMs, path)) return false
+    if (!builder.hasOwn() && this.#resends.first() === undefined) return false
+    if (!this.#controlMayGo(nowMs, path)) return false
+    const lost = this.#resends.takeOwn()
+    if (lost !== undefined) {
+      this.resentPackets += 1
+      this.transmit(nowMs, lost, path)
+      return true
+    }
+    if (!builder.hasOwn()) return false
     this.rekey(nowMs)
     const packet = builder.control(this.buffer.next, false)
     if (packet === undefined) return false
@@ -204,9 +212,17 @@ export class Sender {
 
   /** A copy of `packet` on another path, if its credit allows and it may be seen whole there. */
   copy(nowMs: number, packet: KeptPacket, path: Path): boolean {
-    if (packet.acked || this.wrapped !== undefined || !creditCovers(path, packet.bytes)) return false
+    if (packet.acked || !this.#mayGoWhole(packet) || !creditCovers(path, packet.bytes)) return false
     this.transmit(nowMs, packet, path)
     return true
+  }
+
+  #mayGoAlone({ live, packet }: Flight): boolean {
+    return live && !packet.acked && this.#mayGoWhole(packet)
+  }
+
+  #mayGoWhole(packet: KeptPacket): boolean {
+    return this.wrapped === undefined || packet.own
   }
 
   /** Takes an ack state in. @throws ProtocolError when it names what was never sent */
@@ -235,8 +251,9 @@ export class Sender {
       this.flights.land(flight)
       flight = path.oldestFlight()
     }
-    if (flight === undefined || path.creditLeft() < flight.bytes || this.wrapped !== undefined) return
-    path.flights.shift()
+    // What may not go whole is no reason to keep back what may: a plan that was swallowed may name the relays that the rest waits for.
+    for (let place = 1; flight !== undefined && !this.#mayGoAlone(flight); place += 1) flight = path.flights.at(place)
+    if (flight === undefined || path.creditLeft() < flight.packet.bytes) return
     this.flights.land(flight)
     this.resentPackets += 1
     this.transmit(nowMs, flight.packet, path)
