@@ -189,9 +189,10 @@ describe('reports', () => {
 
   test('the page is one file: no script, no address, all charts with names, faults shaded', () => {
     const page = reportHtml(result)
-    expect(page).not.toMatch(/<script|src=|href=|https?:(?!\/\/x&quot;)|@import|url\(/)
+    expect(page).not.toMatch(/<script|src=|href="[^#]|https?:(?!\/\/x&quot;)|@import|url\(/)
     expect(page).toContain("default-src 'none'")
-    expect(page.match(/role="img" aria-labelledby=/g)).toHaveLength(5)
+    expect(page.match(/<svg [^>]*role="(?:img|group)" aria-labelledby=/g)).toHaveLength(5)
+    expect(page.match(/<svg/g)).toHaveLength(5)
     expect(page.match(/class="shade kill"/g)).toHaveLength(4)
     expect(page).toContain('&lt;script&gt;')
     expect(page).toContain('prefers-color-scheme: dark')

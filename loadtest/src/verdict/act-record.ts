@@ -45,6 +45,7 @@ export interface FlowImpact {
   readonly detectMs: number | null
   readonly failoverMs: number | null
   readonly recoverToRateMs: number | null
+  readonly neverRecovered: boolean
 }
 
 export class ActRecord {
@@ -160,6 +161,7 @@ export class ActRecord {
       detectMs: state.detectedMs.size === 0 ? null : worst([...state.detectedMs.values()].map(since)),
       failoverMs: worst(directions.map((one) => since(one.firstMs))),
       recoverToRateMs: state.neverRecovered ? null : worst(directions.map((one) => since(one.lastSlowMs) ?? 0)),
+      neverRecovered: state.neverRecovered,
     }
   }
 }

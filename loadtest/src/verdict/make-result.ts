@@ -5,12 +5,15 @@ import { blocksOf } from './blocks.ts'
 import { type Percentiles, percentileOf } from './histogram.ts'
 import { measureLimits } from './limits.ts'
 import type { RunRecorder } from './run-recorder.ts'
-import type { ClientResult, FailoverRecord, LimitResult, RunResult, SpectrumRow, Summary } from './run-result.ts'
+import type { ActImpacts, ClientResult, FailoverRecord, LimitResult, RunResult, SpectrumRow, Summary } from './run-result.ts'
 import { decide } from './verdict.ts'
 import { survivalMs } from './windows.ts'
 
 /** Points of the percentile spectrum. */
 const spectrumPoints = [0, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 100]
+
+/** Connections of an act that are kept one by one: more are in its percentiles only. */
+const impactsMax = 200
 
 export function makeResult(recorder: RunRecorder, endedAtMs: number, interrupted: boolean): RunResult {
   const limits = [...measureLimits(recorder, endedAtMs), ...survivalLimits(recorder)]
@@ -36,6 +39,7 @@ export function makeResult(recorder: RunRecorder, endedAtMs: number, interrupted
       receipt: record.receipt,
       healReceipt: record.healReceipt,
     })),
+    impacts: recorder.acts.map((record) => actImpacts(record, recorder)),
     clients: clientResults(recorder),
     incidents: recorder.incidents,
     incidentsLeftOut: recorder.incidentsLeftOut,
@@ -115,6 +119,33 @@ function failoverRecord(record: ActRecord): FailoverRecord {
     unmeasured: impacts.length - stalls.length,
     loopDelayP99Ms: rounded(record.loopDelayP99Ms),
   }
+}
+
+/** The worst first: those that never came back, then by stall, then by how long nothing arrived. */
+function actImpacts(record: ActRecord, { plan, flows }: RunRecorder): ActImpacts {
+  const all = record.impacts()
+  const weight = (value: number | null): number => value ?? -1
+  all.sort(
+    (a, b) =>
+      Number(b.neverRecovered) - Number(a.neverRecovered) ||
+      weight(b.stallMs) - weight(a.stallMs) ||
+      weight(b.failoverMs) - weight(a.failoverMs) ||
+      a.flow - b.flow,
+  )
+  const rows = all.slice(0, impactsMax).map((impact) => {
+    const { caller, listener } = plan.flows[impact.flow]!
+    return {
+      ...impact,
+      stallMs: rounded(impact.stallMs),
+      detectMs: rounded(impact.detectMs),
+      failoverMs: rounded(impact.failoverMs),
+      recoverToRateMs: rounded(impact.recoverToRateMs),
+      caller: plan.clients[caller]!.client,
+      listener: plan.clients[listener]!.client,
+      failovers: flows[impact.flow]!.failovers,
+    }
+  })
+  return { rows, leftOut: all.length - rows.length }
 }
 
 function integrityReasons({ damage }: RunRecorder): string[] {

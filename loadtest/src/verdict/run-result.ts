@@ -1,5 +1,6 @@
 // What a run gives: plain data, from which every report is written. `Summary` is the shape of `summary.json`.
 import type { FaultAct, LimitOperator, Plan } from '../plan.ts'
+import type { FlowImpact } from './act-record.ts'
 import type { DamageKind } from './damage.ts'
 import type { Percentiles } from './histogram.ts'
 
@@ -24,6 +25,8 @@ export interface RunResult {
   readonly timeline: readonly TimelineRow[]
   readonly spectrum: readonly SpectrumRow[]
   readonly faultLog: readonly FaultLogRow[]
+  /** One per act, in the order of the plan. */
+  readonly impacts: readonly ActImpacts[]
   readonly clients: readonly ClientResult[]
   readonly incidents: readonly IncidentRow[]
   /** Incidents beyond those listed. */
@@ -143,6 +146,21 @@ export interface FaultLogRow {
   /** What was done, as the runner tells it, such as `SIGKILL to pid 4711, gone after 3 ms`. */
   readonly receipt: string
   readonly healReceipt: string
+}
+
+/** The connections that one act hit. */
+export interface ActImpacts {
+  /** The worst first, some hundreds at most. */
+  readonly rows: readonly ImpactRow[]
+  readonly leftOut: number
+}
+
+/** One connection at one act. */
+export interface ImpactRow extends FlowImpact {
+  readonly caller: string
+  readonly listener: string
+  /** Of the connection in the whole run. */
+  readonly failovers: number
 }
 
 export interface ClientResult {

@@ -11,12 +11,16 @@ export interface Series {
 }
 
 export interface ShadedFault {
+  /** For who hears it: `F1 kill r1`. */
+  readonly name: string
   readonly label: string
   readonly action: string
   readonly fromMs: number
   readonly toMs: number
   /** For the tooltip. */
   readonly detail: string
+  /** Where its fail-overs are told, such as `#act-0`. */
+  readonly link: string
 }
 
 export interface TimeChart {
@@ -54,6 +58,8 @@ export function timeChart(chart: TimeChart): string {
   const axis = valueAxis(chart, top)
   const parts = [
     `<title id="${chart.id}-t">${html(chart.title)}</title><desc id="${chart.id}-d">${html(chart.description)}</desc>`,
+    // What is drawn is said in the description; who listens to the page is not told each line of the grid.
+    '<g aria-hidden="true">',
     ...chart.faults.map((fault) => shade(fault, x, top)),
     chart.warmupMs > 0
       ? `<rect class="warmup" x="${left}" y="${top}" width="${fixed(x(chart.warmupMs) - left)}" height="${height - bottom - top}"/>`
@@ -61,15 +67,17 @@ export function timeChart(chart: TimeChart): string {
     ...axis.ticks.map((tick) => gridLine(axis.y(tick), chart.format(tick))),
     ...timeTicks(chart.endMs).map((ms) => timeTick(x(ms), ms)),
     ...chart.series.map((series) => draw(series, chart, x, axis.y)),
+    '</g>',
     ...labels.map(({ fault, at, row }) => {
       const y = 11 + row * 14
-      return `<text class="fault ${html(fault.action)}" x="${fixed(at)}" y="${y}">${html(fault.label)}</text>`
+      const text = `<text class="fault ${html(fault.action)}" x="${fixed(at)}" y="${y}">${html(fault.label)}</text>`
+      return `<a href="${html(fault.link)}" aria-label="${html(`${fault.name}: show its fail-overs`)}">${text}</a>`
     }),
     ...hovers(chart, x, top),
   ]
   return figure(
     chart,
-    `<svg viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="${chart.id}-t ${chart.id}-d">${parts.join('')}</svg>`,
+    `<svg viewBox="0 0 ${width} ${height}" role="${labels.length === 0 ? 'img' : 'group'}" aria-labelledby="${chart.id}-t" aria-describedby="${chart.id}-d">${parts.join('')}</svg>`,
   )
 }
 
@@ -167,16 +175,30 @@ function draw(series: Series, chart: TimeChart, x: (ms: number) => number, y: (v
     .join('')
 }
 
-/** Invisible strips whose tooltips give the numbers of a moment. */
+/** Invisible strips whose tooltips give the numbers of a moment; where a fault is in force, a click leads to its fail-overs. */
 function hovers(chart: TimeChart, x: (ms: number) => number, top: number): string[] {
-  return chart.times.map((ms, index) => {
+  const groups: { fault: ShadedFault | undefined; strips: string[] }[] = []
+  for (const [index, ms] of chart.times.entries()) {
     const wide = Math.max(1, x(Math.min(chart.endMs, ms + chart.stepMs)) - x(ms))
     const lines = chart.series.map(({ name, values }) => {
       const value = values[index] ?? null
       return `${name}: ${value === null ? '–' : chart.format(value)}`
     })
     const tip = html([`${Number((ms / 1000).toFixed(1))} s`, ...lines].join('\n'))
-    return `<rect class="hover" x="${fixed(x(ms))}" y="${top}" width="${fixed(wide)}" height="${height - bottom - top}"><title>${tip}</title></rect>`
+    const fault = chart.faults.findLast(({ fromMs, toMs }) => ms < Math.max(toMs, fromMs + 1) && ms + chart.stepMs > fromMs)
+    if (groups.length === 0 || groups.at(-1)!.fault !== fault) groups.push({ fault, strips: [] })
+    groups
+      .at(-1)!
+      .strips.push(
+        `<rect class="hover" x="${fixed(x(ms))}" y="${top}" width="${fixed(wide)}" height="${height - bottom - top}"><title>${tip}</title></rect>`,
+      )
+  }
+  return groups.map(({ fault, strips }) => {
+    const group = `<g aria-hidden="true">${strips.join('')}</g>`
+    // Keyboards reach the fault by its label.
+    return fault === undefined
+      ? group
+      : `<a href="${html(fault.link)}" tabindex="-1" aria-label="${html(`${fault.name}: show its fail-overs`)}">${group}</a>`
   })
 }
 

@@ -1,13 +1,17 @@
-// The report: one HTML file, no script, no network, nothing to install. It opens from a mail as well as from a disk.
+// The report: one HTML file, no script, no network, nothing to install. It opens from a mail as well as from a disk; links lead within it.
 import type { LimitResult, RunResult, TimelineRow } from '../run-result.ts'
 import { type ShadedFault, type TimeChart, timeChart } from './chart.ts'
+import { faultPanels, panelLink } from './fault-panels.ts'
 import { bytes, count, duration, html, inUnit, moment, short } from './format.ts'
+import { planSection } from './plan-section.ts'
 import { stallChart } from './stall-chart.ts'
 import { style } from './style.ts'
-import { badge, facts, table } from './table.ts'
+import { badge, table } from './table.ts'
 
 /** Points a chart shows at most: one a pixel is plenty. */
 const pointsMax = 600
+/** A longer table of clients is folded. */
+const openClientsMax = 40
 
 export function reportHtml(result: RunResult): string {
   const { summary } = result
@@ -37,6 +41,7 @@ ${limitTable(summary.limits)}
 ${latencySection(result)}
 ${integritySection(result)}
 ${detailSection(result)}
+${planSection(result)}
 </main>
 </body>
 </html>
@@ -158,6 +163,8 @@ function shadedFaults({ faultLog, summary }: RunResult): ShadedFault[] {
   return faultLog
     .filter((row) => row.actualAtMs !== null)
     .map((row) => ({
+      name: `${row.act.fault} ${row.act.action} ${row.target}`,
+      link: panelLink(row.act.act),
       label: `${row.act.fault} ${row.target}`,
       action: row.act.action,
       fromMs: row.actualAtMs!,
@@ -166,27 +173,29 @@ function shadedFaults({ faultLog, summary }: RunResult): ShadedFault[] {
     }))
 }
 
-function faultSection({ summary, faultLog }: RunResult): string {
+function faultSection(result: RunResult): string {
+  const { summary, faultLog } = result
   if (faultLog.length === 0) return ''
   return `<section aria-labelledby="faults"><h2 id="faults">Faults</h2>
 ${stallChart(summary.failovers, summary.limits)}
 ${table(
   'What each fault did to the connections whose active path it carried. Stall: the largest delay of a message due in the ten seconds after, over the median before.',
   [
-    { name: 'fault', cell: (row) => row.fault },
-    { name: 'action', cell: (row) => row.action },
-    { name: 'target', cell: (row) => row.target },
-    { name: 'at', kind: 'n', cell: (row) => moment(row.actualAtMs) },
-    { name: 'healed', kind: 'n', cell: (row) => moment(row.healedAtMs) },
-    { name: 'connections', kind: 'n', cell: (row) => count(row.connections) },
-    { name: 'detected p50', kind: 'n', cell: (row) => duration(row.detectMs.p50) },
-    { name: 'stall p50', kind: 'n', cell: (row) => duration(row.stallMs.p50) },
-    { name: 'stall p99', kind: 'n', cell: (row) => duration(row.stallMs.p99) },
-    { name: 'worst', kind: 'n', cell: (row) => duration(row.stallMs.max) },
-    { name: 'never recovered', kind: 'n', cell: (row) => count(row.neverRecovered) },
+    { name: 'fault', kind: 'html', cell: ({ act, row }) => `<a href="${panelLink(act)}">${html(row.fault)}</a>` },
+    { name: 'action', cell: ({ row }) => row.action },
+    { name: 'target', cell: ({ row }) => row.target },
+    { name: 'at', kind: 'n', cell: ({ row }) => moment(row.actualAtMs) },
+    { name: 'healed', kind: 'n', cell: ({ row }) => moment(row.healedAtMs) },
+    { name: 'connections', kind: 'n', cell: ({ row }) => count(row.connections) },
+    { name: 'detected p50', kind: 'n', cell: ({ row }) => duration(row.detectMs.p50) },
+    { name: 'stall p50', kind: 'n', cell: ({ row }) => duration(row.stallMs.p50) },
+    { name: 'stall p99', kind: 'n', cell: ({ row }) => duration(row.stallMs.p99) },
+    { name: 'worst', kind: 'n', cell: ({ row }) => duration(row.stallMs.max) },
+    { name: 'never recovered', kind: 'n', cell: ({ row }) => count(row.neverRecovered) },
   ],
-  summary.failovers,
+  summary.failovers.map((row, act) => ({ act, row })),
 )}
+${faultPanels(result)}
 <details><summary>Fault log with receipts</summary>
 ${table(
   'What was planned, what was done, and that it was healed',
@@ -282,8 +291,7 @@ ${list}</section>`
 }
 
 function detailSection(result: RunResult): string {
-  const { summary, plan, clients, relays } = result
-  const { environment, generator } = summary
+  const { summary, clients, relays } = result
   const errors =
     summary.errors.length === 0
       ? '<p class="soft">No errors.</p>'
@@ -296,26 +304,8 @@ function detailSection(result: RunResult): string {
           ],
           summary.errors,
         )
-  return `<section aria-labelledby="details"><h2 id="details">Details</h2>
-<div class="two">
-<div class="box"><h3>Run</h3>${facts([
-    ['duration', `${moment(plan.run.durationMs)} of load, ${moment(plan.run.warmupMs)} of it warm-up`],
-    ['drain', `at most ${moment(plan.run.drainMs)}`],
-    ['seed', String(summary.seed)],
-    ['plan hash', summary.planHash],
-    [
-      'connections',
-      `${summary.connections.opened} of ${summary.connections.planned} opened, ${summary.connections.failed} failed, ${summary.connections.reset} reset`,
-    ],
-    ['clients', `${summary.clients.attached} of ${summary.clients.planned} attached, ${summary.clients.rejected} rejected`],
-  ])}</div>
-<div class="box"><h3>Machine</h3>${facts([
-    ...Object.entries(environment).map(([name, value]) => [name, name === 'memoryBytes' ? bytes(Number(value)) : String(value)] as const),
-    ['event loop p99', duration(generator.loopDelayP99Ms)],
-    ['generator CPU, most', generator.cpu === null ? '–' : `${generator.cpu} cores`],
-  ])}</div>
-</div>
-<h2>Relays</h2>
+  return `<section aria-labelledby="relays">
+<h2 id="relays">Relays</h2>
 ${table(
   'What each relay carried and used',
   [
@@ -327,9 +317,11 @@ ${table(
   ],
   relays,
 )}
-<h2>Errors</h2>
-${errors}
-<details><summary>Clients (${clients.length})</summary>
+</section>
+<section aria-labelledby="errors"><h2 id="errors">Errors</h2>
+${errors}</section>
+<section aria-labelledby="clients"><h2 id="clients">Clients</h2>
+<details${clients.length > openClientsMax ? '' : ' open'}><summary>${count(clients.length)} clients, one row each</summary>
 ${table(
   'One row a client',
   [

@@ -36,7 +36,7 @@ export function stallChart(failovers: readonly FailoverRecord[], limits: readonl
     ),
     ...rows.map((row, index) => bar(row, top + index * rowHeight, x)),
   ]
-  const svg = `<svg viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="stall-t stall-d">${parts.join('')}</svg>`
+  const svg = `<svg viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="stall-t" aria-describedby="stall-d">${parts.join('')}</svg>`
   const legend =
     '<span class="legend"><span class="key s2">median to worst</span><span class="key s3">p99</span><span class="key limit">limit</span></span>'
   return `<figure class="chart"><figcaption><h3>Stall per fault</h3>${legend}</figcaption>${svg}</figure>`

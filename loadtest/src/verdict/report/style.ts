@@ -70,9 +70,14 @@ details { margin: 12px 0; } summary { cursor: pointer; font-weight: 600; padding
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 20px; margin: 0; font-size: 13.5px; } dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); gap: 14px; }
 .box { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 14px 18px; }
+a { color: inherit; text-decoration-color: var(--soft); text-underline-offset: 2px; } a:hover { text-decoration-color: currentColor; } :focus-visible { outline: 2px solid var(--c1); outline-offset: 2px; }
+svg a { text-decoration: none; cursor: pointer; } svg a:hover text, svg a:focus-visible text { text-decoration: underline; }
+.act { display: none; margin: 14px 0; scroll-margin-top: 16px; } .act:target { display: block; border-color: var(--c1); } .act h3 { margin-bottom: 8px; } .act .scroll { margin-top: 10px; }
 code { font: 12.5px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 @media print {
   :root { ${light} --paper: #ffffff; }
   main { max-width: none; padding: 0; } .scroll { overflow: visible; } table { font-size: 10.5px; } th, td { padding: 4px 6px; }
+  .act { display: block; break-inside: avoid-page; } .act tbody tr:nth-child(n+21) { display: none; } .screen { display: none; }
+  details::details-content { content-visibility: visible; display: block; block-size: auto; }
   body { font-size: 12px; print-color-adjust: exact; -webkit-print-color-adjust: exact; } h2 { break-after: avoid; } tr { break-inside: avoid; }
 }`
