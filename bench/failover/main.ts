@@ -17,7 +17,7 @@ const usage = `npm run scorecard -- [options]
   --rounds 20          rounds of each system under each fault
   --only 'a b,c'       only systems whose name has all of the words a and b, then those that have c
   --faults kill,cut    only these: ${faults.map(({ name }) => name).join(', ')}
-  --json FILE          keeps every round; run again with the same file, and only what is missing is run
+  --json FILE          keeps the rounds of every stream that is over; run again with the same file, and only what is missing is run
   --merge A,B          adds the rounds of these files, and runs nothing
   --minutes 3          stops after the round that passes this
   --rate 20            megabytes a second of the stream
@@ -139,14 +139,20 @@ async function runOne(system: System, fault: Fault): Promise<boolean> {
     started = await system.start(rig)
   }
   const runner = new Rounds(started, rig, fault)
+  const versions = { [system.system]: system.version() }
   let sound = true
+  // What became of the bytes is known when a stream is over; until then its rounds are nothing to keep.
+  let open: KeptRound[] = []
   for (let number = done + 1; number <= rounds; number += 1) {
     const last = number === rounds || performance.now() > untilMs
     const round = await runner.next(last)
     sound &&= round.survived
-    const kept: KeptRound = { ...subject, ...relays, at: new Date().toISOString(), ...rounded(round) }
-    results = mergeResults(results, { ...nothing, versions: { [system.system]: system.version() }, rounds: [kept] })
-    keep()
+    open.push({ ...subject, ...relays, at: new Date().toISOString(), ...rounded(round) })
+    if (last || !round.survived) {
+      results = mergeResults(results, { ...nothing, versions, rounds: open })
+      open = []
+      keep()
+    }
     console.error(`${nameOf(system)}  ${fault.name} ${number}/${rounds}  ${tell(round)}`)
     if (last) break
   }

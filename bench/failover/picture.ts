@@ -10,7 +10,7 @@ const titles: Readonly<Record<FaultName, string>> = {
   term: 'SIGTERM to it',
   reset: 'its connections reset, every 5 s',
 }
-const [nameWidth, chartWidth, right] = [300, 520, 30]
+const [nameWidth, chartWidth, right] = [330, 520, 30]
 const [lineHeight, titleHeight, gap] = [20, 44, 14]
 /** 1 ms to 35 s: below is noise, above a stream is given up. */
 const [leastMs, mostMs] = [1, 35_000]

@@ -9,7 +9,7 @@ import { connectionsAt } from './sockets.ts'
 const rolePath = fileURLToPath(new URL('./roles/role.js', import.meta.url))
 
 /** What does not start, or does not answer, within this has failed. */
-const startMs = 15_000
+const startMs = 30_000
 /** How often something is looked at that tells nobody when it changes. */
 const lookMs = 20
 
