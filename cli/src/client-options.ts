@@ -17,6 +17,7 @@ export interface CommonOptions {
   readonly relayList?: string
   readonly directory?: string
   readonly carrier?: string
+  readonly bind?: string
   readonly proxy?: string
   readonly paths?: string
   readonly keyMode?: string
@@ -47,9 +48,18 @@ export function withClientOptions(command: Command): Command {
       ),
     )
     .addOption(
-      new Option('--carrier <names>', 'carriers to use, comma separated, best first: upgrade, http, grpc (default: race them)').env(
-        'SENNIT_CARRIER',
-      ),
+      new Option(
+        '--carrier <names>',
+        'carriers to use, comma separated, best first: upgrade, http, grpc; for single relays r1=http;r2=upgrade,grpc (default: race them)',
+      )
+        .argParser(afterThis)
+        .env('SENNIT_CARRIER'),
+    )
+    .addOption(
+      new Option(
+        '--bind <addresses>',
+        'local addresses to dial from, comma separated; several are as many links to every relay (default: the system chooses)',
+      ).env('SENNIT_BIND'),
     )
     .addOption(
       new Option(
@@ -105,7 +115,6 @@ export async function openClient(options: CommonOptions, { shortLived, signal, e
       'expected --credential FILE (or SENNIT_CREDENTIAL); found none. `sennit user add NAME --mesh DIR` writes one to DIR/users/NAME.cred',
     )
   }
-  const carriers = carriersOf(options)
   const label = options.label ?? (shortLived === true ? `once-${randomBytes(6).toString('hex')}` : undefined)
   const [{ Client, growHeapFast, relayCacheBeside }, credential] = await Promise.all([
     import('@sennit/client'),
@@ -117,7 +126,8 @@ export async function openClient(options: CommonOptions, { shortLived, signal, e
     relays,
     relayCache: relayCacheBeside(options.credential),
     ...(label === undefined ? {} : { label }),
-    ...(carriers === undefined ? {} : { carriers }),
+    ...(options.carrier === undefined ? {} : { carriers: options.carrier }),
+    ...(options.bind === undefined ? {} : { bind: options.bind.split(',').map((address) => address.trim()) }),
     ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
     ...(options.paths === undefined ? {} : { paths: options.paths }),
     ...(options.keyMode === undefined ? {} : { keyMode: options.keyMode.split(',').map((mode) => mode.trim()) as KeyMode[] }),
@@ -151,14 +161,9 @@ function relayListOf(options: CommonOptions): string[] {
   return [relayList]
 }
 
-function carriersOf(options: CommonOptions): string[] | undefined {
-  if (options.carrier === undefined) return undefined
-  const carriers = options.carrier
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '')
-  if (carriers.length === 0) throw usageError('--carrier: expected names such as upgrade,http,grpc; found none')
-  return carriers
+/** Said twice, an option of parts says both. */
+function afterThis(value: string, before: string | undefined): string {
+  return before === undefined ? value : `${before};${value}`
 }
 
 /** A credential that is not one is refused like a wrong one, not taken for a slip in the command line. */

@@ -83,6 +83,8 @@ const unreachableCodes: ReadonlySet<string> = new Set([
 
 /** Codes that say the command line, or a file or port that it names, is wrong. */
 const usageCodes: ReadonlySet<string> = new Set([
+  'bad_bind',
+  'bad_carriers',
   'bad_directory',
   'bad_name',
   'bad_key_mode',

@@ -15,7 +15,12 @@ export function clientStatuses(answers: readonly object[]): object[] {
     command,
     user,
     label,
-    attachments: attachments.map(({ relay, carrier, rttMs }) => ({ relay, carrier, rttMs })),
+    attachments: attachments.map(({ relay, carrier, rttMs, localAddress }) => ({
+      relay,
+      carrier,
+      rttMs,
+      ...(localAddress === undefined ? {} : { localAddress }),
+    })),
     connections: connections.map(
       ({ id, peer, application, keyMode, state, paths, active, standby, modes, relayBytesSeen, failovers, ranking }) => {
         const { send, receive } = active
@@ -49,7 +54,7 @@ export function describeClients(clients: readonly object[]): string {
 
 function describeClient(client: Answer): string {
   const name = client.label === '' ? client.user : `${client.user}/${client.label}`
-  const attachments = client.attachments.map((one) => `${one.relay} (${one.carrier}, ${milliseconds(one.rttMs)})`).join(', ')
+  const attachments = client.attachments.map(describeAttachment).join(', ')
   const lines = [`${client.command}  pid ${client.pid}  ${name}`, `  attached to ${attachments === '' ? 'no relay' : attachments}`]
   for (const connection of client.connections) {
     const { send, receive } = connection.active
@@ -69,6 +74,10 @@ function describeClient(client: Answer): string {
     lines.push(indent(table(['relay', 'cost ms', 'own rtt', 'peer rtt', 'why'], rows)))
   }
   return lines.join('\n')
+}
+
+function describeAttachment({ relay, carrier, rttMs, localAddress }: Answer['attachments'][number]): string {
+  return `${relay} (${carrier}, ${milliseconds(rttMs)}${localAddress === undefined ? '' : `, from ${localAddress}`})`
 }
 
 /** Who reads along. */

@@ -28,7 +28,12 @@ export interface ClientRow {
   readonly command: string
   readonly user: string
   readonly label: string
-  readonly attachments: readonly { readonly relay: string; readonly carrier: string; readonly rttMs: number | null }[]
+  readonly attachments: readonly {
+    readonly relay: string
+    readonly carrier: string
+    readonly rttMs: number | null
+    readonly localAddress?: string
+  }[]
   readonly connections: readonly ConnectionRow[]
 }
 

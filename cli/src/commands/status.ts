@@ -116,8 +116,16 @@ async function relays(options: CommonOptions & { measure: string }): Promise<voi
       out.result(
         { relays: found },
         table(
-          ['relay', 'state', 'carrier', 'rtt ms', 'url', 'why'],
-          found.map(({ relay, state, carrier = '-', rttMs, url, why = '' }) => [relay, state, carrier, rttMs?.toFixed(2) ?? '-', url, why]),
+          ['relay', 'state', 'carrier', 'rtt ms', ...(options.bind === undefined ? [] : ['from']), 'url', 'why'],
+          found.map(({ relay, state, carrier = '-', rttMs, localAddress, url, why = '' }) => [
+            relay,
+            state,
+            carrier,
+            rttMs?.toFixed(2) ?? '-',
+            ...(localAddress === undefined ? [] : [localAddress]),
+            url,
+            why,
+          ]),
         ),
       )
     } finally {

@@ -15,6 +15,7 @@ import {
 } from '@grpc/grpc-js'
 import { SennitError } from '@sennit/protocol'
 import { type Carrier, type CarrierEvents, carrierQueueBytes, type DialRequest, lingerMs } from './carrier.ts'
+import { fromAddress } from './grpc-from-address.ts'
 import { proxyFor } from './proxy.ts'
 
 /** HTTP/2 windows of both levels. The 64 KiB default caps a stream at 0.63 MB/s on a 100 ms link; this is 1 Gbit/s at 100 ms, rounded up. */
@@ -81,7 +82,11 @@ class GrpcCarrier implements Carrier {
     const proxy = proxyFor(url, request.proxy)
     if (proxy !== undefined && proxy.kind !== 'http')
       throw new SennitError('bad_proxy', 'the carrier grpc cannot go through a SOCKS proxy; use upgrade or http')
-    const target = addressOf(url.hostname, url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port))
+    const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
+    const { localAddress } = request
+    if (localAddress !== undefined && proxy !== undefined)
+      throw new SennitError('bad_proxy', 'the carrier grpc cannot reach a proxy from a chosen local address; use upgrade or http')
+    const target = localAddress === undefined ? addressOf(url.hostname, port) : fromAddress(localAddress, hostOf(url), port)
     const { stepMs, resolveMs } = request.deadlines
     const client = new GrpcClient(
       proxy === undefined ? target : addressOf(proxy.host, proxy.port),
@@ -109,7 +114,7 @@ class GrpcCarrier implements Carrier {
     const call = client.makeBidiStreamRequest('/sennit.v1.Relay/Attach', encodeChunk, decodeChunk, new Metadata())
     this.#call = call
     // Name, connection, TLS and answer are one black box here, so their deadlines are added up.
-    const dialMs = stepMs * 2 + (net.isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0 ? resolveMs : 0)
+    const dialMs = stepMs * 2 + (net.isIP(hostOf(url)) === 0 ? resolveMs : 0)
     this.#timer = setTimeout(() => this.#fail('dial_timeout', `${url.host} did not answer the gRPC call within ${dialMs} ms`), dialMs)
     call.on('metadata', () => this.#opened())
     call.on('data', (chunk: Uint8Array) => {
@@ -161,6 +166,10 @@ function tlsCredentials(request: DialRequest): ReturnType<typeof credentials.cre
   const { ca, insecure } = request.tls ?? {}
   const verify = insecure === true ? { rejectUnauthorized: false } : {}
   return credentials.createSsl(ca === undefined ? null : Buffer.from(ca), null, null, verify)
+}
+
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '')
 }
 
 function addressOf(hostname: string, port: number): string {

@@ -57,7 +57,7 @@ class UpgradeCarrier implements Carrier {
   }
 
   async #open(): Promise<void> {
-    const { deadlines, tls, first } = this.#request
+    const { deadlines, tls, first, localAddress } = this.#request
     const url = new URL(this.#request.url)
     const proxy = proxyFor(url, this.#request.proxy)
     const socket = await openSocket({
@@ -67,6 +67,7 @@ class UpgradeCarrier implements Carrier {
       onBytes: (chunk) => this.#bytes(chunk),
       ...(proxy === undefined ? {} : { proxy }),
       ...(tls === undefined ? {} : { tls }),
+      ...(localAddress === undefined ? {} : { localAddress }),
     })
     if (this.#state === 'closed') {
       socket.destroy()

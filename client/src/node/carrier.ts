@@ -50,6 +50,8 @@ export interface DialRequest {
   /** The first hop handshake bytes; they ride in the carrier's first request. */
   readonly first: Uint8Array
   readonly proxy: ProxySettings
+  /** Dial from this address of ours, to the relay or to the proxy. @default as the system chooses */
+  readonly localAddress?: string
   readonly tls?: TlsSettings
   readonly deadlines: DialDeadlines
 }

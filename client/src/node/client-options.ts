@@ -1,6 +1,7 @@
 /** What a client is opened with, and how the names of files become what the machine needs. */
 
-import type { KeyMode, MeshTrust, RelayEntry, UserIdentity } from '@sennit/protocol'
+import net from 'node:net'
+import { type KeyMode, type MeshTrust, type RelayEntry, SennitError, type UserIdentity } from '@sennit/protocol'
 import { readCredential } from '@sennit/protocol/node'
 import type { ClientMachineOptions } from '../core/client/types.ts'
 import { mergePolicies, parsePolicy, type RelayPolicy } from '../core/plan/policy.ts'
@@ -8,6 +9,9 @@ import type { DialDeadlines, TlsSettings } from './carrier.ts'
 import type { Compress } from './compression.ts'
 import { RelayDirectory } from './directory/relay-directory.ts'
 import type { ProxySettings } from './proxy.ts'
+
+/** Each link costs a socket and a heartbeat at every relay, and a machine with more ways out than that chooses by routes. */
+const linksMax = 8
 
 /** Who the client is, and the mesh it believes in. */
 export interface ClientCredential {
@@ -33,8 +37,17 @@ export interface ClientOptions extends ProxySettings {
   readonly relayCache?: string
   /** Part of the client's name, so that one user can run several: `bob/laptop`. @default '' */
   readonly label?: string
-  /** Carriers that may be used, the preferred one first: `upgrade`, `http`, `grpc`. @default all three, in this order */
-  readonly carriers?: readonly string[]
+  /**
+   * Carriers that may be used, the preferred one first: `upgrade`, `http`, `grpc`. By relay id for single relays, `*` for the others:
+   * `{ r1: ['http'], '*': ['upgrade', 'grpc'] }`, or the same as text, `r1=http;upgrade,grpc`. A name that is no carrier, or no relay of the list
+   * there is at the start, is refused with `bad_carriers`. @default all three, in this order
+   */
+  readonly carriers?: string | readonly string[] | Readonly<Record<string, readonly string[]>>
+  /**
+   * Addresses of this machine to dial from. With several (two networks, two providers) every relay is attached to once from each, and a
+   * connection may use all of these links; one that fails leaves the others. @default one link, from where the system chooses
+   */
+  readonly bind?: readonly string[]
   /** TLS settings of `https:` relays. */
   readonly tls?: TlsSettings
   /**
@@ -69,7 +82,7 @@ export interface ClientOptions extends ProxySettings {
    */
   readonly openMs?: number
   /** Replaces a relay's URL just before it is dialled, for tests that put a bad network between. @default the URL itself */
-  readonly dialThrough?: (url: string, relayId: string) => string
+  readonly dialThrough?: (url: string, relayId: string, localAddress: string | undefined) => string
   /** Time limits of a dial. @default 3 s to resolve a name, 1.5 s for each further step */
   readonly deadlines?: DialDeadlines
   /** Told to relays, and shown in their logs. @default 'sennit' */
@@ -92,6 +105,20 @@ export function policyOf(credential: string | undefined, option: string | RelayP
     credential === undefined ? undefined : parsePolicy(credential),
     typeof option === 'string' ? parsePolicy(option) : option,
   )
+}
+
+/** @throws SennitError `bad_bind` when one is no address, or stands twice */
+export function checkBind(addresses: readonly string[]): readonly string[] {
+  for (const [place, address] of addresses.entries()) {
+    const why = net.isIP(address) === 0 ? 'is no IP address' : addresses.indexOf(address) < place ? 'stands twice' : undefined
+    if (why !== undefined)
+      throw new SennitError('bad_bind', `bind: expected addresses of this machine such as 192.0.2.7 or 2001:db8::7; "${address}" ${why}`, {
+        address,
+      })
+  }
+  if (addresses.length === 0 || addresses.length > linksMax)
+    throw new SennitError('bad_bind', `bind: expected 1 to ${linksMax} addresses; found ${addresses.length}`)
+  return addresses
 }
 
 /** The entries that the program gave itself; undefined when they come from sources. */

@@ -7,8 +7,9 @@ import type { ClientStatus, RelayAnswer, RelayStatus } from '../core/client/type
 import { parsePaths } from '../core/paths/index.ts'
 import type { RelayPolicy } from '../core/plan/policy.ts'
 import { Listeners } from './callbacks.ts'
-import { carrierNames, dialDeadlines } from './carrier.ts'
-import { type ClientCredential, type ClientOptions, credentialOf, entriesOf, openDirectory, policyOf } from './client-options.ts'
+import { dialDeadlines } from './carrier.ts'
+import { readCarriers } from './carrier-choice.ts'
+import { type ClientCredential, type ClientOptions, checkBind, credentialOf, entriesOf, openDirectory, policyOf } from './client-options.ts'
 import { type Compress, compressionFeatures, compressorFor } from './compression.ts'
 import { Connection } from './connection.ts'
 import { Dialler } from './dial.ts'
@@ -93,7 +94,8 @@ export class Client {
       identity,
       trust,
       relays,
-      carriers: options.carriers ?? carrierNames,
+      ...readCarriers(options.carriers, relays),
+      ...(options.bind === undefined ? {} : { localAddresses: checkBind(options.bind) }),
       lentChunks: true,
       ...(label === undefined ? {} : { label }),
       ...(software === undefined ? {} : { software }),
@@ -113,10 +115,11 @@ export class Client {
     this.#driver = new Driver({
       machine: this.#machine,
       onEffect: (effect) => this.#onEffect(effect),
-      dial: ({ url, relayId, carrier, first }, events) =>
+      dial: ({ url, relayId, carrier, localAddress, first }, events) =>
         dialler.dial(
           {
-            url: dialThrough?.(url, relayId) ?? url,
+            url: dialThrough?.(url, relayId, localAddress) ?? url,
+            ...(localAddress === undefined ? {} : { localAddress }),
             carrier,
             first,
             proxy: { ...(proxy === undefined ? {} : { proxy }), ...(env === undefined ? {} : { env }) },

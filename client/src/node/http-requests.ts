@@ -37,6 +37,7 @@ export class HttpRequests {
         signal: this.#given.signal,
         ...(proxy === undefined ? {} : { proxy }),
         ...(request.tls === undefined ? {} : { tls: request.tls }),
+        ...(request.localAddress === undefined ? {} : { localAddress: request.localAddress }),
       }),
     )
   }

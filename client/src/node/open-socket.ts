@@ -15,6 +15,8 @@ export interface SocketTarget {
   readonly proxy?: ProxyServer
   /** `tunnel`: CONNECT, then bytes of ours. `forward`: the bytes are requests in absolute form, so nothing is asked first. @default 'tunnel' */
   readonly proxyManner?: 'tunnel' | 'forward'
+  /** Connect from this address of ours. */
+  readonly localAddress?: string
   readonly tls?: TlsSettings
   readonly deadlines: DialDeadlines
   readonly signal: AbortSignal
@@ -69,12 +71,14 @@ function connected(
   ready: 'connect' | 'secureConnect',
 ): Promise<net.Socket> {
   const viaProxy = target.proxy !== undefined
+  const { localAddress } = target
   const { resolveMs, stepMs } = target.deadlines
   return new Promise((resolve, reject) => {
     const socket = open({
       host,
       port,
       noDelay: true,
+      ...(localAddress === undefined ? {} : { localAddress, family: net.isIP(localAddress) }),
       // A host with several addresses gets two tries inside the deadline; Node's own 250 ms gives up on any far relay.
       autoSelectFamilyAttemptTimeout: Math.max(10, Math.floor(stepMs / 2) - 50),
       ...queueOptions,
@@ -82,7 +86,7 @@ function connected(
     socket.on('error', () => {}) // an error between two owners must not end the process; 'close' follows and tells
     const step = new Step(target.signal, socket, reject)
     step.begin(net.isIP(host) === 0 ? resolveMs : stepMs, `${host} did not answer`)
-    const failed = (error: NodeJS.ErrnoException): void => step.fail(connectError(error, host, port, viaProxy))
+    const failed = (error: NodeJS.ErrnoException): void => step.fail(connectError(error, host, port, viaProxy, localAddress))
     socket.once('lookup', () => step.begin(stepMs, `no connection to ${host}:${port}`))
     socket.once('connect', () => step.begin(stepMs, `no TLS with ${host}:${port}`))
     socket.once('error', failed)
@@ -271,9 +275,16 @@ function tlsOptions(target: SocketTarget, host: string): tls.ConnectionOptions {
   }
 }
 
-function connectError(error: NodeJS.ErrnoException, host: string, port: number, viaProxy: boolean): SennitError {
+function connectError(
+  error: NodeJS.ErrnoException,
+  host: string,
+  port: number,
+  viaProxy: boolean,
+  localAddress: string | undefined,
+): SennitError {
   const isTls = error.code?.startsWith('ERR_TLS') || error.code?.startsWith('ERR_SSL') || /certificate|self-signed/i.test(error.message)
   const code = isTls ? 'tls_failed' : viaProxy ? 'proxy_failed' : 'dial_failed'
-  const what = viaProxy ? `the proxy ${host}:${port}` : `${host}:${port}`
+  const from = localAddress === undefined ? '' : ` from ${localAddress}`
+  const what = (viaProxy ? `the proxy ${host}:${port}` : `${host}:${port}`) + from
   return new SennitError(code, `${what}: ${error.message === '' ? (error.code ?? 'no connection') : error.message}`, { host, port }, error)
 }

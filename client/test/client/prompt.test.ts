@@ -26,6 +26,7 @@ class Dialled {
       instance: new Uint8Array(16),
       software: 'test',
       carriers: ['upgrade'],
+      carriersOf: {},
       lentChunks: false,
       tuning: clientTuning,
       policy: new PolicyView(),

@@ -17,6 +17,8 @@ export class WorldClient {
   echoes = false
   readonly #world: MeshWorld
   readonly #pipes = new Map<number, Pipe>()
+  /** Local addresses whose cable is cut. */
+  readonly #cut = new Set<string>()
   #wakes = 0
   #spinMs = 0
   #spins = 0
@@ -97,6 +99,20 @@ export class WorldClient {
     this.#pipes.clear()
   }
 
+  /** The cable of one local address is cut: nothing comes or goes, and nobody is told. */
+  cutLink(localAddress: string): void {
+    this.#cut.add(localAddress)
+  }
+
+  /** It is whole again; what stood on it has timed out meanwhile. */
+  mendLink(localAddress: string): void {
+    this.#cut.delete(localAddress)
+    for (const pipe of [...this.#pipes.values()].filter((one) => one.localAddress === localAddress)) {
+      this.reset(pipe, 'carrier_lost')
+      pipe.relay.closed(pipe)
+    }
+  }
+
   // What the network does.
 
   opened(pipe: Pipe): void {
@@ -138,7 +154,7 @@ export class WorldClient {
     pipe.lastDownMs = Math.max(pipe.lastDownMs, this.#world.nowMs + this.#world.legMs(this, pipe.relay))
     this.#world.at(pipe.lastDownMs, () =>
       this.#world.arrive(this, pipe.relay, 'down', () => {
-        if (this.alive && pipe.open) this.#do(run)
+        if (this.alive && pipe.open && !this.#isCut(pipe)) this.#do(run)
       }),
     )
   }
@@ -178,14 +194,23 @@ export class WorldClient {
 
   #dial(effect: Extract<ClientEffect, { type: 'dial' }>): void {
     const relay = this.#world.relay(effect.relayId)
-    const pipe: Pipe = { key: effect.key, client: this, relay, open: true, relayKey: undefined, lastUpMs: 0, lastDownMs: 0 }
+    const { key, localAddress } = effect
+    const pipe: Pipe = { key, client: this, relay, localAddress, open: true, relayKey: undefined, lastUpMs: 0, lastDownMs: 0 }
     this.#pipes.set(effect.key, pipe)
     this.#up(pipe, () => relay.dialled(pipe, effect.carrier, effect.first))
   }
 
+  #isCut({ localAddress }: Pipe): boolean {
+    return localAddress !== undefined && this.#cut.has(localAddress)
+  }
+
   #up(pipe: Pipe, run: () => void): void {
     pipe.lastUpMs = Math.max(pipe.lastUpMs, this.#world.nowMs + this.#world.legMs(this, pipe.relay))
-    this.#world.at(pipe.lastUpMs, () => this.#world.arrive(this, pipe.relay, 'up', run))
+    this.#world.at(pipe.lastUpMs, () =>
+      this.#world.arrive(this, pipe.relay, 'up', () => {
+        if (!this.#isCut(pipe)) run()
+      }),
+    )
   }
 
   /** A machine that wants to be woken at once, again and again, would burn a processor in production. */

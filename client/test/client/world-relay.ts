@@ -9,6 +9,7 @@ export interface Pipe {
   readonly key: number
   readonly client: WorldClient
   readonly relay: WorldRelay
+  readonly localAddress: string | undefined
   open: boolean
   /** Known to the relay under its own number. */
   relayKey: number | undefined

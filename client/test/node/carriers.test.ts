@@ -43,6 +43,27 @@ describe.each(carriers)('carrier %s', (carrier) => {
     expect(blocked).toBeGreaterThan(0)
   })
 
+  it('dials from the local address it is given, also by name', async () => {
+    const relay = await echoRelay()
+    const named = (url: string): string => url.replace('127.0.0.1', 'localhost')
+    for (const [localAddress, { url, grpcUrl }] of [
+      ['127.0.0.2', relay],
+      ['127.0.0.3', { url: named(relay.url), grpcUrl: named(relay.grpcUrl) }],
+    ] as const) {
+      const dialled = dial({ url, grpcUrl }, carrier, { localAddress })
+      await dialled.opened
+      expect((await dialled.received(5)).toString()).toBe('first')
+    }
+    expect([...relay.peers]).toEqual(['127.0.0.2', '127.0.0.3'])
+  })
+
+  it('tells that the local address is not one of this machine', async () => {
+    const relay = await echoRelay()
+    const closed = await dial(relay, carrier, { localAddress: '192.0.2.1' }).closed
+    expect(closed.code).toBe('dial_failed')
+    expect(closed.message).toMatch(/EADDRNOTAVAIL.*192\.0\.2\.1/)
+  })
+
   it('tells that nothing listens', async () => {
     const port = await freePort()
     const dialled = dial({ url: `http://127.0.0.1:${port}`, grpcUrl: `http://127.0.0.1:${port}` }, carrier)

@@ -13,6 +13,8 @@ export interface EchoRelay {
   readonly firsts: string[]
   /** Paths asked for over HTTP. */
   readonly paths: string[]
+  /** Addresses that connections came from. */
+  readonly peers: Set<string>
   /** Ends every open session in order. */
   endSessions(): void
   close(): Promise<void>
@@ -41,6 +43,7 @@ interface HttpSession {
 export async function startEchoRelay(options: EchoRelayOptions = {}): Promise<EchoRelay> {
   const firsts: string[] = []
   const paths: string[] = []
+  const peers = new Set<string>()
   const sockets = new Set<Duplex>()
   const sessions = new Map<string, HttpSession>()
   const calls = new Set<ServerDuplexStream<Buffer, Buffer>>()
@@ -56,6 +59,7 @@ export async function startEchoRelay(options: EchoRelayOptions = {}): Promise<Ec
   })
   server.on('connection', (socket) => {
     sockets.add(socket)
+    peers.add(socket.remoteAddress?.replace(/^::ffff:/, '') ?? '')
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => {})
   })
@@ -93,6 +97,7 @@ export async function startEchoRelay(options: EchoRelayOptions = {}): Promise<Ec
           return
         }
         calls.add(call)
+        peers.add(call.getPeer().replace(/:\d+$/, ''))
         let first = true
         call.on('data', (message: Buffer) => {
           if (first) firsts.push(message.subarray(2).toString())
@@ -116,6 +121,7 @@ export async function startEchoRelay(options: EchoRelayOptions = {}): Promise<Ec
     grpcUrl: `http://127.0.0.1:${grpcPort}`,
     firsts,
     paths,
+    peers,
     endSessions() {
       for (const session of sessions.values()) {
         session.ended = true

@@ -1,5 +1,5 @@
 /**
- * One relay of the list and the attachment to it, if there is one: idle, waiting for its next dial, dialing, attached. It owns the hop
+ * One link to a relay of the list and the attachment over it, if there is one: idle, waiting for its next dial, dialing, attached. It owns the hop
  * links and says upwards only what a connection can use; the shell sees dials, writes and hang-ups.
  */
 import {
@@ -29,6 +29,8 @@ export interface AttachmentContext {
   readonly instance: Uint8Array
   readonly software: string
   readonly carriers: readonly string[]
+  /** Of single relays, instead. */
+  readonly carriersOf: Readonly<Record<string, readonly string[]>>
   readonly lentChunks: boolean
   readonly tuning: ClientTuning
   /** The client's own: relays it does not allow are never attached to. */
@@ -89,7 +91,17 @@ const crowdedMsMax = 300_000
 /** A relay in use is pinged this often even when its heartbeat is slow: the pace of a normal one. */
 const busyProbeMs = 15_000
 
+/** Which of the links to a relay it is. */
+export interface LinkFacts {
+  readonly id: string
+  /** Dialled from there. @default as the system chooses */
+  readonly localAddress?: string | undefined
+}
+
 export class Attachment {
+  /** The relay's own id, or that of a further link to it (links.ts). */
+  readonly relayId: string
+  readonly localAddress: string | undefined
   readonly #context: AttachmentContext
   readonly #backoff: Backoff
   #entry: RelayEntry
@@ -122,7 +134,9 @@ export class Attachment {
   #busy = false
   #wakeMs: number | undefined
 
-  constructor(context: AttachmentContext, entry: RelayEntry) {
+  constructor(context: AttachmentContext, entry: RelayEntry, link: LinkFacts = { id: entry.relayId }) {
+    this.relayId = link.id
+    this.localAddress = link.localAddress
     this.#context = context
     this.#entry = entry
     this.#backoff = new Backoff(context.tuning, context.random)
@@ -134,7 +148,8 @@ export class Attachment {
     this.pace = this.#context.random()
   }
 
-  get relayId(): string {
+  /** The relay itself, whichever link this is. */
+  get relay(): string {
     return this.#entry.relayId
   }
 
@@ -408,13 +423,19 @@ export class Attachment {
     return this.#busy && this.#saver ? this.#probedAtMs + busyProbeMs : Number.POSITIVE_INFINITY
   }
 
+  get #carriers(): readonly string[] {
+    const { carriers, carriersOf } = this.#context
+    // A relay may be called what every object has.
+    return (Object.hasOwn(carriersOf, this.relay) ? carriersOf[this.relay] : undefined) ?? carriers
+  }
+
   #runner(key: number): Runner | undefined {
     if (this.#state.type === 'attached') return this.#state.runner.key === key ? this.#state.runner : undefined
     return this.#state.type === 'dialing' ? this.#state.race.runner(key) : undefined
   }
 
   #dial(nowMs: number): void {
-    const targets = dialTargets(this.#entry.urls, this.#context.carriers, this.#winner)
+    const targets = dialTargets(this.#entry.urls, this.#carriers, this.#winner)
     const race = new DialRace(this.#context.tuning, targets, (target) => this.#startRunner(nowMs, target), nowMs)
     this.#enter({ type: 'dialing', race, after: this.#state.type === 'waiting' ? this.#state.after : undefined })
     this.#raceStep(nowMs, race)

@@ -4,8 +4,9 @@
  */
 import type { RelayEntry } from '@sennit/protocol'
 import type { PolicyView } from '../plan/policy.ts'
-import { Attachment, type AttachmentContext } from './attachment.ts'
-import { bestApart, type Candidate, ownRanking, rendezvousOrder } from './wanted.ts'
+import { Attachment, type AttachmentContext, type LinkFacts } from './attachment.ts'
+import { linkId, linkNumber, relayOf } from './links.ts'
+import { bestApart, bestLinks, type Candidate, ownRanking, rendezvousOrder } from './wanted.ts'
 
 /** Why attachments are needed now. */
 export interface AttachmentNeeds {
@@ -21,7 +22,7 @@ export interface AttachmentNeeds {
   readonly serving: boolean
   /** A call waits for its peer, which may be found only at a relay that rests: nobody rests. */
   readonly waiting: boolean
-  /** Relays that carry or are to carry a circuit. */
+  /** Relays that carry or are to carry a circuit, over whatever link. */
   readonly inUse: ReadonlySet<string>
   /** A plan is not acknowledged yet: give nothing back. */
   readonly keepAll: boolean
@@ -42,6 +43,9 @@ const surveyStepMs = 2_000
 
 export class Attachments {
   readonly #context: AttachmentContext
+  /** Local addresses; undefined leaves the choice to the system. */
+  readonly #localAddresses: readonly (string | undefined)[]
+  /** By link id. */
   readonly #byRelay = new Map<string, Attachment>()
   readonly #byKey = new Map<number, Attachment>()
   readonly #surveyedAtMs = new Map<string, number>()
@@ -52,22 +56,44 @@ export class Attachments {
   /** Where connections that have just lost their last path may find their peers. */
   readonly #prompt = new Set<string>()
 
-  constructor(context: AttachmentContext, relays: readonly RelayEntry[]) {
+  /** @param localAddresses each is a link of its own to every relay; none: one link, from where the system chooses */
+  constructor(context: AttachmentContext, relays: readonly RelayEntry[], localAddresses: readonly string[] = []) {
     this.#context = context
-    for (const entry of relays) this.#byRelay.set(entry.relayId, new Attachment(context, entry))
+    this.#localAddresses = localAddresses.length === 0 ? [undefined] : localAddresses
+    for (const entry of relays) for (const link of this.#linksTo(entry)) this.#byRelay.set(link.id, new Attachment(context, entry, link))
   }
 
-  /** In the order of the list. */
+  /** All links, in the order of the list. */
   all(): Iterable<Attachment> {
     return this.#byRelay.values()
   }
 
+  /** How many relays there are, however many links to each. */
   get size(): number {
-    return this.#byRelay.size
+    if (this.#localAddresses.length === 1) return this.#byRelay.size
+    return new Set([...this.#byRelay.values()].map(({ relay }) => relay)).size
   }
 
-  byRelay(relayId: string): Attachment | undefined {
-    return this.#byRelay.get(relayId)
+  byId(linkId: string): Attachment | undefined {
+    return this.#byRelay.get(linkId)
+  }
+
+  /**
+   * The link over which a path of this name goes: that of the id, or one of ours to the same relay where only the other end has so many.
+   * @param anyLink one that works, rather than the one of the id
+   */
+  linkFor(name: string, anyLink = false): Attachment | undefined {
+    const own = this.#byRelay.get(name)
+    if (own !== undefined && (own.usable || !anyLink)) return own
+    const links = [...this.#byRelay.values()].filter(({ relay }) => relay === relayOf(name))
+    const usable = links.filter((link) => link.usable)
+    return usable[(linkNumber(name) - 1) % usable.length] ?? own ?? links[0]
+  }
+
+  /** Another link to the same relay, attached. */
+  siblingOf(attachment: Attachment): Attachment | undefined {
+    for (const other of this.#byRelay.values()) if (other !== attachment && other.relay === attachment.relay && other.attached) return other
+    return undefined
   }
 
   byKey(key: number): Attachment | undefined {
@@ -102,12 +128,19 @@ export class Attachments {
     return this.#ranking(false).map((relay) => this.#byRelay.get(relay.relayId)!)
   }
 
-  /** The first relays to ask for the listener `name`, best first; the rest follows by rank. */
+  /** The first relays to ask for the listener `name`, best first; the rest follows by rank, and then the further links to all of them. */
   askOrder(name: string): Attachment[] {
     const ranked = this.ranked()
-    if (this.#byRelay.size <= this.#context.tuning.attachedMax) return ranked
+    const relays = new Set<string>()
+    const [best, further]: [Attachment[], Attachment[]] = [[], []]
+    for (const link of ranked) {
+      if (relays.has(link.relay)) further.push(link)
+      else best.push(link)
+      if (link.usable) relays.add(link.relay)
+    }
+    if (this.size <= this.#context.tuning.attachedMax) return [...best, ...further]
     const first = new Set(this.#rendezvousOf(name))
-    return [...ranked.filter((relay) => first.has(relay.relayId)), ...ranked.filter((relay) => !first.has(relay.relayId))]
+    return [...best.filter((link) => first.has(link.relay)), ...best.filter((link) => !first.has(link.relay)), ...further]
   }
 
   /**
@@ -117,9 +150,11 @@ export class Attachments {
   relaysChanged(nowMs: number, relays: readonly RelayEntry[]): void {
     const kept = new Map<string, Attachment>()
     for (const entry of relays) {
-      const existing = this.#byRelay.get(entry.relayId)
-      existing?.entryChanged(nowMs, entry)
-      kept.set(entry.relayId, existing ?? new Attachment(this.#context, entry))
+      for (const link of this.#linksTo(entry)) {
+        const existing = this.#byRelay.get(link.id)
+        existing?.entryChanged(nowMs, entry)
+        kept.set(link.id, existing ?? new Attachment(this.#context, entry, link))
+      }
     }
     for (const [relayId, attachment] of this.#byRelay) {
       if (kept.has(relayId)) continue
@@ -137,15 +172,17 @@ export class Attachments {
     const wanted = this.#wanted(nowMs, needs, ranking)
     const anyAttached = this.anyAttached
     let rank = 0
+    const ranked = new Set<string>()
     for (const { relayId } of ranking) {
       const attachment = this.#byRelay.get(relayId)!
-      attachment.busy = needs.inUse.has(attachment.relayId)
+      attachment.busy = needs.inUse.has(attachment.relay)
       if (!wanted.has(attachment)) {
         this.#giveBack(nowMs, attachment, needs)
         continue
       }
       // The first relay to answer is raced for, 250 ms apart; once there is one, the others need not wait.
-      attachment.saver = rank >= this.#context.tuning.attachedMin
+      ranked.add(attachment.relay)
+      attachment.saver = ranked.size > this.#context.tuning.attachedMin
       attachment.want(nowMs, this.#dialAtMs(nowMs, attachment, needs, anyAttached ? 0 : rank))
       // A connection on its last relay wants its next one back within seconds, not within the half minute of an ordinary back-off.
       const noRest = needs.exposed || needs.waiting
@@ -204,41 +241,53 @@ export class Attachments {
   }
 
   #wanted(nowMs: number, needs: AttachmentNeeds, ranking: readonly Candidate[]): Set<Attachment> {
-    const { attachedMin, attachedMax } = this.#context.tuning
     const wanted = new Set<Attachment>()
-    const size = this.#byRelay.size
-    if (needs.attachAll || (needs.wide && size <= attachedMax)) for (const attachment of this.#byRelay.values()) wanted.add(attachment)
-    if (size > attachedMax)
-      for (const name of needs.names)
-        for (const relayId of this.#rendezvousOf(name)) {
-          if (wanted.size >= 2 * attachedMax) break
-          wanted.add(this.#byRelay.get(relayId)!)
-        }
-    for (const relayId of needs.inUse) {
-      const attachment = this.#byRelay.get(relayId)
-      if (attachment !== undefined) wanted.add(attachment)
-    }
-    // One active, one standby and one spare: what is in use counts, wherever it stands in our own order, and the best is always held.
-    const held = Math.min(Math.max(attachedMin, needs.relays), attachedMax)
-    for (const [place, best] of bestApart(ranking, held).entries()) {
-      const spare = [...wanted].some(({ relayId }) => !needs.inUse.has(relayId))
-      if (place > 0 && wanted.size >= held && spare) break
-      wanted.add(this.#byRelay.get(best.relayId)!)
-    }
-    for (const attachment of this.#byRelay.values()) {
-      if (wanted.size >= 2 * attachedMax) break
-      if (needs.policies.some((policy) => policy.wants(attachment.entry))) wanted.add(attachment)
-    }
+    const relays = this.#wantedRelays(needs, ranking)
+    for (const attachment of this.#byRelay.values()) if (relays.has(attachment.relay)) wanted.add(attachment)
     if (needs.keepAll) for (const attachment of this.#byRelay.values()) if (attachment.attached) wanted.add(attachment)
     const surveyed = this.#surveyed(nowMs, wanted)
     if (surveyed !== undefined) wanted.add(surveyed)
     const served = this.#served()
     for (const attachment of wanted) {
-      const { relayId, entry, listed } = attachment
-      const goes = (!listed || (entry.draining === true && served)) && !needs.inUse.has(relayId)
+      const { relay, entry, listed } = attachment
+      const goes = (!listed || (entry.draining === true && served)) && !needs.inUse.has(relay)
       if (goes || !this.#context.policy.allows(entry)) wanted.delete(attachment)
     }
     return wanted
+  }
+
+  /** Relays to sit on; each over all its links. */
+  #wantedRelays(needs: AttachmentNeeds, ranking: readonly Candidate[]): Set<string> {
+    const { attachedMin, attachedMax } = this.#context.tuning
+    const wanted = new Set<string>()
+    const { size } = this
+    if (needs.attachAll || (needs.wide && size <= attachedMax)) for (const { relay } of this.#byRelay.values()) wanted.add(relay)
+    if (size > attachedMax)
+      for (const name of needs.names)
+        for (const relay of this.#rendezvousOf(name)) {
+          if (wanted.size >= 2 * attachedMax) break
+          wanted.add(relay)
+        }
+    for (const { relay } of this.#byRelay.values()) if (needs.inUse.has(relay)) wanted.add(relay)
+    // One active, one standby and one spare: what is in use counts, wherever it stands in our own order, and the best is always held.
+    const held = Math.min(Math.max(attachedMin, needs.relays), attachedMax)
+    for (const [place, best] of bestApart(bestLinks(ranking), held).entries()) {
+      const spare = [...wanted].some((relay) => !needs.inUse.has(relay))
+      if (place > 0 && wanted.size >= held && spare) break
+      wanted.add(relayOf(best.relayId))
+    }
+    for (const { relay, entry } of this.#byRelay.values()) {
+      if (wanted.size >= 2 * attachedMax) break
+      if (needs.policies.some((policy) => policy.wants(entry))) wanted.add(relay)
+    }
+    return wanted
+  }
+
+  *#linksTo({ relayId }: RelayEntry): Iterable<LinkFacts> {
+    for (const [place, localAddress] of this.#localAddresses.entries()) {
+      const id = linkId(relayId, place + 1)
+      if (id !== undefined) yield { id, localAddress }
+    }
   }
 
   #giveBack(nowMs: number, attachment: Attachment, needs: AttachmentNeeds): void {
@@ -253,7 +302,7 @@ export class Attachments {
     for (const attachment of this.all()) {
       const draining = attachment.draining
       if (draining === undefined || !attachment.attached) continue
-      const free = !inUse.has(attachment.relayId) && (draining.byList !== true || this.#served())
+      const free = !inUse.has(attachment.relay) && (draining.byList !== true || this.#served())
       if (draining.left && (nowMs >= draining.endAtMs || free)) attachment.release(nowMs, 'drained')
     }
     for (const [relayId, attachment] of this.#byRelay) {
@@ -338,7 +387,7 @@ export class Attachments {
       order = rendezvousOrder(
         this.#context.crypto,
         name,
-        this.#ranking(false).map(({ relayId }) => relayId),
+        bestLinks(this.#ranking(false)).map(({ relayId }) => relayOf(relayId)),
       ).slice(0, attachedMax - attachedMin)
       if (this.#rendezvous.size >= rendezvousNamesMax) this.#rendezvous.clear()
       this.#rendezvous.set(name, order)

@@ -1,5 +1,6 @@
 /** Which relays a client sits on: pure choices, with their thresholds in the tuning. */
 import { type CryptoProvider, compareBytes, utf8 } from '@sennit/protocol'
+import { relayOf } from './links.ts'
 
 /** One relay as the choice sees it, in the order of the list. */
 export interface Candidate {
@@ -26,6 +27,17 @@ export function ownRanking(candidates: readonly Candidate[]): Candidate[] {
       Number(left.leaving ?? false) - Number(right.leaving ?? false) ||
       ownCostMs(left) - ownCostMs(right),
   )
+}
+
+/** The best link of each relay, for choices among relays. */
+export function bestLinks(ranking: readonly Candidate[]): Candidate[] {
+  const relays = new Set<string>()
+  return ranking.filter(({ relayId }) => {
+    const relay = relayOf(relayId)
+    const first = !relays.has(relay)
+    relays.add(relay)
+    return first
+  })
 }
 
 /** The first `count` of a ranking, each from a failure domain of its own as long as there are such. */

@@ -45,7 +45,9 @@ export class AttachmentEvents implements AttachmentSink {
 
   dial(attachment: Attachment, key: number, target: DialTarget, first: Uint8Array): void {
     this.#to.attachments.registerKey(key, attachment)
-    this.#context.emit({ type: 'dial', key, relayId: attachment.relayId, url: target.url, carrier: target.carrier, first })
+    const { relay, localAddress } = attachment
+    const from = localAddress === undefined ? {} : { localAddress }
+    this.#context.emit({ type: 'dial', key, relayId: relay, url: target.url, carrier: target.carrier, ...from, first })
   }
 
   write(key: number, pieces: Uint8Array[]): void {

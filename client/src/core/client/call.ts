@@ -191,7 +191,7 @@ export class Call {
         policy: this.facts.policy,
       })
       const { connection } = attempt
-      connection.addCircuit(nowMs, this.#host.circuits.add(attachment, message.circuit, connection, message.credit))
+      connection.addCircuit(nowMs, this.#host.circuits.add(attachment, message.circuit, connection, message.credit, attachment.relayId))
     } catch (error) {
       if (!(error instanceof SennitError)) throw error
       this.#unwanted(attachment, message)

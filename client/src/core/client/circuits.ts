@@ -5,11 +5,14 @@ import type { Attachment } from '../attach/attachment.ts'
 /** One circuit of one attachment; gone with it. */
 export interface Circuit {
   readonly attachment: Attachment
-  readonly relayId: string
+  /** How both ends call the path: by a link id of one of them. The listener hears it from the caller (docs/decisions/0012). */
+  relayId: string
   readonly number: number
   owner: CircuitOwner
   /** The path it is to its connection; 0 before there is one. */
   pathId: number
+  /** When it became that path. */
+  openedAtMs: number
   /** Latest word of the relay: payload bytes that may be sent. */
   creditBytes: number
 }
@@ -23,11 +26,12 @@ export interface CircuitOwner {
 }
 
 export class CircuitTable {
+  /** By the id of the link. */
   readonly #byRelay = new Map<string, Map<number, Circuit>>()
 
-  /** A relay opened a circuit for `owner`. */
-  add(attachment: Attachment, number: number, owner: CircuitOwner, creditBytes: number): Circuit {
-    const circuit: Circuit = { attachment, relayId: attachment.relayId, number, owner, pathId: 0, creditBytes }
+  /** A relay opened a circuit for `owner`. @param relayId how both ends call the path */
+  add(attachment: Attachment, number: number, owner: CircuitOwner, creditBytes: number, relayId: string): Circuit {
+    const circuit: Circuit = { attachment, relayId, number, owner, pathId: 0, openedAtMs: 0, creditBytes }
     const circuits = this.#byRelay.get(attachment.relayId) ?? new Map<number, Circuit>()
     this.#byRelay.set(attachment.relayId, circuits.set(number, circuit))
     return circuit
@@ -59,16 +63,17 @@ export class CircuitTable {
     for (const circuit of circuits?.values() ?? []) circuit.owner.circuitClosed(nowMs, circuit, 'attachment_lost')
   }
 
-  /** Relays that carry at least one circuit. */
-  relaysInUse(): Iterable<string> {
+  /** Links that carry at least one circuit. */
+  linksInUse(): Iterable<string> {
     return this.#byRelay.keys()
   }
 
   #forget(circuit: Circuit): boolean {
-    const circuits = this.#byRelay.get(circuit.relayId)
+    const link = circuit.attachment.relayId
+    const circuits = this.#byRelay.get(link)
     if (circuits?.get(circuit.number) !== circuit) return false
     circuits.delete(circuit.number)
-    if (circuits.size === 0) this.#byRelay.delete(circuit.relayId)
+    if (circuits.size === 0) this.#byRelay.delete(link)
     return true
   }
 }

@@ -17,7 +17,7 @@ import { Listen } from './listen.ts'
 import type { ManagedConnection } from './managed-connection.ts'
 import { Meeting } from './meeting.ts'
 import { fullName } from './names.ts'
-import { connectionStatus, relayStatus } from './status.ts'
+import { connectionStatus, localAddressOf, relayStatus } from './status.ts'
 import { clientTuning } from './tuning.ts'
 import type { ClientEffect, ClientMachineOptions, ClientStatus, ConnectRequest, ListenRequest, RelayStatus } from './types.ts'
 
@@ -82,6 +82,7 @@ export class ClientMachine {
         instance,
         software: options.software ?? 'sennit',
         carriers: options.carriers,
+        carriersOf: options.carriersOf ?? {},
         lentChunks: options.lentChunks ?? false,
         tuning,
         policy,
@@ -89,6 +90,7 @@ export class ClientMachine {
         nextKey: nextId,
       },
       options.relays,
+      options.localAddresses,
     )
     this.#connections = new Connections(tuning)
     const ownName = fullName(identity.user, label)
@@ -386,7 +388,12 @@ export class ClientMachine {
   status(): ClientStatus {
     const attachments = this.#attachments.attachedByRank().map((attachment) => {
       const rttMs = attachment.leg.estimate(this.#nowMs)?.rttMs
-      return { relay: attachment.relayId, carrier: attachment.carrier!, rttMs: rttMs === undefined ? null : Math.round(rttMs * 100) / 100 }
+      return {
+        relay: attachment.relayId,
+        carrier: attachment.carrier!,
+        rttMs: rttMs === undefined ? null : Math.round(rttMs * 100) / 100,
+        ...localAddressOf(attachment),
+      }
     })
     const connections = [...this.#connections.all()].filter((connection) => connection.stage === 'open').map(connectionStatus)
     return { user: this.#options.identity.user, label: this.#options.label ?? '', attachments, connections }

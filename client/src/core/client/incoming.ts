@@ -95,7 +95,7 @@ export class Incoming implements CircuitOwner {
   }
 
   opened(nowMs: number, attachment: Attachment, number: number, creditBytes: number): void {
-    const circuit = this.#host.circuits.add(attachment, number, this, creditBytes)
+    const circuit = this.#host.circuits.add(attachment, number, this, creditBytes, attachment.relay)
     if (this.#connection !== undefined && this.#connection.stage !== 'over') this.#connection.addCircuit(nowMs, circuit)
     // Confirmed once and over: a repeated third message would make another connection under the same keys and numbers.
     else if (this.#refused || this.#connection !== undefined) this.#host.circuits.close(circuit, 'refused')

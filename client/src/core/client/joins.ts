@@ -1,5 +1,5 @@
 /**
- * Joins of one connection: at every relay where a path is wanted and none is open, one JOIN with that relay's tag stands until the peer's
+ * Joins of one connection: for every path that is wanted and not open, one JOIN with that path's tag stands at its relay until the peer's
  * JOIN meets it (connection.md 19, 21).
  */
 import type { Attachment } from '../attach/attachment.ts'
@@ -13,9 +13,15 @@ export interface JoinContext {
   readonly peer: { readonly user: string; readonly label: string }
 }
 
+/** A path by its name, and the link of ours that it goes over. */
+export interface WantedPath {
+  readonly relayId: string
+  readonly attachment: Attachment
+}
+
 type Join =
   | { readonly type: 'asked'; readonly joinId: number; readonly attachment: Attachment }
-  | { readonly type: 'retry'; readonly atMs: number }
+  | { readonly type: 'retry'; readonly atMs: number; readonly attachment: Attachment }
 
 export class JoinKeeper {
   readonly #context: JoinContext
@@ -25,21 +31,23 @@ export class JoinKeeper {
     this.#context = context
   }
 
-  /** Relays with a JOIN standing or to be repeated. */
+  /** Paths with a JOIN standing or to be repeated. */
   relays(): Iterable<string> {
     return this.#joins.keys()
   }
 
   /** Brings the standing JOINs in line: one at each of `wanted` that is usable and has no open path. */
-  sync(nowMs: number, wanted: Iterable<Attachment>, hasPath: (relayId: string) => boolean): void {
+  sync(nowMs: number, wanted: Iterable<WantedPath>, hasPath: (relayId: string) => boolean): void {
     const keep = new Set<string>()
-    for (const attachment of wanted) {
-      if (!attachment.usable || hasPath(attachment.relayId)) continue
-      keep.add(attachment.relayId)
-      const join = this.#joins.get(attachment.relayId)
-      if (join?.type === 'asked' && join.attachment === attachment) continue
-      if (join?.type === 'retry' && nowMs < join.atMs) continue
-      this.#ask(attachment)
+    for (const path of wanted) {
+      const { attachment, relayId } = path
+      if (!attachment.usable || hasPath(relayId)) continue
+      keep.add(relayId)
+      const join = this.#joins.get(relayId)
+      if (join?.attachment === attachment) {
+        if (join.type === 'asked' || nowMs < join.atMs) continue
+      } else if (join?.type === 'asked') join.attachment.sendControl({ type: 'leave', joinId: join.joinId })
+      this.#ask(path)
     }
     for (const [relayId, join] of this.#joins) {
       if (keep.has(relayId)) continue
@@ -54,24 +62,24 @@ export class JoinKeeper {
     this.#joins.clear()
   }
 
-  /** The relay coupled it: whether it was still wanted. */
-  joined(relayId: string, joinId: number): boolean {
-    const join = this.#joins.get(relayId)
-    if (join?.type !== 'asked' || join.joinId !== joinId) return false
-    this.#joins.delete(relayId)
-    return true
+  /** The relay coupled it: the path, if it was still wanted. */
+  joined(joinId: number): string | undefined {
+    const relayId = this.#asked(joinId)?.[0]
+    if (relayId !== undefined) this.#joins.delete(relayId)
+    return relayId
   }
 
   /** The relay refused it: asked again with full jitter. */
-  refused(nowMs: number, relayId: string, joinId: number): void {
-    const join = this.#joins.get(relayId)
-    if (join?.type !== 'asked' || join.joinId !== joinId) return
-    this.#joins.set(relayId, { type: 'retry', atMs: nowMs + this.#context.random() * this.#context.retryMs })
+  refused(nowMs: number, joinId: number): void {
+    const found = this.#asked(joinId)
+    if (found === undefined) return
+    const [relayId, { attachment }] = found
+    this.#joins.set(relayId, { type: 'retry', atMs: nowMs + this.#context.random() * this.#context.retryMs, attachment })
   }
 
-  /** The attachment went, and its JOIN with it. */
-  detached(relayId: string): void {
-    this.#joins.delete(relayId)
+  /** The attachment went, and its JOINs with it. */
+  detached(attachment: Attachment): void {
+    for (const [relayId, join] of this.#joins) if (join.attachment === attachment) this.#joins.delete(relayId)
   }
 
   wakeAtMs(): number {
@@ -80,10 +88,15 @@ export class JoinKeeper {
     return atMs
   }
 
-  #ask(attachment: Attachment): void {
+  #ask({ relayId, attachment }: WantedPath): void {
     const joinId = this.#context.nextJoinId()
-    this.#joins.set(attachment.relayId, { type: 'asked', joinId, attachment })
+    this.#joins.set(relayId, { type: 'asked', joinId, attachment })
     const { user, label } = this.#context.peer
-    attachment.sendControl({ type: 'join', joinId, tag: this.#context.tag(attachment.relayId), user, label })
+    attachment.sendControl({ type: 'join', joinId, tag: this.#context.tag(relayId), user, label })
+  }
+
+  #asked(joinId: number): readonly [string, Join] | undefined {
+    for (const [relayId, join] of this.#joins) if (join.type === 'asked' && join.joinId === joinId) return [relayId, join]
+    return undefined
   }
 }

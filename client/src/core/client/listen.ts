@@ -1,7 +1,8 @@
-/** One listening: asked at every attachment, again at each new one; over when every relay that is reached refuses it. */
+/** One listening: asked at every relay over one link, again at each new attachment; over when every relay that is reached refuses it. */
 import type { HopControl, KeyMode } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import type { Attachments } from '../attach/attachments.ts'
+import { relayOf } from '../attach/links.ts'
 import type { RelayAnswer } from './types.ts'
 
 export interface ListenHost {
@@ -49,13 +50,16 @@ export class Listen {
   }
 
   attached(attachment: Attachment): void {
-    if (this.#failed) return
+    // A relay keeps one listener of a name, so a second link would only take the place of the first.
+    if (this.#failed || this.#askedBeside(attachment)) return
     this.#states.set(attachment.relayId, { type: 'asked' })
     attachment.sendControl({ type: 'listen', listenId: this.handle, application: this.application, from: this.from })
   }
 
   detached(attachment: Attachment): void {
-    this.#states.delete(attachment.relayId)
+    if (!this.#states.delete(attachment.relayId)) return
+    const other = this.#host.attachments.siblingOf(attachment)
+    if (other !== undefined) this.attached(other)
   }
 
   accepted(attachment: Attachment): void {
@@ -78,16 +82,21 @@ export class Listen {
 
   stop(): void {
     for (const relayId of this.#states.keys())
-      this.#host.attachments.byRelay(relayId)?.sendControl({ type: 'unlisten', listenId: this.handle })
+      this.#host.attachments.linkFor(relayId)?.sendControl({ type: 'unlisten', listenId: this.handle })
     this.#states.clear()
   }
 
   wake(nowMs: number): void {
     for (const [relayId, state] of this.#states) {
       if (state.type !== 'refused' || nowMs < state.againAtMs) continue
-      const attachment = this.#host.attachments.byRelay(relayId)
+      const attachment = this.#host.attachments.linkFor(relayId)
       if (attachment?.attached === true) this.attached(attachment)
     }
+  }
+
+  #askedBeside({ relayId, relay }: Attachment): boolean {
+    for (const other of this.#states.keys()) if (other !== relayId && relayOf(other) === relay) return true
+    return false
   }
 
   wakeAtMs(): number {

@@ -10,7 +10,7 @@ import { deflateFlag, zstdFlag } from '../streams/index.ts'
 import type { Circuit, CircuitOwner } from './circuits.ts'
 import type { ConnectionFacts, Stage } from './connection-facts.ts'
 import type { ConnectionHost } from './connection-host.ts'
-import { JoinKeeper } from './joins.ts'
+import { JoinKeeper, type WantedPath } from './joins.ts'
 import { LastWord } from './last-word.ts'
 import { PathAgreement } from './path-agreement.ts'
 import { Revocation } from './revocation.ts'
@@ -24,6 +24,8 @@ const everywhereMs = 10_000
 const validateMs = 1_000
 /** Datagrams that may wait for one carrier: a burst of a video's key frame. What waits behind more would be old when it comes. */
 const datagramQueueBytesMax = 262_144
+/** A path that should have answered by now, where every path is silent. */
+const againMs = 3_000
 /** Relays of the plan that are opened beyond active and standby when these are in doubt. */
 const nextRelays = 2
 
@@ -177,6 +179,7 @@ export class ManagedConnection implements CircuitOwner {
   addCircuit(nowMs: number, circuit: Circuit, proved = false): void {
     circuit.owner = this
     circuit.pathId = this.#host.nextPathId()
+    circuit.openedAtMs = nowMs
     this.#paths.set(circuit.pathId, circuit)
     const { message3 } = this.facts
     const confirms = message3 !== undefined && this.#stage === 'confirming'
@@ -256,20 +259,21 @@ export class ManagedConnection implements CircuitOwner {
   }
 
   joined(nowMs: number, attachment: Attachment, joinId: number, circuitNumber: number, creditBytes: number): void {
-    const circuit = this.#host.circuits.add(attachment, circuitNumber, this, creditBytes)
-    if (this.#joins.joined(attachment.relayId, joinId) && (this.#stage === 'open' || this.#unheard(nowMs))) this.addCircuit(nowMs, circuit)
+    const relayId = this.#joins.joined(joinId)
+    const circuit = this.#host.circuits.add(attachment, circuitNumber, this, creditBytes, relayId ?? attachment.relayId)
+    if (relayId !== undefined && (this.#stage === 'open' || this.#unheard(nowMs))) this.addCircuit(nowMs, circuit)
     else this.#host.circuits.close(circuit, 'not_wanted')
   }
 
   joinRefused(nowMs: number, attachment: Attachment, joinId: number, code: string): void {
     this.#revocation.told(attachment.relayId, code)
-    this.#joins.refused(nowMs, attachment.relayId, joinId)
+    this.#joins.refused(nowMs, joinId)
   }
 
   /** An attachment came, went or drains. */
   attachmentChanged(nowMs: number, attachment: Attachment): void {
     if (!attachment.attached) {
-      this.#joins.detached(attachment.relayId)
+      this.#joins.detached(attachment)
       this.#revocation.forget(attachment.relayId)
     }
     if (this.#stage === 'open') this.agreement.attachmentChanged(nowMs, attachment)
@@ -278,7 +282,8 @@ export class ManagedConnection implements CircuitOwner {
   /** Brings joins in line with what is wanted now. */
   sync(nowMs: number): void {
     this.#endRevoked(nowMs)
-    this.#joins.sync(nowMs, this.#wanted(nowMs), (relayId) => this.#hasPath(relayId))
+    this.#straighten(nowMs)
+    this.#joins.sync(nowMs, this.#wanted(nowMs), (relayId) => this.#hasPath(nowMs, relayId))
   }
 
   wake(nowMs: number): void {
@@ -345,6 +350,12 @@ export class ManagedConnection implements CircuitOwner {
         case 'datagram':
           if (this.announced) this.#host.emit({ type: 'datagram', handle: this.facts.handle, data: effect.data })
           break
+        case 'pathNamed': {
+          const circuit = this.#paths.get(effect.pathId)
+          if (circuit !== undefined) circuit.relayId = effect.relayId
+          this.#host.needsSync()
+          break
+        }
         case 'sample':
           this.agreement.planner.endToEnd(nowMs, effect.relayId, effect.rttMs)
           this.#answered()
@@ -373,17 +384,38 @@ export class ManagedConnection implements CircuitOwner {
     this.#host.dirty(this)
   }
 
+  /**
+   * A path that goes over another link of ours than the one it is named by (the call came there, or ours was dead) is asked for anew, while others
+   * carry: two paths over one link would fail together.
+   */
+  #straighten(nowMs: number): void {
+    if (this.#stage !== 'open' || this.#validated.size < 2 || !this.agreement.settled) return
+    const planned = this.agreement.plannedRelays(nowMs, 0)
+    for (const circuit of this.#paths.values()) {
+      const named = this.#host.attachments.byId(circuit.relayId)
+      if (named === undefined || named === circuit.attachment || !named.usable || !planned.includes(circuit.relayId)) continue
+      this.#host.circuits.close(circuit, 'other_link')
+      this.circuitClosed(nowMs, circuit, 'other_link')
+      return
+    }
+  }
+
   #unheard(nowMs: number): boolean {
     return this.#lastWord.wanted(nowMs, this.#paths.size === 0 && this.machine.unheard)
   }
 
-  #wanted(nowMs: number): Attachment[] {
+  #wanted(nowMs: number): WantedPath[] {
     const { attachments } = this.#host
-    const allowed = () => [...attachments.all()].filter((attachment) => this.facts.policy.allows(attachment.entry))
+    const path = (relayId: string, anyLink: boolean): WantedPath[] => {
+      const attachment = attachments.linkFor(relayId, anyLink)
+      return attachment === undefined || !this.facts.policy.allows(attachment.entry) ? [] : [{ relayId, attachment }]
+    }
+    // Where ours and theirs of one id are not both alive, any two of one relay do.
+    const allowed = () => this.agreement.names().flatMap((relayId) => path(relayId, true))
     if (this.#stage !== 'open') return this.#unheard(nowMs) ? allowed() : []
     if (this.#pathlessSinceMs !== undefined || nowMs < this.#everywhereUntilMs) return allowed()
     const planned = this.agreement.plannedRelays(nowMs, nowMs < Math.max(this.#suspectUntilMs, this.#shortUntilMs) ? nextRelays : 0)
-    return planned.map((relayId) => attachments.byRelay(relayId)).filter((attachment) => attachment !== undefined)
+    return planned.flatMap((relayId) => path(relayId, false))
   }
 
   /** Relays that both ends could use. */
@@ -393,8 +425,10 @@ export class ManagedConnection implements CircuitOwner {
       if (this.facts.policy.allows(entry) && planner.peerKnows(relayId)) yield relayId
   }
 
-  #hasPath(relayId: string): boolean {
-    return [...this.#paths.values()].some((circuit) => circuit.relayId === relayId)
+  #hasPath(nowMs: number, relayId: string): boolean {
+    // Without any path and with links to choose from, what stays silent is asked for anew: it may go over a dead link of the other end.
+    const doubted = this.#pathlessSinceMs !== undefined && this.agreement.hasLinks(relayId)
+    return [...this.#paths.values()].some((circuit) => circuit.relayId === relayId && (!doubted || nowMs < circuit.openedAtMs + againMs))
   }
 
   #openRelays(): Set<string> {

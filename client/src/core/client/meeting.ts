@@ -13,6 +13,7 @@ import {
 } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import type { AttachmentNeeds, Attachments } from '../attach/attachments.ts'
+import { relayOf } from '../attach/links.ts'
 import type { ConnectionEffect } from '../connection/index.ts'
 import { bestPaths, type PathsOption, parsePaths, pathsWanted, turned } from '../paths/index.ts'
 import { mergePolicies, PolicyView } from '../plan/policy.ts'
@@ -314,7 +315,7 @@ export class Meeting {
   }
 
   needs(nowMs: number, listening: boolean, attachAll: boolean): AttachmentNeeds {
-    const inUse = new Set<string>(this.#context.circuits.relaysInUse())
+    const inUse = new Set<string>([...this.#context.circuits.linksInUse()].map(relayOf))
     const names: string[] = listening ? [this.#context.ownName] : []
     const policies: PolicyView[] = []
     let pathless = false
@@ -322,7 +323,7 @@ export class Meeting {
     let relays = 0
     for (const connection of this.#context.connections.all()) {
       if (connection.stage === 'over') continue
-      for (const relayId of connection.relaysInUse()) inUse.add(relayId)
+      for (const relayId of connection.relaysInUse()) inUse.add(relayOf(relayId))
       if (connection.facts.policy.isChoosy) policies.push(connection.facts.policy)
       if (connection.pathlessSinceMs !== undefined) pathless = true
       relays = Math.max(relays, connection.relaysWanted)

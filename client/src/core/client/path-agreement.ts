@@ -4,6 +4,7 @@
  */
 import { type Frame, type PlanFrame, type PlanModesFrame, type ReportFrame, relaysMax, SennitError } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
+import { relayOf } from '../attach/links.ts'
 import type { ConnectionMachine } from '../connection/index.ts'
 import { bestPaths, formatPaths, type PathsOption, parsePaths, pathsNeeded, turned } from '../paths/index.ts'
 import { crowdedPolicyMs, type OwnFacts, Planner } from '../plan/planner.ts'
@@ -108,6 +109,20 @@ export class PathAgreement {
     return [...planned, ...next.slice(0, more).map(({ relayId }) => relayId)]
   }
 
+  /** Every path there can be: one for each link of ours, and for those that only the other end has. */
+  names(): string[] {
+    const { attachments } = this.#context.host
+    const own = [...attachments.all()].map(({ relayId }) => relayId)
+    const known = new Set(own)
+    const theirs = this.planner.peerRelays().filter((relayId) => relayId !== relayOf(relayId) && !known.has(relayId))
+    return [...own, ...theirs.filter((relayId) => attachments.linkFor(relayId) !== undefined)]
+  }
+
+  /** One of the ends has several links to the relay of this path. */
+  hasLinks(relayId: string): boolean {
+    return this.names().filter((name) => relayOf(name) === relayOf(relayId)).length > 1
+  }
+
   /** The connection is on. */
   start(nowMs: number): void {
     const { tuning } = this.#context.host
@@ -142,9 +157,13 @@ export class PathAgreement {
   /** An attachment came, went or drains. */
   attachmentChanged(nowMs: number, attachment: Attachment): void {
     // A relay that took us in anew lives; what its path did before it went says nothing about it now.
-    if (attachment.usable && !this.#context.openRelays().has(attachment.relayId)) {
-      this.#bad.delete(attachment.relayId)
-      this.planner.recovered(attachment.relayId)
+    if (attachment.usable) {
+      const open = this.#context.openRelays()
+      for (const relayId of [attachment.relayId, ...this.#bad.keys()]) {
+        if (open.has(relayId) || this.#context.host.attachments.linkFor(relayId) !== attachment) continue
+        this.#bad.delete(relayId)
+        this.planner.recovered(relayId)
+      }
     }
     if (this.#openedAtMs === undefined) return
     const { tuning, random } = this.#context.host
@@ -247,7 +266,7 @@ export class PathAgreement {
     const { machine, host, dirty } = this.#context
     const modes = this.#comingModes?.epoch === plan.epoch ? this.#comingModes : undefined
     for (const relayId of relaysOf(plan, modes)) {
-      const attachment = host.attachments.byRelay(relayId)
+      const attachment = host.attachments.linkFor(relayId)
       const allowed = attachment === undefined || this.#context.policy.allows(attachment.entry)
       if (attachment?.usable === true && allowed) continue
       const reason = !allowed ? 'policy' : attachment === undefined ? 'not_in_list' : attachment.attached ? 'draining' : 'not_attached'
@@ -301,7 +320,7 @@ export class PathAgreement {
     this.reapply(nowMs)
     // Legs and paths are compared with each other, so both are measured anew while the first choice is provisional.
     if (this.#roundsDone <= earlyRounds) this.#context.machine.probeAll(nowMs)
-    const measured = new Set([...this.#context.relays()].map((relayId) => attachments.byRelay(relayId)))
+    const measured = new Set([...this.#context.relays()].map((relayId) => attachments.linkFor(relayId)))
     for (const attachment of attachments.attachedByRank().slice(0, tuning.attachedMin)) measured.add(attachment)
     for (const attachment of measured) if ((attachment?.leg.estimate(nowMs)?.ageMs ?? 0) > probeAgeMs) attachment?.probe(nowMs)
   }
@@ -375,12 +394,14 @@ export class PathAgreement {
 
   #ownFacts(nowMs: number): OwnFacts[] {
     const open = this.#context.openRelays()
-    return [...this.#context.host.attachments.all()].map((attachment) => ({
-      relayId: attachment.relayId,
+    const { attachments } = this.#context.host
+    const paths = this.names().map((relayId) => ({ relayId, attachment: attachments.linkFor(relayId)! }))
+    return paths.map(({ relayId, attachment }) => ({
+      relayId,
       leg: attachment.leg.estimate(nowMs),
       reachable: attachment.usable,
       why: attachment.attached ? 'it drains' : unreachableWhy(attachment),
-      open: open.has(attachment.relayId),
+      open: open.has(relayId),
       failureDomain: attachment.entry.failureDomain,
       entry: attachment.entry,
       queueMs: attachment.queueMs(nowMs),

@@ -4,6 +4,7 @@
  * is over only when no path is left and every relay that answers says the same, at least two of them unless the list has but one.
  */
 import type { Attachment } from '../attach/attachment.ts'
+import { relayOf } from '../attach/links.ts'
 
 /** What is asked about relays. */
 export interface RelaysAsked {
@@ -19,32 +20,33 @@ export class Revocation {
 
   /** The relay gave a reason for not carrying the connection. Its newest one counts. */
   told(relayId: string, reason: string): void {
-    if (reason === 'peer_revoked') this.#told.add(relayId)
-    else this.#told.delete(relayId)
+    if (reason === 'peer_revoked') this.#told.add(relayOf(relayId))
+    else this.#told.delete(relayOf(relayId))
   }
 
   /** A path opened there, or the attachment is gone: what the relay said before says nothing now. */
   forget(relayId: string): void {
-    this.#told.delete(relayId)
+    this.#told.delete(relayOf(relayId))
   }
 
   /** How the connection ends, if it does. Ask only while no path is open. */
   verdict(relays: RelaysAsked, peerName: string): { code: 'peer_revoked' | 'revoked'; message: string } | undefined {
-    const ofPeer: string[] = []
-    const ofUs: string[] = []
+    // Several links to a relay are one witness.
+    const ofPeer = new Set<string>()
+    const ofUs = new Set<string>()
     for (const relay of relays.all()) {
       if (relay.usable) {
-        if (!this.#told.has(relay.relayId)) return undefined
-        ofPeer.push(relay.relayId)
+        if (!this.#told.has(relay.relay)) return undefined
+        ofPeer.add(relay.relay)
       } else if (relay.coming) return undefined
-      else if (relay.lastFailure?.code === 'revoked') ofUs.push(relay.relayId)
+      else if (relay.lastFailure?.code === 'revoked') ofUs.add(relay.relay)
     }
     const enough = Math.min(witnessesMin, relays.size)
-    if (ofPeer.length >= enough)
-      return { code: 'peer_revoked', message: `every relay that answers says that ${peerName} is revoked: ${ofPeer.join(', ')}` }
+    if (ofPeer.size >= enough)
+      return { code: 'peer_revoked', message: `every relay that answers says that ${peerName} is revoked: ${[...ofPeer].join(', ')}` }
     // Nobody takes us in: the other end hears nothing of us any more either.
-    if (ofPeer.length === 0 && ofUs.length >= enough)
-      return { code: 'revoked', message: `every relay that answers says that our certificate is revoked: ${ofUs.join(', ')}` }
+    if (ofPeer.size === 0 && ofUs.size >= enough)
+      return { code: 'revoked', message: `every relay that answers says that our certificate is revoked: ${[...ofUs].join(', ')}` }
     return undefined
   }
 }

@@ -15,10 +15,15 @@ export function relayStatus(attachments: Attachments, nowMs: number): RelayStatu
       url: attachment.url ?? attachment.entry.urls[0] ?? '',
       state: relayState(attachment),
       ...(attachment.carrier === undefined ? {} : { carrier: attachment.carrier }),
+      ...localAddressOf(attachment),
       ...(rttMs === undefined ? {} : { rttMs: rounded(rttMs) }),
       ...(attachment.attached || failure === undefined ? {} : { why: `${failure.code}: ${failure.message}` }),
     }
   })
+}
+
+export function localAddressOf({ localAddress }: Attachment): { readonly localAddress?: string } {
+  return localAddress === undefined ? {} : { localAddress }
 }
 
 /** One connection as it is now, never as it is merely planned. */

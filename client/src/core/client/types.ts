@@ -22,6 +22,10 @@ export interface ClientMachineOptions {
   readonly relays: readonly RelayEntry[]
   /** Carriers this shell can open, the preferred one first. */
   readonly carriers: readonly string[]
+  /** Carriers of single relays by id, instead of those. */
+  readonly carriersOf?: Readonly<Record<string, readonly string[]>>
+  /** Local addresses to dial from: each is a link of its own to every relay. @default one link, from where the system chooses */
+  readonly localAddresses?: readonly string[]
   /**
    * Bytes given to `carrierBytes` are only lent until it returns. For a provider whose `open` makes memory of its own, as node:crypto's does and the
    * simulator's does not. @default false
@@ -138,6 +142,8 @@ export type ClientEffect =
       readonly relayId: string
       readonly url: string
       readonly carrier: string
+      /** Dial from there. */
+      readonly localAddress?: string
       readonly first: Uint8Array
     }
   | { readonly type: 'write'; readonly key: number; readonly pieces: Uint8Array[] }
@@ -198,7 +204,14 @@ export interface RankingStatus {
 export interface ClientStatus {
   readonly user: string
   readonly label: string
-  readonly attachments: readonly { readonly relay: string; readonly carrier: string; readonly rttMs: number | null }[]
+  /** `relay`: its id, or that of a further link to it (`r1#2`). */
+  readonly attachments: readonly {
+    readonly relay: string
+    readonly carrier: string
+    readonly rttMs: number | null
+    /** Where the link is dialled from, where that was asked for. */
+    readonly localAddress?: string
+  }[]
   readonly connections: readonly ClientConnectionStatus[]
 }
 
@@ -208,6 +221,8 @@ export interface RelayStatus {
   readonly url: string
   readonly state: 'attached' | 'draining' | 'dialing' | 'resting' | 'refused' | 'idle'
   readonly carrier?: string
+  /** Where the link is dialled from, where that was asked for. */
+  readonly localAddress?: string
   readonly rttMs?: number
   readonly why?: string
 }

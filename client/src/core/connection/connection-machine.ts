@@ -14,6 +14,7 @@ import {
   ShareAssembler,
   totalBytes,
 } from '@sennit/protocol'
+import { relayOf } from '../attach/links.ts'
 import { bestPaths, type PathMode } from '../paths/index.ts'
 import { isEchoed, Route, reorders } from '../paths/route.ts'
 import { StreamSet } from '../streams/index.ts'
@@ -438,7 +439,7 @@ export class ConnectionMachine {
         return
       }
       case 'hello':
-        if (frame.relayId !== path.relayId) return
+        if (frame.relayId !== path.relayId && !this.#renamed(path, frame.relayId)) return
         if (this.#hello.answers(nowMs, path, frame, freshness(path))) this.#answeredAtMs = nowMs
         this.#sender.onAck(nowMs, frame.ack, path, undefined)
         if (this.#hello.onHello(nowMs, path, frame) && !this.#closing.over) this.#keeper.validated(nowMs, path)
@@ -453,13 +454,24 @@ export class ConnectionMachine {
     }
   }
 
+  /** The first circuits come without a name: the listener takes the caller's, as long as it is a link to the same relay. */
+  #renamed(path: Path, relayId: string): boolean {
+    if (relayOf(relayId) !== relayOf(path.relayId)) return false
+    if (this.secrets.role === 'listener') {
+      this.#table.rename(path, relayId)
+      this.#outbox.effect({ type: 'pathNamed', pathId: path.pathId, relayId })
+    }
+    return true
+  }
+
   /** Both ends hear which relay it was: at the first time, and whenever the count doubled. */
   #onForged(nowMs: number, path: Path): void {
-    const count = (this.#lies.get(path.relayId) ?? 0) + 1
-    if (count > 1 || this.#lies.size < liarsMax) this.#lies.set(path.relayId, count)
+    const relayId = relayOf(path.relayId)
+    const count = (this.#lies.get(relayId) ?? 0) + 1
+    if (count > 1 || this.#lies.size < liarsMax) this.#lies.set(relayId, count)
     if ((count & (count - 1)) === 0 && !this.#closing.over) {
-      this.#outbox.event({ type: 'relay_lies', relayId: path.relayId, count, here: true })
-      this.#builder.queue({ type: 'relayLies', relayId: path.relayId, count })
+      this.#outbox.event({ type: 'relay_lies', relayId, count, here: true })
+      this.#builder.queue({ type: 'relayLies', relayId, count })
     }
     this.#watch.onForged(nowMs, path)
   }

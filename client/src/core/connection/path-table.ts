@@ -2,6 +2,7 @@
  * The paths and which of them carries new data. The plan proposes; a failure overrides it until the next plan. The active path is kept as
  * long as it works, so that a path that flaps is not moved back to.
  */
+import { relayOf } from '../attach/links.ts'
 import type { Path } from './path.ts'
 import type { MoveReason, PathPlan } from './types.ts'
 
@@ -28,14 +29,18 @@ export class PathTable {
 
   /** A path is gone; what its relay saw is still told. */
   forget(path: Path): void {
-    const seen = this.#bytesSeen.get(path.relayId) ?? 0
-    if (this.#bytesSeen.size < relaysSeenMax || seen > 0) this.#bytesSeen.set(path.relayId, seen + path.sentBytes + path.receivedBytes)
+    const relay = relayOf(path.relayId)
+    const seen = this.#bytesSeen.get(relay) ?? 0
+    if (this.#bytesSeen.size < relaysSeenMax || seen > 0) this.#bytesSeen.set(relay, seen + path.sentBytes + path.receivedBytes)
   }
 
-  /** Bytes each relay carried, both ways. */
+  /** Bytes each relay carried, both ways, over all links. */
   bytesSeen(): Record<string, number> {
     const seen: Record<string, number> = Object.fromEntries(this.#bytesSeen)
-    for (const { relayId, sentBytes, receivedBytes } of this.all.values()) seen[relayId] = (seen[relayId] ?? 0) + sentBytes + receivedBytes
+    for (const { relayId, sentBytes, receivedBytes } of this.all.values()) {
+      const relay = relayOf(relayId)
+      seen[relay] = (seen[relay] ?? 0) + sentBytes + receivedBytes
+    }
     return seen
   }
 
@@ -77,6 +82,12 @@ export class PathTable {
     this.plan = plan
     for (const path of this.all.values()) path.retiring = !this.#planned(path.relayId)
     return true
+  }
+
+  /** The other end calls the path so. */
+  rename(path: Path, relayId: string): void {
+    path.relayId = relayId
+    path.retiring = !this.#planned(relayId)
   }
 
   /** Where new data should go now that something changed; undefined when all stays. */

@@ -28,7 +28,8 @@ export interface Waiting {
 
 export class Path {
   readonly pathId: number
-  readonly relayId: string
+  /** The link by its id, as both ends call it. */
+  relayId: string
   /** Relays of one domain fail together; undefined is a domain of its own. */
   readonly failureDomain: string | undefined
   /** `opening` and `bad` carry no kept packets: the first is not validated yet, the second must be validated again. */

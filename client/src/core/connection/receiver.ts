@@ -14,6 +14,7 @@ import {
   ProtocolError,
   type ShareAssembler,
 } from '@sennit/protocol'
+import { relayOf } from '../attach/links.ts'
 import type { AckTracker } from './ack-tracker.ts'
 import type { Epochs } from './epochs.ts'
 import type { Path } from './path.ts'
@@ -95,7 +96,7 @@ export class Receiver {
 
   /** A share is as good a sign of life as a packet, and as good a proof of a lie. */
   #onShare(nowMs: number, path: Path, header: PacketHeader, pieces: readonly Uint8Array[]): boolean {
-    const outcome = this.#needs.assembler().take(header, pieces, path.relayId)
+    const outcome = this.#needs.assembler().take(header, pieces, relayOf(path.relayId))
     if (outcome.type === 'forged') {
       this.#needs.forged(nowMs, path)
       return true

@@ -125,6 +125,8 @@ export type ConnectionEffect =
   | { readonly type: 'datagram'; readonly data: Uint8Array }
   /** An end-to-end round trip, at most one a second and path. */
   | { readonly type: 'sample'; readonly pathId: number; readonly relayId: string; readonly rttMs: number; readonly varMs: number }
+  /** The caller calls a path so: by the link over which it asked. */
+  | { readonly type: 'pathNamed'; readonly pathId: number; readonly relayId: string }
   | { readonly type: 'event'; readonly event: ConnectionEvent }
   /**
    * The end; once. Keep the machine for its tombstone time: it goes on answering late packets (paths may still be opened on it) and

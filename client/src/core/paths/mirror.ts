@@ -25,7 +25,7 @@ export class Mirror implements Scheduler {
   }
 
   paths(): readonly Path[] {
-    return firstPaths(this.#needs.table, this.#n, false)
+    return firstPaths(this.#needs.table, this.#n, 'links')
   }
 
   ways(bytes: number): readonly Path[] {

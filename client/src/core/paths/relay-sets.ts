@@ -1,5 +1,7 @@
 /** Which relays carry each direction: the captain's choice from the joint ranking, for the modes that use more than one. */
+import { failTogether, relayOf } from '../attach/links.ts'
 import type { RankedRelay } from '../plan/ranking.ts'
+import { type Apart, apartness, meets } from './apart.ts'
 import { type PathMode, type PathsOption, pathsWanted } from './mode.ts'
 
 /** Relays of both directions, best first. */
@@ -38,23 +40,22 @@ export function relaySets(
 function members(ranked: readonly RankedRelay[], lead: string, mode: PathMode, last: readonly string[], round: boolean): string[] {
   const count = pathsWanted(mode)
   if (count === 1) return [lead]
-  const apart = mode.kind === 'split' || mode.kind === 'disperse'
+  const least = apartness(mode)
   const chosen: RankedRelay[] = []
-  const take = (relays: readonly RankedRelay[], strictly: boolean): void => {
+  const take = (relays: readonly RankedRelay[], apart: Apart): void => {
     for (const relay of relays) {
       if (chosen.length === count) return
-      if (chosen.includes(relay)) continue
-      const meets = relay.failureDomain !== undefined && chosen.some((one) => one.failureDomain === relay.failureDomain)
-      if (!meets || !strictly) chosen.push(relay)
+      if (!chosen.some((one) => meets(one, relay, apart))) chosen.push(relay)
     }
   }
   take(
     ranked.filter(({ relayId }) => relayId === lead),
-    true,
+    'domains',
   )
-  take(keptOf(ranked, last, round), apart)
-  take(ranked, true)
-  if (!apart) take(ranked, false)
+  take(keptOf(ranked, last, round), least)
+  take(ranked, 'domains')
+  if (least !== 'domains') take(ranked, 'relays')
+  if (least === 'links') take(ranked, 'links')
   return chosen.map(({ relayId }) => relayId)
 }
 
@@ -72,7 +73,10 @@ function keptOf(ranked: readonly RankedRelay[], last: readonly string[], round: 
 }
 
 function apartFrom(ranked: readonly RankedRelay[], lead: string, others: readonly RankedRelay[]): RankedRelay[] {
-  const domain = ranked.find(({ relayId }) => relayId === lead)?.failureDomain
-  const meets = (relay: RankedRelay): number => (domain !== undefined && relay.failureDomain === domain ? 1 : 0)
-  return [...others].sort((left, right) => meets(left) - meets(right))
+  const first = ranked.find(({ relayId }) => relayId === lead)
+  const closeness = (relay: RankedRelay): number => {
+    if (first === undefined || !failTogether(first, relay)) return 0
+    return relayOf(relay.relayId) === relayOf(lead) ? 2 : 1
+  }
+  return [...others].sort((left, right) => closeness(left) - closeness(right))
 }

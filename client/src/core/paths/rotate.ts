@@ -6,6 +6,7 @@
  */
 import type { CryptoProvider, SessionSecrets } from '@sennit/protocol'
 import { rotationStep } from '@sennit/protocol'
+import { relayOf } from '../attach/links.ts'
 import type { Path } from '../connection/path.ts'
 import { Best } from './best.ts'
 import { type PathMode, rotatePathsMax } from './mode.ts'
@@ -33,7 +34,7 @@ export class Rotate extends Best {
   }
 
   override paths(): readonly Path[] {
-    return firstPaths(this.#needs.table, rotatePathsMax, false)
+    return firstPaths(this.#needs.table, rotatePathsMax, 'relays')
   }
 
   wakeAtMs(): number {
@@ -46,7 +47,9 @@ export class Rotate extends Best {
     const { active } = table
     // In an order that both ends know.
     const others = this.paths()
-      .filter((path) => path.relayId !== active?.relayId && path.suspicion === undefined && path.waiting === undefined)
+      .filter(
+        (path) => relayOf(path.relayId) !== relayOf(active?.relayId ?? '') && path.suspicion === undefined && path.waiting === undefined,
+      )
       .sort((left, right) => (left.relayId < right.relayId ? -1 : 1))
     const next = active === undefined ? undefined : others[this.#place(others, active.relayId)]
     this.#step += 1

@@ -6,6 +6,7 @@ import type { PacketHeader, Share } from '@sennit/protocol'
 import type { Path } from '../connection/path.ts'
 import type { PathTable } from '../connection/path-table.ts'
 import type { Sender } from '../connection/sender.ts'
+import { type Apart, meets } from './apart.ts'
 
 export interface Scheduler {
   /** The peer has to say what arrives on each path, because packets go out on several at once. */
@@ -38,16 +39,12 @@ export function takes(path: Path, bytes: number): boolean {
   return path.creditLeft() >= bytes
 }
 
-/** The first `count` of the open paths, each at a relay of its own; `apart`: and in a failure domain of its own. */
-export function firstPaths(table: PathTable, count: number, apart: boolean): Path[] {
+/** The first `count` of the open paths, each `apart` from the others. */
+export function firstPaths(table: PathTable, count: number, apart: Apart): Path[] {
   const chosen: Path[] = []
   for (const path of table.inOrder()) {
     if (chosen.length === count) break
-    const { relayId, failureDomain } = path
-    const meets = chosen.some(
-      (one) => one.relayId === relayId || (apart && failureDomain !== undefined && one.failureDomain === failureDomain),
-    )
-    if (!meets) chosen.push(path)
+    if (!chosen.some((one) => meets(one, path, apart))) chosen.push(path)
   }
   return chosen
 }

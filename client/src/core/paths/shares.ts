@@ -57,7 +57,7 @@ export class Shares implements Scheduler {
   }
 
   paths(): readonly Path[] {
-    return firstPaths(this.#needs.table, this.#scheme.n, true)
+    return firstPaths(this.#needs.table, this.#scheme.n, 'domains')
   }
 
   /** Fewer than all when a path has no room, as long as enough are left. */

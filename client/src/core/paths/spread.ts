@@ -20,7 +20,7 @@ export class Spread implements Scheduler {
   }
 
   paths(): readonly Path[] {
-    return firstPaths(this.#needs.table, spreadPathsMax, false)
+    return firstPaths(this.#needs.table, spreadPathsMax, 'links')
   }
 
   ways(bytes: number): readonly Path[] {

@@ -3,6 +3,7 @@
  * may be late, wrong or lost; plans carry whole contents and rising numbers.
  */
 import type { PlanFrame, PlanModesFrame, RelayEntry, RelayMeasurement } from '@sennit/protocol'
+import { relayOf } from '../attach/links.ts'
 import { bestPaths, formatPaths, type PathsOption, samePaths } from '../paths/index.ts'
 import { type RelaySets, relaySets } from '../paths/relay-sets.ts'
 import type { LegEstimate } from './estimator.ts'
@@ -104,11 +105,16 @@ export class Planner {
 
   /** Whether the peer has that relay on its list; before its first report every relay may be. */
   peerKnows(relayId: string): boolean {
-    return this.#report?.relays.has(relayId) ?? true
+    return this.#report?.relays.has(relayOf(relayId)) ?? true
   }
 
   peerReport(nowMs: number, relays: readonly RelayMeasurement[]): void {
     this.#report = { relays: new Map(relays.map((relay) => [relay.relayId, relay])), atMs: nowMs }
+  }
+
+  /** The links that the peer told of. */
+  peerRelays(): string[] {
+    return [...(this.#report?.relays.keys() ?? [])]
   }
 
   /** An end-to-end round trip over `relayId`. The least of recent ones is kept: what our own data queues says nothing about the relay. */
@@ -192,7 +198,8 @@ export class Planner {
   #joint(nowMs: number, facts: OwnFacts, forgiving: boolean): JointFacts {
     const silent = nowMs < (this.#bad.get(facts.relayId) ?? 0)
     const report = this.#report !== undefined && nowMs < this.#report.atMs + reportMaxAgeMs ? this.#report : undefined
-    const peer = report?.relays.get(facts.relayId)
+    // A link that only we have meets the peer's first one.
+    const peer = report?.relays.get(facts.relayId) ?? report?.relays.get(relayOf(facts.relayId))
     const sample = this.#samples.get(facts.relayId)
     const peerAgeMs = report === undefined ? 0 : nowMs - report.atMs
     const policy = this.#policyOf(facts, peer?.policyMs ?? 0, silent)
@@ -252,10 +259,10 @@ export class Planner {
 
   /** Beside several that carry, one that does not yet takes the place of the first to fail. */
   #standby(ranked: readonly RankedRelay[], activeId: string, sets: RelaySets | undefined): string {
-    const spare =
-      sets === undefined
-        ? undefined
-        : ranked.find(({ relayId }) => !sets.fromCaller.includes(relayId) && !sets.fromListener.includes(relayId))
+    const carry = sets === undefined ? [] : [...sets.fromCaller, ...sets.fromListener]
+    const spares = sets === undefined ? [] : ranked.filter(({ relayId }) => !carry.includes(relayId))
+    // Another relay rather than another link to one that carries already.
+    const spare = spares.find(({ relayId }) => !carry.some((other) => relayOf(other) === relayOf(relayId))) ?? spares[0]
     if (spare !== undefined) {
       const last = this.#plan?.standby
       const stays =

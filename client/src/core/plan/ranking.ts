@@ -1,6 +1,7 @@
 /**
  * The joint ranking: relays ordered by what they cost both ends together, and those left out, each with its reason.
  */
+import { failTogether } from '../attach/links.ts'
 import { type EndToEnd, relayCost } from './cost.ts'
 import type { LegEstimate } from './estimator.ts'
 
@@ -85,8 +86,7 @@ export function standbyFor(ranked: readonly RankedRelay[], activeId: string, ran
   const others = ranked.filter((relay) => relay.relayId !== activeId)
   const best = others[0]
   if (best === undefined) return undefined
-  const domain = active?.failureDomain
-  const apart = domain === undefined ? [] : others.filter((relay) => relay.failureDomain !== domain && relay.costMs < 2 * best.costMs)
+  const apart = active === undefined ? [] : others.filter((relay) => !failTogether(relay, active) && relay.costMs < 2 * best.costMs)
   const choice = apart.length > 0 ? apart : others
   const equals = choice.filter((relay) => relay.costMs <= choice[0]!.costMs * (1 + equalBand))
   return equals[Math.min(equals.length - 1, Math.floor(random() * equals.length))]!.relayId
