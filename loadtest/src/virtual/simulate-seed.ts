@@ -41,8 +41,6 @@ export interface SeedResult {
 const loadAfterHealMs = 1_500
 /** All that was sent has arrived, and everybody is attached and connected, this long after the heal. Rests of relays and retries fit in. */
 const livenessMs = 100_000
-/** After an outage of minutes a relay may rest at one end for up to five more, and it may be the only one that two ends share. */
-const livenessAfterOutageMs = 340_000
 /** Connections that are asked to end have ended by then (a close waits up to 30 s for its acks). */
 const closingMs = 60_000
 /** A relay that heard no goodbye asks after 55 s and a fifth, give or take a tenth, and waits 3 s for the answer. */
@@ -155,14 +153,13 @@ class Play {
 
   #liveness(): void {
     const world = this.#world
-    const boundMs = this.#scenario.longOutage === undefined ? livenessMs : livenessAfterOutageMs
-    const untilMs = world.nowMs + boundMs
+    const untilMs = world.nowMs + livenessMs
     const loadEndMs = world.nowMs + loadAfterHealMs
     while (world.step(loadEndMs));
     for (;;) {
       const missing = this.#missing()
       if (missing === undefined) break
-      if (world.nowMs >= untilMs) throw new Violation('liveness', `${boundMs / 1000} s after everything was healed ${missing}`)
+      if (world.nowMs >= untilMs) throw new Violation('liveness', `${livenessMs / 1000} s after everything was healed ${missing}`)
       const lookAtMs = Math.min(untilMs, world.nowMs + lookMs)
       while (world.step(lookAtMs));
     }
