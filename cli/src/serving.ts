@@ -42,6 +42,8 @@ export function tellEvents(client: Client, out: Output): () => void {
         return out.note(`${event.relayId} is going away; moving to other relays`, { event })
       case 'caller_refused':
         return out.note(`refused a call of ${event.peer} for ${event.application}: ${event.message} [${event.code}]`, { event })
+      case 'refused_by_caller':
+        return out.note(`${event.peer} refuses us as its answer for ${event.application}: ${event.code}`, { event })
       case 'listen_refused':
         return out.note(`${event.relayId} refuses to let us listen: ${event.message} [${event.code}]`, { event })
       default:

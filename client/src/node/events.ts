@@ -14,6 +14,7 @@ import type { ConnectionEvent as MachineConnectionEvent, StreamCounts } from '..
  * - `relay_draining`: the relay asked its clients to move; they do, without a pause.
  * - `listen_refused`: one relay refused a listening; others may hold it.
  * - `caller_refused`: somebody called and could not prove who they are, or may not.
+ * - `refused_by_caller`: a caller was answered and does not take us for who we say we are.
  * - `connect_answer`: what one relay said to a `connect` under way.
  * - `planned`: the two ends of connection `handle` agreed on relays anew, and why.
  * - `relay_crowded`: the relay is over its limit and asked us to use others; we do, where there are any.

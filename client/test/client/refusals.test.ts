@@ -39,6 +39,33 @@ describe.each([
   })
 })
 
+describe.each([
+  ['end-to-end key', 'key_mismatch', (world: MeshWorld) => ({ endKey: world.crypto.generateX25519() })],
+  ['identity key', 'identity_unproved', (world: MeshWorld) => ({ identityKey: world.crypto.generateEd25519() })],
+] as const)('a listener that holds another %s than its certificate names', (_which, code, otherKey) => {
+  const world = new MeshWorld({ relays: three, users: ['alice', 'bob'] })
+  const bob = world.client('bob', { identity: { ...world.identity('bob'), ...otherKey(world) } })
+  bob.listen('chat')
+  world.run(2_000)
+  const alice = world.client('alice')
+  alice.connect('bob', 'chat', 30_000)
+  world.runUntil(() => alice.all('connectFailed').length > 0, 60_000)
+  world.run(1_000)
+
+  it('is refused by the caller, with the reason', () => {
+    expect(alice.all('connectFailed')).toMatchObject([{ code }])
+  })
+
+  it('is told so too, and gets no connection', () => {
+    const refusals = bob
+      .all('event')
+      .map(({ event }) => event)
+      .filter((event) => event.type === 'refused_by_caller')
+    expect(refusals[0]).toMatchObject({ peer: 'alice', application: 'chat', code })
+    expect(bob.connection).toBeUndefined()
+  })
+})
+
 describe('a listener that no relay serves', () => {
   it('is back within seconds of the first relay, however long all were gone', () => {
     const world = new MeshWorld({ relays: three, users: ['alice', 'bob'] })

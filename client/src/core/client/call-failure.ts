@@ -10,7 +10,7 @@ export function refusalRank(code: string): number {
 }
 
 /**
- * What a peer says when it closes a circuit because of our certificate. A relay could say it too, but only for its own circuits, as it could
+ * What a peer, caller or listener, says when it closes a circuit because of our certificate. A relay could say it too, but only for its own circuits, as it could
  * say "not here". Damage on the way (`handshake_forged`) is not among them: the next try heals it.
  */
 const peerRefusals =

@@ -194,7 +194,7 @@ export class Call {
       connection.addCircuit(nowMs, this.#host.circuits.add(attachment, message.circuit, connection, message.credit, attachment.relayId))
     } catch (error) {
       if (!(error instanceof SennitError)) throw error
-      this.#unwanted(attachment, message)
+      this.#unwanted(attachment, message, isPeerRefusal(error.code) ? error.code : undefined)
       attempt.asks.set(attachment.relayId, { type: 'final', code: error.code, message: error.message })
       this.#answers.set(attachment.relayId, `${error.code}: ${error.message}`)
       this.step(nowMs)
@@ -392,8 +392,9 @@ export class Call {
       if (ask.type === 'asked' || ask.type === 'wait') ask.attachment.sendControl({ type: 'cancel', requestId: attempt.requestId })
   }
 
-  #unwanted(attachment: Attachment, message: CallConnected): void {
-    attachment.sendControl({ type: 'circuitClose', circuit: message.circuit, reason: 'not_wanted' })
+  /** @param reason what is wrong with who answered, for whoever answered to hear */
+  #unwanted(attachment: Attachment, message: CallConnected, reason = 'not_wanted'): void {
+    attachment.sendControl({ type: 'circuitClose', circuit: message.circuit, reason })
   }
 
   #answerOf(attachment: Attachment): string {

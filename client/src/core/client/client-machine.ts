@@ -144,6 +144,8 @@ export class ClientMachine {
       holds: (id) => this.#connections.holds(id),
       callerRefused: ({ user, label, application }, relayId, code, message) =>
         emit({ type: 'event', event: { type: 'caller_refused', relayId, peer: fullName(user, label), application, code, message } }),
+      refusedByCaller: ({ user, label, application }, relayId, code) =>
+        emit({ type: 'event', event: { type: 'refused_by_caller', relayId, peer: fullName(user, label), application, code } }),
       decide: (nowMs, incoming, result: EndHandshakeResult) => this.#meeting.decide(nowMs, incoming, result),
     })
     this.#listeners = {

@@ -17,6 +17,7 @@ import {
   type UserIdentity,
 } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
+import { isPeerRefusal } from './call-failure.ts'
 import type { Circuit, CircuitOwner, CircuitTable } from './circuits.ts'
 import type { ManagedConnection } from './managed-connection.ts'
 import { fullName } from './names.ts'
@@ -43,6 +44,8 @@ export interface IncomingHost {
   holds(id: string): ManagedConnection | undefined
   /** A caller's certificate or words were refused. */
   callerRefused(offer: Offer, relayId: string, code: string, message: string): void
+  /** A caller does not take us for who we say we are. */
+  refusedByCaller(offer: Offer, relayId: string, code: string): void
   /** Key confirmation: decide, and make the connection, or undefined to drop it. */
   decide(nowMs: number, incoming: Incoming, result: EndHandshakeResult): ManagedConnection | undefined
 }
@@ -128,8 +131,9 @@ export class Incoming implements CircuitOwner {
     circuit.creditBytes = limit
   }
 
-  circuitClosed(_nowMs: number, circuit: Circuit): void {
+  circuitClosed(_nowMs: number, circuit: Circuit, reason: string): void {
     this.#circuits.delete(circuit)
+    if (this.#connection === undefined && isPeerRefusal(reason)) this.#host.refusedByCaller(this.offer, circuit.relayId, reason)
   }
 
   /** Nobody confirmed it in time. */

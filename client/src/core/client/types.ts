@@ -124,6 +124,14 @@ export type ClientEvent =
       readonly code: string
       readonly message: string
     }
+  /** A caller was answered and does not take us for who we say we are: our certificate is wrong, or not ours. */
+  | {
+      readonly type: 'refused_by_caller'
+      readonly relayId: string
+      readonly peer: string
+      readonly application: string
+      readonly code: string
+    }
   | { readonly type: 'connect_answer'; readonly relayId: string; readonly connectHandle: number; readonly answer: string }
   | {
       readonly type: 'planned'
