@@ -62,8 +62,9 @@ export class Stream {
 
   /**
    * Sends bytes. They are not copied and belong to the stream from now on: never change them.
-   * @returns false when they had to queue, or when much has not left yet: stop until `onDrain`. They are taken all the same.
-   * @throws SennitError `stream_closed` after `end`, `reset`, or the peer's stop; `stream_overfull` when more than 1 MiB waits already
+   * @returns false when they had to queue, or when much has not left yet: stop until `onDrain`. They are taken all the same, unless the other end
+   * reads no more: `onStopped` tells.
+   * @throws SennitError `stream_closed` after `end`, `reset`, or `onStopped`; `stream_overfull` when more than 1 MiB waits already
    */
   write(bytes: Uint8Array): boolean {
     if (this.#sending !== 'open') throw this.#host.ended() ?? new SennitError('stream_closed', `stream ${this.id} takes no more bytes`)
@@ -78,6 +79,8 @@ export class Stream {
       this.#enqueue(bytes)
       return false
     }
+    // The stop has come and is told at the end of this turn; whoever writes meanwhile cannot know.
+    if (!this.#host.streams.writing(this.id)) return false
     const taken = this.#host.streams.write(this.id, bytes)
     this.#host.touch()
     if (taken === bytes.length) {
@@ -214,6 +217,8 @@ export class Stream {
       this.#drained()
       return
     }
+    // Credit and the peer's stop may come together, and the credit is told first.
+    if (!this.#host.streams.writing(this.id)) return
     let count = 0
     for (const piece of this.#queue) {
       const taken = this.#host.streams.write(this.id, piece)

@@ -102,6 +102,11 @@ export class StreamSet {
     return bytes
   }
 
+  /** Whether {@link write} takes bytes at all. False from the peer's stop on, also while the event that tells of it still waits. */
+  writing(streamId: number): boolean {
+    return this.table.ours(streamId)?.send.state === 'open'
+  }
+
   /**
    * Takes as much of `bytes` as the peer's credit allows and returns how much; what was taken must not change any more.
    * @throws SennitError `stream_closed` after {@link finish}, {@link reset}, or when the peer stopped reading
