@@ -12,6 +12,8 @@ export type ActionFamily =
   | 'network'
   /** A client's process or machine. */
   | 'client'
+  /** What a client does that it should not. */
+  | 'misbehaviour'
 
 export interface ActionFacts {
   readonly family: ActionFamily
@@ -22,6 +24,8 @@ export interface ActionFacts {
 }
 
 const noDescriptors = 'a simulated process has no descriptors and no disk; run it live'
+
+const noStrangers = 'simulated relays are reached by client machines only, which know no bad manners; run it live'
 
 export const faultActions: Readonly<Record<FaultAction, ActionFacts>> = {
   kill: { family: 'process', durationMs: 3_000 },
@@ -68,6 +72,14 @@ export const faultActions: Readonly<Record<FaultAction, ActionFacts>> = {
     durationMs: 10_000,
     refused: { virtual: 'simulated clients are handed their relays and read no list; run it live' },
   },
+  vanish: { family: 'network', durationMs: 5_000 },
+  flip: { family: 'network', durationMs: 1_000 },
+  stall_read: { family: 'misbehaviour', durationMs: 5_000 },
+  bad_password: { family: 'misbehaviour', durationMs: 0, refused: { virtual: noStrangers } },
+  duplicate_id: { family: 'misbehaviour', durationMs: 0, refused: { virtual: noStrangers } },
+  never_authenticate: { family: 'misbehaviour', durationMs: 0, refused: { virtual: noStrangers } },
+  garbage: { family: 'misbehaviour', durationMs: 0, refused: { virtual: noStrangers } },
+  oversize: { family: 'misbehaviour', durationMs: 0, refused: { virtual: noStrangers } },
 }
 
 /** In the order of the table. */

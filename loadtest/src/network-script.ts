@@ -19,6 +19,8 @@ export interface LinkRule {
   readonly bytesPerSecond?: number
   /** One byte in so many has a bit flipped. */
   readonly corruptOneIn?: number
+  /** So many bits are flipped in each connection, in its next bytes. */
+  readonly flipBits?: number
   /** This share of pieces is lost at first and comes after all `lossDelayMs` later; what follows waits behind it. */
   readonly lossShare?: number
   readonly lossDelayMs?: number
@@ -81,7 +83,10 @@ export function ruleOf(act: FaultAct): LinkRule | undefined {
     case 'partition':
     case 'isolate_one':
     case 'swizzle_clog':
+    case 'vanish':
       return { held: true }
+    case 'flip':
+      return { flipBits: bytes }
     case 'flap':
       return act.how === 'cut' ? { refuse: true } : { held: true }
     case 'one_way':
@@ -128,6 +133,12 @@ export function networkScript(act: FaultAct, links: number, random: () => number
       return [{ afterMs: 0, do: 'halfOpen' }]
     case 'nat_rebind':
       return [{ afterMs: 0, do: 'rebind', how: act.how === 'reset' ? 'reset' : 'silent' }]
+    case 'vanish':
+      // As when a machine loses its power: what was open is dead without a word, and until it is back nothing new comes through.
+      return [
+        { afterMs: 0, do: 'apply' },
+        { afterMs: 0, do: 'rebind', how: 'silent' },
+      ]
     case 'cut':
     case 'captive':
       return [

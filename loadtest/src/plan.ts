@@ -183,6 +183,14 @@ export type FaultAction =
   | 'dns_gone'
   | 'sleep'
   | 'directory_down'
+  | 'vanish'
+  | 'flip'
+  | 'stall_read'
+  | 'bad_password'
+  | 'duplicate_id'
+  | 'never_authenticate'
+  | 'garbage'
+  | 'oversize'
 
 /** One concrete act. A row of `Faults` with a schedule or several targets gives several; a rolling restart one per relay. */
 export interface FaultAct extends ActParameters {
@@ -218,7 +226,7 @@ export interface ActParameters {
   readonly share?: number
   /** `loss`: until a lost piece comes after all. `slice`: between two pieces. `slow_close`: until the end is told. `reorder_frame`: at most so late. */
   readonly delayMs?: number
-  /** `mtu`: the largest piece that passes. `slice`: the largest piece there is. `limit_data`: what a connection carries. */
+  /** `mtu`: the largest piece that passes. `slice`: the largest piece there is. `limit_data`: what a connection carries. `garbage`, `oversize`: what is sent. `flip`: bits. */
   readonly bytes?: number
   /** `bandwidth` */
   readonly bytesPerSecond?: number

@@ -40,7 +40,7 @@ function act(row: Record<string, Cell>): FaultAct {
 describe('every action', () => {
   it.each(actionNames)('%s is read with its defaults, lasts as its table says, and stands in the documentation', (action) => {
     const { family, durationMs } = faultActions[action]
-    const target = family === 'client' ? 'client:*' : action === 'partition' ? 'zone:eu' : 'relay:r1'
+    const target = family === 'client' || family === 'misbehaviour' ? 'client:*' : action === 'partition' ? 'zone:eu' : 'relay:r1'
     expect(act({ target, action, p1: needed[action] ?? '' })).toMatchObject({ action, durationMs, atMs: 10_000 })
     expect(readFileSync(new URL('../../docs/faults.md', import.meta.url), 'utf8')).toContain(`\`${action}\``)
   })

@@ -180,9 +180,14 @@ const rows: [why: string, sheets: Sheets, error: string][] = [
     'Limits!B2 metric: no connection carries 100 messages/s each way, so "stall" cannot be measured; found stall. Raise the rate [W134]',
   ],
   [
-    'injection',
-    client('inject', 'at(40s):reset'),
-    'Clients!B2 inject: "at(40s):reset" is not built yet: expected nothing (use the sheet Faults); found "at(40s):reset" [W140]',
+    'injection of something unknown',
+    client('inject', 'at(40s):sneeze'),
+    'Clients!B2 inject: expected what it does and when, such as at(40s):reset; poisson(0.01/s):flip(1); once:bad_password, of reset, half_open, vanish, stall_read, flip, bad_password, duplicate_id, never_authenticate, garbage, oversize; found "at(40s):sneeze" [W112]',
+  ],
+  [
+    'injection after the end',
+    client('inject', 'at(5m):reset'),
+    'Clients!B2 inject: expected before the end of the load (60s); found "at(5m):reset" [W120]',
   ],
   [
     'phases',

@@ -3,8 +3,10 @@ import { carriedBy, targetName } from '../act-target.ts'
 import { familyOf } from '../fault-actions.ts'
 import { networkScript } from '../network-script.ts'
 import type { FaultAct } from '../plan.ts'
-import type { RunRecorder } from '../verdict/run-recorder.ts'
+import type { RunRecorder, Side } from '../verdict/run-recorder.ts'
 import type { ListFiles } from './list-files.ts'
+import type { LiveFlow } from './live-flow.ts'
+import { type Culprit, misbehave } from './misbehaviour.ts'
 import type { Network } from './network.ts'
 import { doProcessAct } from './process-acts.ts'
 import type { RelayFleet } from './relay-fleet.ts'
@@ -16,6 +18,10 @@ export interface ActRunnerOptions {
   readonly network: Network
   /** The relay lists that clients read. */
   readonly lists: ListFiles
+  /** Who does what a client should not do, by name; undefined when it is not there. */
+  readonly culprit: (client: string) => Culprit | undefined
+  /** Connections of a client by name, and the end of each that it is. */
+  readonly flowsOf: (client: string) => readonly { readonly flow: LiveFlow; readonly side: Side }[]
   /** Draws what acts leave open, from the run's seed. */
   readonly random: () => number
   readonly now: () => number
@@ -77,6 +83,7 @@ export class ActRunner {
       const family = familyOf(act)
       if (family === 'network') this.#network(act, relay)
       else if (family === 'client') this.#lists(act)
+      else if (family === 'misbehaviour') await this.#misbehave(act)
       else if (relay === undefined) this.#fail(act, 'acts on processes need a relay as their target')
       else await this.#process(act, relay)
     } catch (error) {
@@ -122,6 +129,34 @@ export class ActRunner {
     this.#healLater(act, async () => {
       recorder.faultHealed(now(), act.act, lists.mend(act))
     })
+  }
+
+  async #misbehave(act: FaultAct): Promise<void> {
+    const { recorder, culprit, flowsOf, now } = this.#options
+    const names = act.target.kind === 'clients' ? act.target.clients : []
+    recorder.faultStarted(now(), act.act, targetName(act, undefined), '', carriedBy(recorder, act, undefined))
+    if (act.action === 'stall_read') {
+      const ends = names.flatMap(flowsOf)
+      if (ends.length === 0) throw new Error(`${targetName(act, undefined)} has no connection that it could stop reading`)
+      for (const { flow, side } of ends) flow.stall(side)
+      recorder.faultReceipt(act.act, `reads nothing on ${ends.length} connection${ends.length === 1 ? '' : 's'}`)
+      this.#healLater(act, async () => {
+        const waited = ends.reduce((sum, { flow, side }) => sum + flow.readOn(side), 0)
+        recorder.faultHealed(now(), act.act, `reads on; ${waited} messages waited`)
+      })
+      return
+    }
+    for (const name of names) {
+      const one = culprit(name)
+      if (one === undefined) {
+        this.#fail(act, `${name} is not attached`)
+        continue
+      }
+      const { receipt, breach } = await misbehave(act, one)
+      recorder.faultReceipt(act.act, receipt)
+      if (breach !== '') recorder.breach(now(), act.act, breach)
+    }
+    recorder.faultHealed(now(), act.act, 'nothing to heal')
   }
 
   async #process(act: FaultAct, relay: string): Promise<void> {

@@ -43,6 +43,7 @@ export class DelayLine {
   #blocked = false
   #stopped = false
   #untilFlip: number | undefined
+  #bitsToFlip = 0
   #carried = 0
   /** A piece that the next one overtakes. */
   #stray: { readonly bytes: Uint8Array; readonly timer: NodeJS.Timeout } | undefined
@@ -60,6 +61,7 @@ export class DelayLine {
 
   setRules(rules: LineRules): void {
     if (rules.corruptOneIn !== this.#rules.corruptOneIn) this.#untilFlip = undefined
+    if (rules.flipBits !== this.#rules.flipBits) this.#bitsToFlip = rules.flipBits ?? 0
     if (rules.limitBytes !== this.#rules.limitBytes) this.#carried = 0
     if (rules.reorderShare === undefined) this.#letStrayGo()
     this.#rules = rules
@@ -84,7 +86,7 @@ export class DelayLine {
       this.#pump()
       return
     }
-    for (const [piece, extraMs] of this.#sliced(this.#corrupt(bytes))) this.#order(piece, extraMs)
+    for (const [piece, extraMs] of this.#sliced(this.#corrupt(this.#flip(bytes)))) this.#order(piece, extraMs)
     this.#pump()
     if (this.#heldBytes > heldBytesMax) this.#options.from.pause()
   }
@@ -218,6 +220,19 @@ export class DelayLine {
       left = this.#draw(every)
     }
     this.#untilFlip = left - (bytes.length - at)
+    return changed
+  }
+
+  /** Flips what is still to be flipped, one bit in a byte. */
+  #flip(bytes: Uint8Array): Uint8Array {
+    if (this.#bitsToFlip === 0) return bytes
+    const { random, onEffect } = this.#options
+    const changed = Uint8Array.from(bytes)
+    for (let at = Math.floor(random() * bytes.length); at < changed.length && this.#bitsToFlip > 0; at++) {
+      changed[at] = changed[at]! ^ (1 << Math.floor(random() * 8))
+      this.#bitsToFlip -= 1
+      onEffect?.('flipped')
+    }
     return changed
   }
 

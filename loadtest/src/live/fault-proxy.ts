@@ -192,6 +192,7 @@ export class FaultProxy {
       held: rules.some((rule) => rule.held === true),
       ...only('bytesPerSecond', rules, Math.min),
       ...only('corruptOneIn', rules, Math.min),
+      ...only('flipBits', rules, Math.max),
       ...only('lossShare', rules, Math.max),
       ...only('lossDelayMs', rules, Math.max),
       ...only('sliceBytes', rules, Math.min),

@@ -20,6 +20,8 @@ export class LiveFlow {
   readonly #context: FlowContext
   readonly #ends = new Map<Side, Connection>()
   readonly #readers: Promise<void>[] = []
+  /** Ends whose application reads nothing now, with what lets them go on. */
+  readonly #stalled = new Map<Side, { readonly over: Promise<void>; readonly end: () => void }>()
   #closing = false
 
   constructor(flow: Flow, context: FlowContext) {
@@ -41,8 +43,27 @@ export class LiveFlow {
     for (const direction of this.flow.directions) {
       const sends = direction.from === (side === 'caller' ? this.flow.caller : this.flow.listener)
       if (sends) this.#send(direction, connection)
-      else this.#readers.push(this.#receive(direction, connection))
+      else this.#readers.push(this.#receive(direction, side, connection))
     }
+  }
+
+  /** The application at that end reads nothing until it is told to go on. */
+  stall(side: Side): void {
+    if (this.#stalled.has(side) || this.#closing) return
+    let end = (): void => {}
+    const over = new Promise<void>((done) => {
+      end = done
+    })
+    this.#stalled.set(side, { over, end })
+  }
+
+  /** It reads on. Returns how many messages had been sent to it and not been read. */
+  readOn(side: Side): number {
+    this.#stalled.get(side)?.end()
+    this.#stalled.delete(side)
+    const incoming = this.flow.directions.find(({ to }) => to === (side === 'caller' ? this.flow.caller : this.flow.listener))
+    const record = incoming === undefined ? undefined : this.#context.recorder.directions[incoming.direction]
+    return record === undefined ? 0 : record.sentMessages - record.receivedMessages
   }
 
   /** Every message that was sent has arrived. */
@@ -55,6 +76,7 @@ export class LiveFlow {
   async close(): Promise<void> {
     if (this.#closing) return
     this.#closing = true
+    for (const side of [...this.#stalled.keys()]) this.readOn(side)
     const { recorder, now } = this.#context
     const open = recorder.flows[this.flow.flow]?.state === 'open'
     const caller = this.#ends.get('caller')
@@ -76,6 +98,7 @@ export class LiveFlow {
   /** Ends both ends at once: the run was interrupted, and nobody waits for what is under way. What a peer still does not know, its checker counts. */
   abort(): void {
     const wasClosing = this.#closing
+    for (const side of [...this.#stalled.keys()]) this.readOn(side)
     this.#closing = true
     const { recorder, now } = this.#context
     if (!wasClosing && this.settled && recorder.flows[this.flow.flow]?.state === 'open') recorder.connectionClosed(now(), this.flow.flow)
@@ -116,11 +139,12 @@ export class LiveFlow {
     }
   }
 
-  async #receive(direction: FlowDirection, connection: Connection): Promise<void> {
+  async #receive(direction: FlowDirection, side: Side, connection: Connection): Promise<void> {
     const { recorder, now } = this.#context
     try {
       for await (const message of direction.mode === 'datagram' ? connection.datagrams() : connection) {
         recorder.messageReceived(now(), direction.direction, message)
+        await this.#stalled.get(side)?.over
         if (direction.readBytesPerSecond !== null) await pause((message.length * 1000) / direction.readBytesPerSecond)
       }
     } catch {

@@ -4,12 +4,13 @@ import { SennitError } from '@sennit/protocol'
 import { familyOf, refuseActs } from '../fault-actions.ts'
 import type { FaultAction, Flow, Plan, PlanClient } from '../plan.ts'
 import { keystreamKey } from '../verdict/keystream.ts'
-import { RunRecorder, type RunStatus } from '../verdict/run-recorder.ts'
+import { RunRecorder, type RunStatus, type Side } from '../verdict/run-recorder.ts'
 import type { Environment, RunResult } from '../verdict/run-result.ts'
 import { ActRunner } from './act-runner.ts'
 import { Gauges } from './gauges.ts'
 import { ListFiles } from './list-files.ts'
 import { codeOf, type FlowContext, LiveFlow } from './live-flow.ts'
+import type { Culprit } from './misbehaviour.ts'
 import { Network } from './network.ts'
 import { Pacer } from './pacer.ts'
 import { RelayFleet } from './relay-fleet.ts'
@@ -115,7 +116,16 @@ class LiveRun {
     signal: AbortSignal | undefined,
   ): Promise<RunResult> {
     this.#startedMs = performance.now()
-    const acts = new ActRunner({ recorder: this.#recorder, fleet, network, lists, random: this.#random(), now: () => this.#now() })
+    const acts = new ActRunner({
+      recorder: this.#recorder,
+      fleet,
+      network,
+      lists,
+      culprit: (client) => this.#culprit(client, mesh, network, lists),
+      flowsOf: (client) => this.#flowsOf(this.#plan.clients.findIndex((one) => one.client === client)),
+      random: this.#random(),
+      now: () => this.#now(),
+    })
     const gauges = new Gauges(this.#recorder, fleet, () => this.#now())
     gauges.start(() => this.#options.onStatus?.(this.#recorder.status(this.#now())))
     this.#plan.clients.forEach((client, index) => {
@@ -164,17 +174,7 @@ class LiveRun {
   }
 
   async #runClient(planned: PlanClient, index: number, mesh: TestMesh, network: Network, lists: ListFiles): Promise<void> {
-    const options: ClientOptions = {
-      credential: mesh.credentials.get(planned.user) ?? '',
-      relays: lists.fileFor(planned) ?? network.entriesFor(planned),
-      dialThrough: (url, relayId) => network.dialled(planned, url, relayId),
-      ...(planned.label === '' ? {} : { label: planned.label }),
-      ...(planned.carrier === 'auto' ? {} : { carriers: [planned.carrier] }),
-      ...(planned.proxy === '' ? {} : { proxy: planned.proxy }),
-      ...(planned.paths === '' ? {} : { paths: planned.paths }),
-      ...(planned.keyMode === undefined ? {} : { keyMode: planned.keyMode }),
-      ...(planned.compress === undefined ? {} : { compress: planned.compress === 'auto' ? 'auto' : planned.compress === 'always' }),
-    }
+    const options = this.#optionsOf(planned, mesh, network, lists)
     let client: Client
     try {
       client = await Client.open(options)
@@ -192,6 +192,42 @@ class LiveRun {
     const serves = this.#plan.flows.filter((flow) => flow.listener === index)
     for (const application of new Set(serves.map((flow) => flow.application))) this.#track(this.#listen(client, application, index))
     for (const flow of this.#plan.flows.filter((one) => one.caller === index)) this.#at(flow.openAtMs, () => this.#connect(client, flow))
+  }
+
+  #optionsOf(planned: PlanClient, mesh: TestMesh, network: Network, lists: ListFiles): ClientOptions {
+    return {
+      credential: mesh.credentials.get(planned.user) ?? '',
+      relays: lists.fileFor(planned) ?? network.entriesFor(planned),
+      dialThrough: (url, relayId) => network.dialled(planned, url, relayId),
+      ...(planned.label === '' ? {} : { label: planned.label }),
+      ...(planned.carrier === 'auto' ? {} : { carriers: [planned.carrier] }),
+      ...(planned.proxy === '' ? {} : { proxy: planned.proxy }),
+      ...(planned.paths === '' ? {} : { paths: planned.paths }),
+      ...(planned.keyMode === undefined ? {} : { keyMode: planned.keyMode }),
+      ...(planned.compress === undefined ? {} : { compress: planned.compress === 'auto' ? 'auto' : planned.compress === 'always' }),
+    }
+  }
+
+  /** What somebody needs who acts in the name of a client. */
+  #culprit(name: string, mesh: TestMesh, network: Network, lists: ListFiles): Culprit | undefined {
+    const index = this.#plan.clients.findIndex(({ client }) => client === name)
+    const client = this.#plan.clients[index]
+    if (client === undefined || !this.#clients.has(index)) return undefined
+    const [entry] = network.entriesFor(client)
+    const relayUrl = entry?.urls[0]
+    if (entry === undefined || relayUrl === undefined) return undefined
+    const flow = this.#flowsOf(index).find(({ flow: one }) => this.#recorder.flows[one.flow.flow]?.state === 'open')?.flow.flow
+    const serves = flow?.listener === index
+    const other = flow === undefined ? undefined : this.#plan.clients[serves ? flow.caller : flow.listener]
+    const options = this.#optionsOf(client, mesh, network, lists)
+    return { client, options, relayUrl, relayId: entry.relayId, flow, peer: other === undefined ? '' : fullName(other), serves }
+  }
+
+  #flowsOf(index: number): { readonly flow: LiveFlow; readonly side: Side }[] {
+    return this.#flows.flatMap((flow): { readonly flow: LiveFlow; readonly side: Side }[] => {
+      if (flow.flow.caller === index) return [{ flow, side: 'caller' }]
+      return flow.flow.listener === index ? [{ flow, side: 'listener' }] : []
+    })
   }
 
   async #listen(client: Client, application: string, index: number): Promise<void> {
@@ -222,7 +258,7 @@ class LiveRun {
     const startedMs = this.#now()
     try {
       const connection = await client.connect({
-        user: listener.label === '' ? listener.user : `${listener.user}/${listener.label}`,
+        user: fullName(listener),
         application: flow.application,
         waitMs: connectWaitMs,
       })
@@ -306,4 +342,8 @@ class LiveRun {
   #now(): number {
     return performance.now() - this.#startedMs
   }
+}
+
+function fullName({ user, label }: PlanClient): string {
+  return label === '' ? user : `${user}/${label}`
 }

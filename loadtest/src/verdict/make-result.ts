@@ -21,7 +21,7 @@ export function makeResult(recorder: RunRecorder, endedAtMs: number, interrupted
     interrupted,
     integrity: integrityReasons(recorder),
     neverRecovered: neverRecoveredReasons(recorder),
-    limits: [...connectionReasons(recorder), ...limitReasons(limits, recorder)],
+    limits: [...recorder.breaches, ...connectionReasons(recorder), ...limitReasons(limits, recorder)],
     inconclusive: inconclusiveReasons(recorder, limits, interrupted),
   })
   return {

@@ -47,6 +47,8 @@ export class RunRecorder {
   }
   readonly incidents: IncidentRow[] = []
   incidentsLeftOut = 0
+  /** What was accepted and had to be refused. */
+  readonly breaches: string[] = []
   readonly errors: Map<string, { count: number; message: string }> = new Map()
   readonly relaySamples: Map<string, { rssMaxBytes: number | null; cpuMax: number | null }> = new Map()
   /** Bytes of each connection that each relay carried. */
@@ -316,6 +318,12 @@ export class RunRecorder {
     this.#at(nowMs)
     this.acts[act]!.receipt = why
     this.error(nowMs, 'fault_failed', `${this.acts[act]!.act.fault}: ${why}`)
+  }
+
+  /** Something was accepted that had to be refused: the run fails. */
+  breach(nowMs: number, act: number, what: string): void {
+    this.#at(nowMs)
+    this.breaches.push(`${this.acts[act]!.act.fault}: ${what}`)
   }
 
   // The generator and its surroundings

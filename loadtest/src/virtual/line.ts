@@ -11,6 +11,8 @@ export interface LineRule {
   readonly held: boolean
   /** One byte in so many is changed; 0: none. */
   readonly corruptOneIn: number
+  /** So many bits are flipped once; absent: none. */
+  readonly flipBits?: number
   /** What few faults do; absent most of the time, so that it costs nothing. */
   readonly special?: SpecialRule
 }
@@ -75,6 +77,7 @@ export class Line {
   #lastDueMs = 0
   #scheduledMs = Number.POSITIVE_INFINITY
   #untilFlip: number | undefined
+  #flipped = 0
   #cleared = 0
   #carried = 0
   #stranded = false
@@ -235,7 +238,13 @@ export class Line {
 
   /** `bytes` is our own copy, so that flipping a bit here hurts nobody else's. */
   #corrupted(bytes: Uint8Array): Uint8Array {
-    const every = this.#options.rule().corruptOneIn
+    const { corruptOneIn: every, flipBits = 0 } = this.#options.rule()
+    if (flipBits === 0) this.#flipped = 0
+    for (; this.#flipped < flipBits && bytes.length > 0; this.#flipped++) {
+      const at = Math.floor(this.#random() * bytes.length)
+      bytes[at] = bytes[at]! ^ (1 << Math.floor(this.#random() * 8))
+      this.#options.world.coverage.hit('bit flipped on a link')
+    }
     if (every === 0) return bytes
     let left = this.#untilFlip ?? Math.floor(this.#random() * 2 * every)
     let at = 0

@@ -162,6 +162,9 @@ export class Link {
       if (every > 0) corruptOneIn = corruptOneIn === 0 ? every : Math.min(corruptOneIn, every)
     }
     const special = this.#special(direction)
+    const flipBits = Math.max(0, ...[...this.#faults.values()].map((fault) => fault.flipBits ?? 0))
+    if (flipBits > 0)
+      return { latencyMs, jitterMs, bytesPerMs, held, corruptOneIn, flipBits, ...(special === undefined ? {} : { special }) }
     return { latencyMs, jitterMs, bytesPerMs, held, corruptOneIn, ...(special === undefined ? {} : { special }) }
   }
 

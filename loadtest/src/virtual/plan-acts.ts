@@ -4,9 +4,10 @@ import { carriedBy, isHit, targetName } from '../act-target.ts'
 import { familyOf } from '../fault-actions.ts'
 import { type NetworkStep, networkScript, ruleOf } from '../network-script.ts'
 import type { FaultAct } from '../plan.ts'
-import type { RunRecorder } from '../verdict/run-recorder.ts'
+import type { RunRecorder, Side } from '../verdict/run-recorder.ts'
 import type { ClientHost } from './client-host.ts'
 import type { Link } from './link.ts'
+import type { PlanFlow } from './plan-flow.ts'
 import type { RelayHost } from './relay-host.ts'
 import type { World } from './world.ts'
 
@@ -17,6 +18,8 @@ export interface PlanActsOptions {
   readonly links: readonly Link[]
   /** By name. */
   readonly clients: ReadonlyMap<string, ClientHost>
+  /** Connections of a client by name, and the end of each that it is. */
+  readonly flowsOf: (client: string) => readonly { readonly flow: PlanFlow; readonly side: Side }[]
   /** Zone of the client of a link. */
   readonly zoneOf: (link: Link) => string
 }
@@ -60,6 +63,7 @@ export class PlanActs {
     else if (act.target.kind === 'busiest' && relay === undefined) this.#fail(act, 'no relay of the target runs and is free of other acts')
     else if (familyOf(act) === 'network') this.#network(act, relay)
     else if (familyOf(act) === 'client') this.#sleep(act)
+    else if (familyOf(act) === 'misbehaviour') this.#stallRead(act)
     else if (relay === undefined) this.#fail(act, 'acts on processes need a relay as their target')
     else if (this.#options.relays.get(relay)?.running === true) this.#process(act, relay, this.#options.relays.get(relay)!)
     else recorder.faultFailed(world.nowMs, act.act, `${relay} does not run`)
@@ -123,6 +127,19 @@ export class PlanActs {
     this.#healLater(act, () => {
       for (const client of asleep) client.resume()
       recorder.faultHealed(world.nowMs, act.act, 'they wake up')
+    })
+  }
+
+  /** The applications of these clients read nothing. */
+  #stallRead(act: FaultAct): void {
+    const { world, recorder, flowsOf } = this.#options
+    recorder.faultStarted(world.nowMs, act.act, targetName(act, undefined), '', carriedBy(recorder, act, undefined))
+    const ends = act.target.kind === 'clients' ? act.target.clients.flatMap(flowsOf) : []
+    for (const { flow, side } of ends) flow.stall(side)
+    recorder.faultReceipt(act.act, `reads nothing on ${ends.length} connection${ends.length === 1 ? '' : 's'}`)
+    this.#healLater(act, () => {
+      const waited = ends.reduce((sum, { flow, side }) => sum + flow.readOn(side), 0)
+      recorder.faultHealed(world.nowMs, act.act, `reads on; ${waited} messages waited`)
     })
   }
 

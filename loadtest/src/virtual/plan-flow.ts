@@ -19,7 +19,7 @@ interface End {
   readonly handle: number
   readonly machine: ConnectionMachine
   sender: Sender | undefined
-  reading: 'now' | 'later'
+  reading: 'now' | 'later' | 'not'
   over: boolean
 }
 
@@ -86,6 +86,25 @@ export class PlanFlow {
   datagram(side: Side, bytes: Uint8Array): void {
     const direction = this.#incoming(side)
     if (direction !== undefined) this.#recorder.messageReceived(this.#world.nowMs, direction.direction, bytes)
+  }
+
+  /** The application at that end reads nothing until it is told to go on. */
+  stall(side: Side): void {
+    const end = this.#ends.get(side)
+    if (end !== undefined) end.reading = 'not'
+  }
+
+  /** It reads on. Returns how many messages had been sent to it and not been read. */
+  readOn(side: Side): number {
+    const end = this.#ends.get(side)
+    if (end === undefined || end.reading !== 'not') return 0
+    const record = this.#recorder.directions[this.#incoming(side)?.direction ?? -1]
+    const waited = record === undefined ? 0 : record.sentMessages - record.receivedMessages
+    end.reading = 'now'
+    end.client.whenRunning(() => {
+      if (!end.over) this.#read(side, end)
+    })
+    return waited
   }
 
   closed(side: Side, code: string, message: string): void {
@@ -209,6 +228,7 @@ export class PlanFlow {
     end.reading = 'later'
     this.#world.after((bytes * 1000) / rate, () => {
       end.client.whenRunning(() => {
+        if (end.reading === 'not') return
         end.reading = 'now'
         if (!end.over) this.#read(side, end)
       })

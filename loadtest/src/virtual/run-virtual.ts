@@ -78,6 +78,11 @@ class VirtualRun {
       relays: this.#relays,
       links: this.#links,
       clients: new Map(this.#clients.map(({ host }) => [host.name, host])),
+      flowsOf: (name) =>
+        this.#flows.flatMap((flow) => {
+          const side = (['caller', 'listener'] as const).find((one) => this.#plan.clients[flow.flow[one]]?.client === name)
+          return side === undefined ? [] : [{ flow, side }]
+        }),
       zoneOf: (link) => this.#zones.get(link) ?? '',
     })
     acts.arm()

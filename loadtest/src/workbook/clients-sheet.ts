@@ -1,6 +1,7 @@
 // The sheet `Clients`: rows become clients, one by one, with `{n}` and `count` filled in.
 import type { PlanRelay, PlanZone } from '../plan.ts'
 import { anyText, bandwidth, duration, type Kind, name, oneOf, schedule, size, whole, words, yesNo } from './grammar.ts'
+import { type Injection, injections } from './injections.ts'
 import type { Names } from './names.ts'
 import type { Problems } from './problems.ts'
 import { checkDatagramSize, type KeyMode, type Profile, readKeyMode, readPaths, readTraffic, type Traffic } from './profiles-sheet.ts'
@@ -31,6 +32,7 @@ export interface Client {
   readonly connects: boolean
   readonly dataLimitBytes: number | null
   readonly readBytesPerSecond: number | null
+  readonly injections: readonly Injection[]
   readonly note: string
 }
 
@@ -94,13 +96,13 @@ function readRow(row: TableRow, context: ClientsContext, room: number): Client[]
     connects: readConnect(row),
     dataLimitBytes: row.read<number | null>('data_limit', size, null),
     readBytesPerSecond: row.read('read_rate', bandwidth, null),
+    injections: row.read('inject', injections, []),
     note: row.read('note', anyText, ''),
   }
   if (profile.mode === 'datagram') checkDatagramSize(row, traffic.size)
   row.notYet('session', [], 'expected nothing (one session, from attach to detach)')
   row.notYet('disconnect', ['clean'], 'expected clean')
   row.notYet('reconnect', ['auto', 'yes'], 'expected nothing (clients always come back by themselves)')
-  row.notYet('inject', [], 'expected nothing (use the sheet Faults)')
   row.notYet('expect', ['delivered'], 'expected delivered')
   checkTimes(row, common, context.durationMs)
   if (written === undefined || !enabled) return []

@@ -1,6 +1,6 @@
 // What `p1`–`p4` of a fault mean, by action.
 import type { ActParameters, FaultAction } from '../plan.ts'
-import { bandwidth, duration, type Kind, oneOf, percent, size } from './grammar.ts'
+import { bandwidth, duration, type Kind, oneOf, percent, size, whole } from './grammar.ts'
 import type { TableRow } from './table.ts'
 
 /** Also `rolling_restart`'s gap, which the plan has turned into times. */
@@ -105,6 +105,9 @@ const parameters: Partial<Readonly<Record<FaultAction, readonly Parameter[]>>> =
     { key: 'delayMs', kind: positive(duration), fallback: 40 },
   ],
   nat_rebind: [{ key: 'how', kind: oneOf(['silent', 'reset']), fallback: 'silent' }],
+  flip: [{ key: 'bytes', kind: whole(1, 1_000), fallback: 1 }],
+  garbage: [{ key: 'bytes', kind: positive(size), fallback: 1_024 }],
+  oversize: [{ key: 'bytes', kind: positive(size), fallback: 64 * 1024 * 1024 }],
   directory_down: [{ key: 'how', kind: oneOf(['missing', 'corrupt', 'older', 'empty']), fallback: 'missing' }],
 }
 

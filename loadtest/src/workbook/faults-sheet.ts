@@ -3,6 +3,7 @@ import { actionNames, faultActions } from '../fault-actions.ts'
 import type { ActTarget, FaultAct, FaultAction, PlanClient, PlanRelay, PlanZone } from '../plan.ts'
 import { type RowParameters, readParameters } from './fault-parameters.ts'
 import { duration, fits, type Kind, name, oneOf, type Schedule, schedule, type Target, target } from './grammar.ts'
+import type { Injection } from './injections.ts'
 import type { Names } from './names.ts'
 import { nearest } from './problems.ts'
 import { randomStream, shuffled } from './random.ts'
@@ -15,6 +16,14 @@ export interface FaultsContext {
   readonly zones: Names<PlanZone>
   readonly relays: Names<PlanRelay>
   readonly clients: readonly PlanClient[]
+  /** What the column `inject` says, by client. */
+  readonly injected: readonly Injected[]
+}
+
+interface Injected {
+  readonly row: TableRow
+  readonly client: string
+  readonly injections: readonly Injection[]
 }
 
 interface FaultRow {
@@ -54,14 +63,15 @@ export function readFaults(table: Table, context: FaultsContext): { acts: FaultA
   }
   const times = new Map<string, number[]>()
   const drafts = [...byName.values()].flatMap((row) => expand(row, timesOf(row, byName, times, context, new Set()), context))
-  const placed = withoutDead(drafts.sort((a, b) => a.atMs - b.atMs))
+  const injected = context.injected.flatMap((one) => expandInjected(one, context))
+  const placed = withoutDead([...drafts, ...injected].sort((a, b) => a.atMs - b.atMs))
   if (placed.length > actsMax) {
     placed[actsMax]!.row.wrong('W118', 'when', `expected at most ${actsMax} acts in all`, String(placed.length))
     placed.length = 0
   }
   return {
     acts: placed.map(({ row: _row, explicit: _explicit, ...draft }, act) => ({ act, ...draft })),
-    faults: [...byName.values()].map((row) => row.fault),
+    faults: [...new Set([...byName.values(), ...injected].map(({ fault }) => fault))],
   }
 }
 
@@ -119,7 +129,7 @@ function aimed(row: TableRow, aim: Target, kind: FaultAction, context: FaultsCon
     const near = nearest(inner.pattern, relays.names())
     return wrong(`no such relay in ${relays.range()}${near === undefined ? '' : `. Nearest: relay:${near}`}`)
   }
-  if (family === 'client') {
+  if (family === 'client' || family === 'misbehaviour') {
     if (inner.kind === 'zone' && clientsOf(inner, clients).length > 0) return true
     row.wrong('W123', 'target', `expected clients, a tag or a zone with clients (${kind} is done to a client)`, found)
     return false
@@ -200,7 +210,11 @@ function timesOf(
   return times
 }
 
-function scheduled({ row, fault, when }: FaultRow, context: FaultsContext, endOf: (fault: string) => number | undefined): number[] {
+function scheduled(
+  { row, fault, when }: Pick<FaultRow, 'row' | 'fault' | 'when'>,
+  context: FaultsContext,
+  endOf: (fault: string) => number | undefined,
+): number[] {
   const { durationMs, warmupMs, seed } = context
   const random = randomStream(seed, `when ${fault.toLowerCase()}`)
   switch (when.kind) {
@@ -256,6 +270,31 @@ function expand(row: FaultRow, times: readonly number[], context: FaultsContext)
   })
 }
 
+/** The misbehaviour of one client: acts that nobody expects to leave it unharmed. */
+function expandInjected({ row, client, injections }: Injected, context: FaultsContext): Draft[] {
+  return injections.flatMap(({ word, when, action: kind, durationMs, parameters }, index) => {
+    if (when.kind === 'at' && when.atMs >= context.durationMs)
+      row.wrong('W120', 'inject', `expected before the end of the load (${context.durationMs / 1000}s)`)
+    const none = (): undefined => undefined
+    return scheduled({ row, fault: `inject ${client} ${index}`, when }, context, none).map((atMs) => ({
+      fault: `inject.${word}`,
+      action: kind,
+      target: { kind: 'clients' as const, clients: [client], name: `client:${client}` },
+      atMs,
+      durationMs,
+      heal: 'auto' as const,
+      latencyMs: 0,
+      jitterMs: 0,
+      direction: 'both' as const,
+      corruptOneIn: 0,
+      ...parameters,
+      expect: 'degrade' as const,
+      row,
+      explicit: false,
+    }))
+  })
+}
+
 function targetsOf(row: FaultRow, { relays, zones, clients }: FaultsContext, random: () => number): ActTarget[] {
   const { action: kind, target: aim } = row
   const { family } = faultActions[kind]
@@ -264,7 +303,7 @@ function targetsOf(row: FaultRow, { relays, zones, clients }: FaultsContext, ran
   const alone = aim.kind === 'one' || kind === 'isolate_one'
   const drawn = <T>(all: readonly T[]): T[] =>
     alone ? [all[Math.floor(random() * all.length)]!] : aim.kind === 'percent' ? some(all, aim.share, random) : [...all]
-  if (inner.kind === 'client' || inner.kind === 'tag' || family === 'client') {
+  if (inner.kind === 'client' || inner.kind === 'tag' || family === 'client' || family === 'misbehaviour') {
     return [{ kind: 'clients', clients: drawn(clientsOf(inner, clients)), name: row.row.text('target').replace(/ /g, '') }]
   }
   if (aim.kind === 'zone' && family === 'network') {

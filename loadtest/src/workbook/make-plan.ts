@@ -39,7 +39,7 @@ export function makePlan(workbook: RawWorkbook, options: PlanOptions, problems: 
   refusePhases(tables.Phases)
   const world = scaled(clients, pairs, options.scale ?? 1)
   const planClients = placeClients(world.clients, run.rampPerSecond, seed, links, relays.all())
-  const faults = readFaults(tables.Faults, { seed, durationMs, warmupMs, zones, relays, clients: planClients })
+  const faults = readFaults(tables.Faults, { seed, durationMs, warmupMs, zones, relays, clients: planClients, injected: world.clients })
   const flows = world.pairs.map((pair, flow) => makeFlow(flow, pair, world.clients, planClients))
   const limits = readLimits(tables.Limits, {
     faults: faults.faults,

@@ -80,7 +80,7 @@ const notes: Notes = {
     key_mode: 'Overrides the profile.',
     paths: 'Overrides the profile.',
     read_rate: 'Reads no faster, such as 64kbit/s. Default unlimited.',
-    inject: 'Not built yet: use the sheet Faults.',
+    inject: 'What it does that it should not, and when: at(40s):reset; once:bad_password.',
     expect: 'delivered.',
     note: 'For people; not read.',
   },

@@ -168,6 +168,8 @@ export class RelayMachine {
       writeStallMs: linkWriteStallMs,
       verifyCredential: (credential, _hopKey, atMs) => this.verify(credential, atMs),
     })
+    // Its time to shake hands runs from here: who never says a word has no first byte that could start it.
+    link.wake(nowMs)
     const attachment = newAttachment(key, carrier, address, link)
     this.attachments.set(key, attachment)
     this.unproved.add(attachment)

@@ -104,6 +104,7 @@ const rows: { does: string; send(socket: net.Socket): void; answer: RegExp; reas
     reason: '',
   },
   { does: 'upgrades and then waits', send: (socket) => socket.write(upgradeHead('AAA')), answer: /^HTTP\/1.1 101/, reason: '' },
+  { does: 'upgrades and never says a word', send: (socket) => socket.write(upgradeHead('')), answer: /^HTTP\/1.1 101/, reason: '' },
   { does: 'upgrades and half closes', send: (socket) => socket.end(upgradeHead('AAA')), answer: /^HTTP\/1.1 101/, reason: '' },
   {
     does: 'posts no first bytes',
