@@ -11,6 +11,9 @@ import { ProtocolError } from './errors.ts'
 /** Odd constants (from MurmurHash3 and xxHash): multiplying by an odd number loses nothing, so one changed word always shows. */
 const primes: readonly number[] = [0xcc9e2d51, 0x1b873593, 0x9e3779b1, 0x85ebca77]
 
+/** Parts up to this are copied byte by byte. */
+const shortBytes = 48
+
 const emptyKey = new Uint8Array(keyBytes)
 
 /** Keys and ids are drawn byte by byte; more (the pads of shares) would cost more than all else of a packet, so it is stretched from one number. */
@@ -123,10 +126,12 @@ class Checksum {
     }
     const scratch = this.#scratch
     scratch.fill(0, padded - 16, padded)
-    scratch.set(key.length === keyBytes ? key : key.subarray(0, keyBytes), 0)
+    for (let at = 0; at < keyBytes; at += 1) scratch[at] = key[at]!
     let offset = keyBytes
     for (const part of parts) {
-      scratch.set(part, offset)
+      // Most parts are shorter than a call of `set` is long.
+      if (part.length > shortBytes) scratch.set(part, offset)
+      else for (let at = 0; at < part.length; at += 1) scratch[offset + at] = part[at]!
       offset += part.length
     }
 

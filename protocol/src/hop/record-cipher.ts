@@ -1,10 +1,13 @@
 /** Seals and opens the blocks of one direction of an attachment. Its counter is implicit: a carrier neither loses nor reorders. */
 
-import { concat, emptyBytes, utf8 } from '../bytes.ts'
+import { emptyBytes, utf8 } from '../bytes.ts'
 import { type Aead, type CryptoProvider, hkdf, keyBytes, tagBytes } from '../crypto.ts'
 
 /** Records under one key; far under every bound of ChaCha20-Poly1305, so that a key that leaks says little. */
 export const recordsPerKey = 65_536
+
+/** The clear length before a block. */
+const lengthBytes = 2
 
 const rekeyInfo = utf8('sennit hop rekey 1')
 
@@ -28,7 +31,15 @@ export class RecordCipher {
     const nonce = this.#nextNonce()
     const sealed = this.#aead.seal(nonce, emptyBytes, [block])
     const length = block.length + tagBytes
-    return concat([new Uint8Array([length >>> 8, length]), ...sealed])
+    const record = new Uint8Array(lengthBytes + length)
+    record[0] = length >>> 8
+    record[1] = length
+    let at = lengthBytes
+    for (const piece of sealed) {
+      record.set(piece, at)
+      at += piece.length
+    }
+    return record
   }
 
   /** The block's plaintext, or undefined when it is forged. */

@@ -217,7 +217,7 @@ export class PathAgreement {
   frame(nowMs: number, relayId: string | undefined, frame: Frame): void {
     const { captain, machine } = this.#context
     if (frame.type === 'report') {
-      this.#peerActive = { relayId, keptReceived: machine.status().kept.received }
+      this.#peerActive = { relayId, keptReceived: machine.receivedPackets }
       this.planner.peerReport(nowMs, frame.relays)
       this.#look(nowMs, false)
     } else if (frame.type === 'plan') {

@@ -168,6 +168,11 @@ export class ConnectionMachine {
     return this.#answeredAtMs
   }
 
+  /** Kept packets of the peer that came without a gap. */
+  get receivedPackets(): number {
+    return this.#receiver.received
+  }
+
   /** The application did something with {@link streams}. Cheap; packets are made when effects are polled. */
   changed(nowMs: number): void {
     this.#at(nowMs)

@@ -70,6 +70,7 @@ export class Planner {
   #plan: PlanFrame | undefined
   #modes: PlanModesFrame | undefined
   #acknowledged = 0
+  #told: { readonly paths: PathsOption; readonly text: string } | undefined
   #ranking: JointRanking = { ranked: [], excluded: [] }
 
   constructor(random: () => number, policy: PolicyView = new PolicyView()) {
@@ -188,7 +189,7 @@ export class Planner {
         : {
             type: 'planModes',
             epoch,
-            paths: formatPaths(this.paths),
+            paths: this.#pathsText(),
             fromCaller: [...sets.fromCaller],
             fromListener: [...sets.fromListener],
           }
@@ -253,8 +254,14 @@ export class Planner {
   #otherwise(sets: RelaySets | undefined): boolean {
     const last = this.#modes
     if (sets === undefined || last === undefined) return sets !== last
-    const same = last.paths === formatPaths(this.paths) && sameRelays(last.fromCaller, sets.fromCaller)
+    const same = last.paths === this.#pathsText() && sameRelays(last.fromCaller, sets.fromCaller)
     return !same || !sameRelays(last.fromListener, sets.fromListener)
+  }
+
+  /** {@link paths} as it is told; asked for at every look. */
+  #pathsText(): string {
+    if (this.#told?.paths !== this.paths) this.#told = { paths: this.paths, text: formatPaths(this.paths) }
+    return this.#told.text
   }
 
   /** Beside several that carry, one that does not yet takes the place of the first to fail. */
