@@ -51,7 +51,12 @@ const knownPaths: readonly PathsOption[] = [
   'mirror(2)',
   'mirror(3)',
   'split(2)',
+  'split(3)',
   'disperse(2,3)',
+  // What needs three relays is possible in half of the worlds only, so it stands here more often.
+  'disperse(3,4)',
+  'send=disperse(2,3),receive=split(2)',
+  'send=split(2),receive=disperse(2,3)',
   'send=mirror(2),receive=spread',
   'send=best,receive=pair',
 ].map(parsePaths)
@@ -66,10 +71,13 @@ const safetyToMs = 70_000
 export function drawScenario(dice: Dice): Scenario {
   const clientCount = drawClientCount(dice)
   const relays = Array.from({ length: drawRelayCount(dice, clientCount) }, (_, index) => `r${index + 1}`)
+  // Minutes of dials that fail cost as much as five other worlds, and a few clients fail in them as many do.
   const longOutage =
-    clientCount < crowd && dice.chance(0.04) ? { atMs: dice.between(10_000, 30_000), forMs: dice.between(90_000, 140_000) } : undefined
-  const crowded = clientCount >= crowd
-  const safetyMs = dice.between(safetyFromMs, safetyToMs) * (crowded ? 0.4 : 1) + (longOutage?.forMs ?? 0)
+    clientCount < few && relays.length <= fewRelays && dice.chance(0.1)
+      ? { atMs: dice.between(10_000, 30_000), forMs: dice.between(90_000, 140_000) }
+      : undefined
+  const shortened = clientCount >= crowd ? 0.4 : clientCount >= many ? 0.65 : 1
+  const safetyMs = dice.between(safetyFromMs, safetyToMs) * shortened + (longOutage?.forMs ?? 0)
   const clients = drawClients(dice, relays, clientCount)
   drawPairs(dice, clients)
   const connections = clients.reduce((sum, { plan }) => sum + plan.calls.length, 0)
@@ -108,7 +116,7 @@ export function drawScenario(dice: Dice): Scenario {
         },
       ]),
     paths,
-    firstPaths: dice.chance(0.5) ? dice.pick(paths) : undefined,
+    firstPaths: dice.chance(0.7) ? dice.pick(paths) : undefined,
     limits: dice.chance(0.5) ? {} : { creditStartBytes: dice.pick([131_072, 196_608, 262_144]) },
     connectionTuning: {
       ...(dice.chance(0.5) ? {} : { epochMs: dice.between(3_000, 20_000) }),
@@ -121,17 +129,24 @@ export function drawScenario(dice: Dice): Scenario {
   }
 }
 
-/** 2 to 12: mostly a few, so that most of a world's events are not handshakes; now and then more than a client attaches to. */
+/** 2 to 12: mostly a few, so that most of a world's events are not handshakes; in worlds of fewer clients now and then more than one attaches to. */
 function drawRelayCount(dice: Dice, clients: number): number {
   const at = dice.next()
-  if (at < 0.8 || clients >= crowd) return dice.int(2, 4)
-  return at < 0.95 ? dice.int(5, 8) : dice.int(9, 12)
+  if (at < 0.65 || clients >= common) return dice.int(2, fewRelays)
+  return at < 0.9 ? dice.int(5, 8) : dice.int(9, 12)
 }
 
 /** A client attaches to the whole of a list up to this length. */
 const attachedMax = 8
-/** Worlds of so many clients are shorter and have fewer relays: one of them costs as much as ten others. */
+/** Worlds of so many clients are shorter: one of them costs as much as ten others. */
 const crowd = 40
+/** Worlds of so many are a little shorter. */
+const many = 25
+/** Worlds of so many have few relays: each relay is a handshake and a heartbeat of every client. Most worlds are of this size. */
+const common = 20
+/** Worlds of fewer than this may lose every relay for minutes. */
+const few = 14
+const fewRelays = 4
 
 /** 2 to 200, half of the worlds with 20 or more; the large ones are few. */
 function drawClientCount(dice: Dice): number {
