@@ -62,6 +62,19 @@ export class Hosts {
     return `10.77.${this.#names.indexOf(name) + 1}.2`
   }
 
+  /** A second cable to a host, with an address of its own, as from another provider: what comes from that address goes out there. */
+  secondCable(name: string): { readonly address: string; readonly cable: string } {
+    const [router, space, net, cable] = [this.#space('router'), this.#space(name), `10.78.${this.#names.indexOf(name) + 1}`, `${name}-2`]
+    tool(ip, '-n', router, 'link', 'add', 'name', cable, 'type', 'veth', 'peer', 'name', 'eth1', 'netns', space)
+    tool(ip, '-n', router, 'addr', 'add', `${net}.1/24`, 'dev', cable)
+    tool(ip, '-n', router, 'link', 'set', cable, 'up')
+    tool(ip, '-n', space, 'addr', 'add', `${net}.2/24`, 'dev', 'eth1')
+    tool(ip, '-n', space, 'link', 'set', 'eth1', 'up')
+    tool(ip, '-n', space, 'rule', 'add', 'from', `${net}.2`, 'table', '2')
+    tool(ip, '-n', space, 'route', 'add', 'default', 'via', `${net}.1`, 'table', '2')
+    return { address: `${net}.2`, cable }
+  }
+
   /** What runs a command on a host: its pid is that of the command. */
   on(name: string, command: string, ...args: string[]): [string, string[]] {
     return [ip, ['netns', 'exec', this.#space(name), command, ...args]]

@@ -45,13 +45,17 @@ socket.on('error', (error) => end(error.code))
 `
 
 let hosts: Hosts
+let second: ReturnType<Hosts['secondCable']>
 let shop: Workshop
 let stream: Program
+/** Over two cables. */
+let twoLinks: Program
 
 beforeAll(async () => {
   if (missing !== undefined) return
   shop = new Workshop()
   hosts = new Hosts([...relays, 'alice', 'bob'])
+  second = hosts.secondCable('alice')
   // Cleanups run after the programs have ended.
   shop.onEnd(() => hosts.remove())
   const mesh = shop.path('mesh')
@@ -66,7 +70,10 @@ beforeAll(async () => {
   await run('bob', bin, 'expose', 'echo', '127.0.0.1:7000', ...bob).ready()
   const { port } = await run('alice', bin, 'forward', '0', 'bob/echo', ...alice).ready()
   stream = run('alice', '-e', talk, String(port))
-  await flows()
+  const bound = ['--label', 'two', '--bind', `${hosts.address('alice')},${second.address}`]
+  const two = await run('alice', bin, 'forward', '0', 'bob/echo', ...alice, ...bound).ready()
+  twoLinks = run('alice', '-e', talk, String(two.port))
+  await Promise.all([flows(), flows(deadlineMs, twoLinks)])
 }, 90_000)
 
 afterAll(async () => {
@@ -77,9 +84,9 @@ afterAll(async () => {
 const movedMs = 50_000
 
 /** Resolves when what is sent from now on has come back: the stream flows. */
-async function flows(withinMs: number = deadlineMs): Promise<void> {
-  const from = Number(stream.json.at(-1)?.sent ?? 0)
-  const line = await stream.line((one) => Number(one.received) > from + 100_000 || one.how !== undefined, withinMs)
+async function flows(withinMs: number = deadlineMs, of: Program = stream): Promise<void> {
+  const from = Number(of.json.at(-1)?.sent ?? 0)
+  const line = await of.line((one) => Number(one.received) > from + 100_000 || one.how !== undefined, withinMs)
   expect(line).toMatchObject({ wrong: 0 })
   expect(line.how).toBeUndefined()
 }
@@ -102,6 +109,15 @@ describe.skipIf(missing !== undefined)('hosts with cables between them', { timeo
     },
   )
 
+  it('the stream goes on when either cable of a client with two is pulled, and when it is in again', async () => {
+    for (const cable of ['alice', second.cable]) {
+      hosts.cable(cable, 'down')
+      await flows(deadlineMs, twoLinks)
+      hosts.cable(cable, 'up')
+      await flows(deadlineMs, twoLinks)
+    }
+  })
+
   it.each(['alice', 'bob'])('the stream goes on when %s gets another address', async (host) => {
     hosts.move(host, 3)
     await flows(movedMs)
@@ -110,9 +126,11 @@ describe.skipIf(missing !== undefined)('hosts with cables between them', { timeo
   })
 
   it('and in the end every byte has come back once, in its place', async () => {
-    stream.signal('SIGTERM')
-    const last = await stream.line((line) => line.how !== undefined)
-    expect(last).toMatchObject({ how: 'ended', wrong: 0, received: last.sent })
-    expect(Number(last.sent)).toBeGreaterThan(2_000_000)
+    for (const one of [stream, twoLinks]) {
+      one.signal('SIGTERM')
+      const last = await one.line((line) => line.how !== undefined)
+      expect(last).toMatchObject({ how: 'ended', wrong: 0, received: last.sent })
+      expect(Number(last.sent)).toBeGreaterThan(2_000_000)
+    }
   })
 })
