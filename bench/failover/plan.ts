@@ -5,10 +5,10 @@ import { nameOf } from './table.ts'
 
 /** Seconds of a round where none was kept, by fault: a system with a second path, and one that waits until the fault is over. */
 const roundSeconds: Readonly<Record<FaultName, readonly [quick: number, slow: number]>> = {
-  kill: [3, 5],
-  freeze: [2.5, 13],
-  cut: [2.5, 14],
-  term: [3, 5],
+  kill: [3.5, 5],
+  freeze: [2.6, 13],
+  cut: [3, 14],
+  term: [5, 5],
   reset: [5, 6],
 }
 /** A start of a system, and the stream that flows for a while before the first round of a fault. */

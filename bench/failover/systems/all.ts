@@ -1,5 +1,5 @@
 /** Every system of the scorecard, ours first. */
-import { tailscale } from './end-to-end.ts'
+import { iroh, tailscale } from './end-to-end.ts'
 import { bore, haproxy, rathole, sshReverse } from './one-server.ts'
 import { sennitForward, sennitLibrary } from './sennit.ts'
 import type { System } from './system.ts'
@@ -24,5 +24,6 @@ export const systems: readonly System[] = [
   libp2p,
   devTunnels,
   nats,
+  iroh,
   tailscale,
 ]

@@ -6,8 +6,22 @@ import { type Command, listening } from '../processes.ts'
 import { type System, toolsDir } from './system.ts'
 import { between } from './two-servers.ts'
 
+const irohProgram = join(toolsDir, 'iroh', 'bin', 'scorecard-iroh')
 const tailscaleProgram = join(toolsDir, 'tailscale', 'bin', 'scorecard-tailscale')
 const derper = join(toolsDir, 'tailscale', 'bin', 'derper')
+
+export const iroh: System = {
+  ...{ system: 'iroh', carrier: 'http', paths: '-' },
+  missing: () => (existsSync(irohProgram) ? undefined : 'npm run tools -- iroh'),
+  version: () => 'iroh and iroh-relay 1.4.1',
+  start: (rig) => {
+    const run = (...args: (string | number)[]): Command => ({ program: irohProgram, args: args.map(String) })
+    return between(rig, (place) => run('relay', place.inner), {
+      far: (target, places) => run('far', target, ...places.map(({ outer }) => `http://127.0.0.1:${outer}`)),
+      near: (listen, places) => run('near', listen, ...places.map(({ outer }) => `http://127.0.0.1:${outer}`)),
+    })
+  },
+}
 
 export const tailscale: System = {
   ...{ system: 'Tailscale in userspace', carrier: 'derp', paths: '-' },
