@@ -1,6 +1,7 @@
 // The test set: a workbook becomes a plan, a run of it becomes a result, a result becomes reports.
 export { type LiveOptions, runLive } from './live/run-live.ts'
 export { type Plan, planHash, type ReportKind, reportKinds } from './plan.ts'
+export { type RunTestOptions, runTest, type TestSheets } from './run-test.ts'
 export { type ComparedMetric, type Comparison, compareRuns, type Move } from './verdict/compare.ts'
 export {
   type Environment,
@@ -14,5 +15,6 @@ export {
 } from './verdict/index.ts'
 export { readSummary } from './verdict/read-summary.ts'
 export { type ReportOptions, type WrittenReports, writeReports } from './verdict/write-reports.ts'
+export { convertWorkbook, formOf, type WorkbookForm } from './workbook/convert.ts'
 export { type CheckOptions, type CheckResult, checkWorkbook, type Problem } from './workbook/index.ts'
 export { newWorkbook, templateClientsMax } from './workbook/template.ts'

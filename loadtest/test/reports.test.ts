@@ -143,10 +143,10 @@ describe('which reports', () => {
   it.each([
     ['the sheet says', drill('junit, CSV,prometheus'), undefined, ['junit.xml', 'metrics.prom', 'summary.json', 'timeline.csv']],
     ['the caller says, over the sheet', drill('csv'), ['html', 'xlsx'] as const, ['report.html', 'summary.json', 'test.result.xlsx']],
-  ])('are written: as %s', (_why, sheets, reports, files) => {
+  ])('are written: as %s', async (_why, sheets, reports, files) => {
     const folder = mkdtempSync(join(tmpdir(), 'sennit-reports-'))
     try {
-      const written = writeReports({ result: fakeRun({ plan: planOf(sheets) }), outDir: folder, ...(reports ? { reports } : {}) })
+      const written = await writeReports({ result: fakeRun({ plan: planOf(sheets) }), outDir: folder, ...(reports ? { reports } : {}) })
       expect(readdirSync(folder).sort()).toEqual(files)
       expect(Object.values(written).sort()).toEqual(files.map((file) => join(folder, file)))
       expect(JSON.parse(readFileSync(written.summary, 'utf8')).exitCode).toBeTypeOf('number')

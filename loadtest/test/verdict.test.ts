@@ -203,7 +203,7 @@ describe('reports', () => {
     const folder = mkdtempSync(join(tmpdir(), 'sennit-report-'))
     try {
       const input = file(drill())
-      const written = writeReports({ result, outDir: join(folder, 'deep/er'), workbook: input })
+      const written = await writeReports({ result, outDir: join(folder, 'deep/er'), workbook: input })
       expect(JSON.parse(readFileSync(written.summary, 'utf8'))).toEqual(result.summary)
       const bytes = readFileSync(written.workbook!)
       const book = xlsx.read(bytes)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as xlsx from 'xlsx'
 import { checkWorkbook, checkWorkbookBytes } from '../src/workbook/index.ts'
-import { fileBytesMax, rowsMax } from '../src/workbook/read-workbook.ts'
+import { fileBytesMax, rowsMax } from '../src/workbook/workbook-limits.ts'
 import { writeWorkbook } from '../src/workbook/write-workbook.ts'
 import { file, type Sheets, twoClients } from './fixtures/sheets.ts'
 

@@ -10,6 +10,7 @@ import { endWithParent, programPath } from '../relay-process.ts'
 import { onInterrupt } from '../signals.ts'
 import { version } from '../version.ts'
 import { addCompareCommand } from './test-compare.ts'
+import { addConvertCommand } from './test-convert.ts'
 
 interface RunOptions {
   readonly json?: boolean
@@ -50,7 +51,7 @@ export function addTestCommands(program: Command): void {
     })
   test
     .command('check')
-    .argument('<file>', 'workbook, .xlsx')
+    .argument('<file>', 'workbook .xlsx, or its text twin .sennit.yaml')
     .option('--seed <n>', 'seed instead of the one in the workbook')
     .option('--scale <x>', 'share of the clients, such as 0.1')
     .addOption(jsonOption())
@@ -68,7 +69,7 @@ export function addTestCommands(program: Command): void {
     })
   test
     .command('run')
-    .argument('<file>', 'workbook, .xlsx')
+    .argument('<file>', 'workbook .xlsx, or its text twin .sennit.yaml')
     .option('--out <dir>', 'where results go (default: sennit-results/NAME-TIME)')
     .option('--virtual', 'run in the simulated world: same cores, same checkers, simulated clock, network and relays')
     .option('--seed <n>', 'seed instead of the one in the workbook')
@@ -90,6 +91,7 @@ export function addTestCommands(program: Command): void {
     .action(async (file: string, options: RunOptions) => {
       await run(file, options)
     })
+  addConvertCommand(test)
   addCompareCommand(test)
 }
 
@@ -136,7 +138,7 @@ async function run(file: string, options: RunOptions): Promise<void> {
   const reports = options.report === undefined ? undefined : await reportsOf(options.report)
   const plan = await readPlan(file, options, out)
   if (plan === undefined) return
-  const outDir = resolve(options.out ?? join('sennit-results', `${basename(file, extname(file))}-${timeName()}`))
+  const outDir = resolve(options.out ?? join('sennit-results', `${basename(file, extname(file)).replace(/\.sennit$/i, '')}-${timeName()}`))
   mkdirSync(outDir, { recursive: true })
   const { createLiveStatus, describePlan, describeResult } = await import('../run-text.ts')
   const { writeReports } = await import('@sennit/loadtest')
@@ -167,7 +169,7 @@ async function run(file: string, options: RunOptions): Promise<void> {
     live.end()
     interruption.dispose()
   }
-  const files = writeReports({ result, outDir, workbook: file, ...(reports === undefined ? {} : { reports }) })
+  const files = await writeReports({ result, outDir, workbook: file, ...(reports === undefined ? {} : { reports }) })
   out.result(result.summary, describeResult(result, Object.values(files)))
   process.exitCode = result.summary.exitCode
 }

@@ -2,6 +2,8 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import type { ReportKind } from '../plan.ts'
+import { convertWorkbook } from '../workbook/convert.ts'
+import { isTwin } from '../workbook/read-twin.ts'
 import { timelineCsv } from './report/csv.ts'
 import { reportHtml } from './report/html.ts'
 import { junitXml } from './report/junit.ts'
@@ -13,7 +15,7 @@ export interface ReportOptions {
   readonly result: RunResult
   /** Made when it is missing. */
   readonly outDir: string
-  /** The scenario's workbook: its path or its bytes. Its sheets stand first in the result workbook. */
+  /** The scenario's workbook: its path (or that of its twin) or its bytes. Its sheets stand first in the result workbook. */
   readonly workbook?: string | Uint8Array
   /** Instead of what the plan asks for. */
   readonly reports?: readonly ReportKind[]
@@ -29,10 +31,15 @@ export interface WrittenReports {
   readonly metrics?: string
 }
 
-export function writeReports({ result, outDir, workbook, reports = result.plan.run.reports }: ReportOptions): WrittenReports {
+export async function writeReports({
+  result,
+  outDir,
+  workbook,
+  reports = result.plan.run.reports,
+}: ReportOptions): Promise<WrittenReports> {
   mkdirSync(outDir, { recursive: true })
-  const name = typeof workbook === 'string' ? basename(workbook, extname(workbook)) : result.plan.name
-  const input = (): Uint8Array | undefined => (typeof workbook === 'string' ? readFileSync(workbook) : workbook)
+  const name = typeof workbook === 'string' ? basename(workbook, extname(workbook)).replace(/\.sennit$/i, '') : result.plan.name
+  const input = reports.includes('xlsx') ? await bytesOf(workbook) : undefined
   const one = <Key extends string>(
     key: Key,
     kind: ReportKind,
@@ -43,11 +50,17 @@ export function writeReports({ result, outDir, workbook, reports = result.plan.r
   return {
     summary: write(outDir, 'summary.json', `${JSON.stringify(result.summary, undefined, 2)}\n`),
     ...one('report', 'html', 'report.html', () => reportHtml(result)),
-    ...one('workbook', 'xlsx', `${name}.result.xlsx`, () => resultWorkbook(result, input())),
+    ...one('workbook', 'xlsx', `${name}.result.xlsx`, () => resultWorkbook(result, input)),
     ...one('timeline', 'csv', 'timeline.csv', () => timelineCsv(result)),
     ...one('junit', 'junit', 'junit.xml', () => junitXml(result)),
     ...one('metrics', 'prometheus', 'metrics.prom', () => prometheusText(result)),
   }
+}
+
+/** The scenario as an .xlsx file has it. */
+async function bytesOf(workbook: string | Uint8Array | undefined): Promise<Uint8Array | undefined> {
+  if (typeof workbook !== 'string') return workbook
+  return isTwin(workbook) ? await convertWorkbook(workbook, 'xlsx') : readFileSync(workbook)
 }
 
 /** Whole or not at all: a reader never sees half a report. */

@@ -1,18 +1,10 @@
-// Reads an .xlsx file into plain data, in a worker thread with limits of memory and time: a workbook comes from outside, and a few kilobytes
-// of it may claim gigabytes.
+// Reads an .xlsx file, or its text twin, into plain data, in a worker thread with limits of memory and time: a workbook comes from outside.
 import { readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { Worker } from 'node:worker_threads'
+import { inWorker, type WorkerThreads } from './guarded-worker.ts'
 import type { RawCell, RawWorkbook } from './raw-workbook.ts'
-
-/** A scenario of 50 000 rows has about 3 MB; a larger file is something else. */
-export const fileBytesMax: number = 5 * 1024 * 1024
-export const rowsMax = 50_000
-/** No sheet has more than 30 columns; the rest is room for `x_` columns. */
-const columnsMax = 256
-/** A legal 5 MiB workbook takes about 2 s and 200 MB on a slow machine. */
-const timeMaxMs = 20_000
-const memoryMaxMb = 512
+import { isTwin, parseTwin, rawOf } from './read-twin.ts'
+import { columnsMax, fileBytesMax, rowsMax } from './workbook-limits.ts'
 
 type Outcome = { workbook: RawWorkbook } | { error: string }
 type Transferred = { name: string; rows: { row: number; cells: [number, RawCell][] }[] }[]
@@ -35,10 +27,15 @@ export async function readWorkbook(file: string): Promise<Outcome> {
 /** The same for bytes that are already here; `file` is for the messages. */
 export async function parseWorkbook(bytes: Uint8Array, file: string): Promise<Outcome> {
   if (bytes.length > fileBytesMax) return { error: `${file} has ${bytes.length} bytes; a workbook has at most ${fileBytesMax}` }
+  if (isTwin(file)) {
+    const twin = await parseTwin(bytes, file)
+    return 'error' in twin ? twin : { workbook: rawOf(twin.sheets) }
+  }
   // An .xlsx file is a zip archive. Anything else would be guessed at: the library reads even plain text as a sheet.
   if (!(bytes[0] === 0x50 && bytes[1] === 0x4b))
     return { error: `${file} is not an .xlsx workbook (it does not begin as a zip archive does)` }
-  const outcome = await inWorker(bytes)
+  const library = createRequire(import.meta.url).resolve('xlsx')
+  const outcome = await inWorker<WorkerInput, { sheets: Transferred }>(workerMain, { library, bytes, rowsMax, columnsMax })
   if ('error' in outcome) return { error: `${file} cannot be read as a workbook: ${outcome.error}` }
   return {
     workbook: {
@@ -47,47 +44,15 @@ export async function parseWorkbook(bytes: Uint8Array, file: string): Promise<Ou
   }
 }
 
-function inWorker(bytes: Uint8Array): Promise<{ sheets: Transferred } | { error: string }> {
-  const library = createRequire(import.meta.url).resolve('xlsx')
-  return new Promise((resolve) => {
-    const worker = new Worker(`(${workerMain.toString()})(require, require('node:worker_threads'))`, {
-      eval: true,
-      env: {},
-      workerData: { library, bytes, rowsMax, columnsMax },
-      resourceLimits: { maxOldGenerationSizeMb: memoryMaxMb },
-      stdout: true,
-      stderr: true,
-    })
-    let ended = false
-    const end = (outcome: { sheets: Transferred } | { error: string }): void => {
-      if (ended) return
-      ended = true
-      clearTimeout(timer)
-      resolve(outcome)
-      void worker.terminate()
-    }
-    const timer = setTimeout(() => end({ error: `reading it took more than ${timeMaxMs / 1000} s` }), timeMaxMs)
-    worker.once('message', end)
-    worker.once('error', (error) => {
-      const memory = (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY'
-      end({ error: memory ? `it needs more than ${memoryMaxMb} MB of memory` : oneLine(error) })
-    })
-    worker.once('exit', () => end({ error: 'the reader ended without an answer' }))
-  })
-}
-
-function oneLine(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
-  return text.split('\n')[0]!.slice(0, 200)
-}
-
-interface WorkerThreads {
-  workerData: { library: string; bytes: Uint8Array; rowsMax: number; columnsMax: number }
-  parentPort: { postMessage(message: unknown): void }
+interface WorkerInput {
+  readonly library: string
+  readonly bytes: Uint8Array
+  readonly rowsMax: number
+  readonly columnsMax: number
 }
 
 /** Runs in the worker, as text: it may use nothing of this file. */
-function workerMain(load: (path: string) => unknown, threads: WorkerThreads): void {
+function workerMain(load: (path: string) => unknown, threads: WorkerThreads<WorkerInput>): void {
   const { library, bytes, rowsMax, columnsMax } = threads.workerData
   const answer = (message: unknown): void => threads.parentPort.postMessage(message)
   try {

@@ -27,8 +27,14 @@ export function appendSheet(book: xlsx.WorkBook, { name, rows }: WrittenSheet): 
   xlsx.utils.book_append_sheet(book, sheet, name)
 }
 
+/** Number formats that every workbook has. */
+const formatsAtFirst: Readonly<Record<number, string>> = { ...xlsx.SSF.get_table() }
+
 /** Without a time stamp inside. */
 export function bytesOf(book: xlsx.WorkBook): Uint8Array {
+  // The library keeps number formats of every workbook it has met in one table, and would write them all.
+  const formats = book as { SSF?: unknown }
+  formats.SSF ??= { ...formatsAtFirst }
   book.Props = { Application: 'sennit', CreatedDate: new Date(0), ModifiedDate: new Date(0) }
   return new Uint8Array(xlsx.write(book, { type: 'buffer', bookType: 'xlsx', compression: true }) as Uint8Array)
 }
@@ -39,7 +45,8 @@ export function escaped(text: string): string {
   return formulaStart.test(cut) ? `'${cut}` : cut
 }
 
-function widthsOf(rows: readonly (readonly CellValue[])[]): { wch: number }[] {
+/** Wide enough for what is in them. */
+export function widthsOf(rows: readonly (readonly (CellValue | boolean)[])[]): { wch: number }[] {
   const widths: number[] = []
   for (const row of rows) {
     row.forEach((cell, column) => {

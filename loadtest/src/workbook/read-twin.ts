@@ -1,0 +1,103 @@
+// Reads the text twin of a workbook: YAML (or JSON, which is read faster) to cells.
+import { createRequire } from 'node:module'
+import { inWorker, type WorkerThreads } from './guarded-worker.ts'
+import type { RawCell, RawWorkbook } from './raw-workbook.ts'
+import { isDateFormat } from './sheet-cells.ts'
+import { type FullCell, type FullSheet, fromTwin, TwinError } from './twin.ts'
+import { fileBytesMax } from './workbook-limits.ts'
+
+/** Whether the name of a file says that it is a twin. */
+export function isTwin(file: string): boolean {
+  return /\.(ya?ml|json)$/i.test(file)
+}
+
+/** The cells of a twin; or one sentence that says what is wrong with it. `file` is for the message and for the kind of text. */
+export async function parseTwin(bytes: Uint8Array, file: string): Promise<{ sheets: FullSheet[] } | { error: string }> {
+  if (bytes.length > fileBytesMax) return { error: `${file} has ${bytes.length} bytes; a workbook has at most ${fileBytesMax}` }
+  const text = new TextDecoder().decode(bytes)
+  const read = /\.json$/i.test(file) ? fromJson(text) : await fromYaml(text)
+  if ('error' in read) return { error: `${file} cannot be read as the text twin of a workbook: ${read.error}` }
+  try {
+    return { sheets: fromTwin(read.value) }
+  } catch (error) {
+    if (!(error instanceof TwinError)) throw error
+    return { error: `${file} cannot be read as the text twin of a workbook: ${error.message}` }
+  }
+}
+
+type Read = { value: unknown } | { error: string }
+
+function fromJson(text: string): Read {
+  try {
+    return { value: asMaps(JSON.parse(text)) }
+  } catch (error) {
+    return { error: error instanceof RangeError ? 'it is nested too deeply' : (error as Error).message.split('\n')[0]!.slice(0, 200) }
+  }
+}
+
+/** Objects as maps, as YAML gives them. Numbers as names come first in an object, so a sheet named by a number may change its place. */
+function asMaps(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(asMaps)
+  if (value === null || typeof value !== 'object') return value
+  return new Map(Object.entries(value).map(([key, item]) => [key, asMaps(item)]))
+}
+
+async function fromYaml(text: string): Promise<Read> {
+  const library = createRequire(import.meta.url).resolve('yaml')
+  return await inWorker<{ library: string; text: string }, { value: unknown }>(yamlMain, { library, text })
+}
+
+/** Runs in the worker, as text: it may use nothing of this file. */
+function yamlMain(load: (path: string) => unknown, threads: WorkerThreads<{ library: string; text: string }>): void {
+  const { library, text } = threads.workerData
+  try {
+    // biome-ignore lint/suspicious/noExplicitAny: the library's types cannot be imported into the text of a worker
+    const yaml = load(library) as any
+    const document = yaml.parseDocument(text, { version: '1.2', schema: 'core', uniqueKeys: true, prettyErrors: true })
+    const wrong = document.errors[0]
+    if (wrong !== undefined) {
+      const at = wrong.linePos?.[0]
+      threads.parentPort.postMessage({
+        error: `${at === undefined ? '' : `line ${at.line}: `}${String(wrong.message)
+          .split('\n')[0]!
+          .replace(/ at line \d+, column \d+:?$/, '')
+          .slice(0, 200)}`,
+      })
+    } else threads.parentPort.postMessage({ value: document.toJS({ mapAsMap: true, maxAliasCount: 0 }) })
+  } catch (error) {
+    threads.parentPort.postMessage({
+      error: String(error instanceof Error ? error.message : error)
+        .split('\n')[0]!
+        .slice(0, 200),
+    })
+  }
+}
+
+/** The cells as the reader of an .xlsx file gives them. */
+export function rawOf(sheets: readonly FullSheet[]): RawWorkbook {
+  return {
+    sheets: sheets.map(({ name, rows }) => ({
+      name: name.slice(0, 100),
+      rows: [...rows]
+        .sort(([a], [b]) => a - b)
+        .map(([row, cells]) => ({
+          row,
+          cells: new Map(
+            [...cells]
+              .map(([column, cell]): [number, RawCell | undefined] => [column, rawCell(cell)])
+              .filter((entry): entry is [number, RawCell] => entry[1] !== undefined),
+          ),
+        }))
+        .filter(({ cells }) => cells.size > 0),
+    })),
+  }
+}
+
+function rawCell({ value, format, formula, error }: FullCell): RawCell | undefined {
+  if (error !== undefined) return { kind: 'error', text: error.slice(0, 40) }
+  if (value === undefined) return formula === undefined ? undefined : { kind: 'error', text: 'a formula without a saved value' }
+  if (typeof value === 'boolean') return { kind: 'boolean', value }
+  if (typeof value === 'string') return value.trim() === '' ? undefined : { kind: 'text', text: value.slice(0, 32_767) }
+  if (format !== undefined && isDateFormat(format)) return { kind: 'date', text: String(value), timeOnly: !/[yd]/i.test(format) }
+  return { kind: 'number', value, percent: (format ?? '').includes('%') }
+}
