@@ -87,7 +87,8 @@ describe('a peer that lies', () => {
 
   it('cannot make us hold many frames of the agreement behind a gap', () => {
     const peer = opened()
-    for (let number = 1; number <= 3_000 && peer.closed === undefined; number += 1) peer.say(1, 'control', [plan, plan, plan, plan], number)
+    const said: Frame = { type: 'relayLies', relayId: 'r1', count: 1 }
+    for (let number = 1; number <= 3_000 && peer.closed === undefined; number += 1) peer.say(1, 'control', [said, said, said, said], number)
     expect(peer.closed).toMatchObject({ code: 'protocol_error' })
     expect(peer.kept).toBeLessThan(1_100)
   })

@@ -9,6 +9,7 @@ export const keptSeeds: readonly { readonly seed: number; readonly found: string
   { seed: 363, found: 'a plan waited behind data that waited for the relays which the plan named' },
   { seed: 906, found: 'a relay swallowed the first plan of split(2) on its only path, and it was never sent again' },
   { seed: 945, found: 'two callers sat on different relays of a list of eight, and mirror(3) never found a third in common' },
+  { seed: 51, found: 'what data that overtook the confirmation brought was never told to the application' },
   {
     seed: 120,
     found: 'a listener that others served rested the only relay that it shared with its caller for three minutes after its return',

@@ -42,8 +42,7 @@ export class ManagedConnection implements CircuitOwner {
   readonly machine: ConnectionMachine
   readonly agreement: PathAgreement
   readonly createdAtMs: number
-  /** The application knows of it. */
-  announced = false
+  #announced = false
   readonly #host: ConnectionHost
   readonly #joins: JoinKeeper
   readonly #paths = new Map<number, Circuit>()
@@ -230,6 +229,17 @@ export class ManagedConnection implements CircuitOwner {
     this.#host.dirty(this)
   }
 
+  /** The application knows of it. */
+  get announced(): boolean {
+    return this.#announced
+  }
+
+  /** From now on the application hears what happens, and first what happened before. */
+  announce(): void {
+    this.#announced = true
+    this.#host.dirty(this)
+  }
+
   /** Says no, sealed, and stays just long enough for it to arrive. */
   refuse(nowMs: number, verdict: 'yield' | 'exists'): void {
     this.#stage = 'refused'
@@ -348,7 +358,7 @@ export class ManagedConnection implements CircuitOwner {
           } else this.agreement.frame(nowMs, this.#paths.get(effect.pathId)?.relayId, effect.frame)
           break
         case 'datagram':
-          if (this.announced) this.#host.emit({ type: 'datagram', handle: this.facts.handle, data: effect.data })
+          if (this.#announced) this.#host.emit({ type: 'datagram', handle: this.facts.handle, data: effect.data })
           break
         case 'pathNamed': {
           const circuit = this.#paths.get(effect.pathId)
@@ -366,13 +376,15 @@ export class ManagedConnection implements CircuitOwner {
         case 'closed':
           this.#stage = 'over'
           this.#joins.leaveAll()
-          if (this.announced) this.#lastWord.begin(nowMs)
+          if (this.#announced) this.#lastWord.begin(nowMs)
           this.#host.ended(nowMs, this, effect)
           break
       }
     }
+    // Data may overtake the confirmation; what it brought is told when the application knows of the connection.
+    if (!this.#announced) return
     for (let event = machine.streams.poll(); event !== undefined; event = machine.streams.poll())
-      if (this.announced) this.#host.emit({ type: 'streamEvent', handle: this.facts.handle, event })
+      this.#host.emit({ type: 'streamEvent', handle: this.facts.handle, event })
   }
 
   /** Without a path, and every relay says that one of the two ends may not come back: it is over now, not when its time is. */

@@ -399,7 +399,7 @@ export class Meeting {
   #announce(connection: ManagedConnection, listenHandle: number | undefined, connectHandle: number | undefined): void {
     const { connections, emit, needsSync } = this.#context
     connections.opened(connection)
-    connection.announced = true
+    connection.announce()
     const { handle, peer, application } = connection.facts
     emit({
       type: 'connection',
