@@ -1,6 +1,7 @@
 // Faults that seeds of the virtual world found, each at the smallest scale that shows it.
-import { issueMesh, issueUserCertificate, simulatorCrypto, type UserIdentity } from '@sennit/protocol'
-import { describe, expect, it } from 'vitest'
+import { issueMesh, issueUserCertificate, PACKET_KIND, simulatorCrypto, type UserIdentity } from '@sennit/protocol'
+import { describe, expect, it, vi } from 'vitest'
+import { Attachment } from '../../src/core/attach/attachment.ts'
 import { Call, type CallHost } from '../../src/core/client/call.ts'
 import { clientTuning } from '../../src/core/client/tuning.ts'
 import { PolicyView } from '../../src/core/plan/policy.ts'
@@ -45,6 +46,34 @@ describe('a label', () => {
     expect(peers.sort()).toEqual(['bob/', 'bob/second'])
     expect(bob.all('connection')).toHaveLength(1)
     expect([...alice.all('connectionClosed'), ...bob.all('connectionClosed')]).toEqual([])
+  })
+})
+
+describe('data that overtakes the confirmation', () => {
+  it('is told to the application once it knows of the connection, though nothing follows it', () => {
+    const world = new MeshWorld({ relays: ['r1', 'r2'], users: ['alice', 'bob'] })
+    const bob = world.client('bob')
+    bob.listen('chat')
+    const alice = world.client('alice')
+    world.run(2_000)
+    const honest = Attachment.prototype.sendPacket
+    let lost = 0
+    const relay = vi.spyOn(Attachment.prototype, 'sendPacket').mockImplementation(function send(this: Attachment, ...packet) {
+      const [, { kind, counter }] = packet
+      if (kind === PACKET_KIND.control && counter === 0 && lost === 0) lost += 1
+      else honest.apply(this, packet)
+    })
+    try {
+      alice.connect('bob', 'chat')
+      expect(world.runUntil(() => bob.connection !== undefined, 1_000)).toBeDefined()
+      bob.send(bob.connection!, 'hello')
+      expect(alice.connection).toBeUndefined()
+      world.run(5_000)
+    } finally {
+      relay.mockRestore()
+    }
+    expect(lost).toBe(1)
+    expect(alice.received(alice.connection!)).toEqual(['hello'])
   })
 })
 
