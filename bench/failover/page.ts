@@ -31,7 +31,7 @@ function figuresOf(results: Results): string {
     tableOf(results),
     misses.length === 0 ? `All ${limited} rows of ours that have a limit keep it.` : `What misses its limit:\n\n${misses.join('\n')}`,
     `Versions: ${Object.entries(results.versions)
-      .map(([system, version]) => `${system}: ${version}`)
+      .map(([system, version]) => `${system}: ${version.replaceAll(/\s+/g, ' ')}`)
       .join('; ')}.`,
   ].join('\n\n')
 }
