@@ -7,7 +7,6 @@ import {
   createHmac,
   createPrivateKey,
   createPublicKey,
-  createSecretKey,
   diffieHellman,
   generateKeyPairSync,
   type KeyObject,
@@ -131,15 +130,13 @@ function loadSodium(): void {
 }
 
 class NodeAead implements Aead {
-  readonly #key: KeyObject
-  readonly #rawKey: Uint8Array
+  readonly #key: Uint8Array
   readonly #scratch: Scratch
 
   constructor(key: Uint8Array, scratch: Scratch) {
     this.#scratch = scratch
     if (key.length !== keyBytes) throw new SennitError('internal', `expected a key of ${keyBytes} bytes, found ${key.length}`)
-    this.#rawKey = key.slice()
-    this.#key = createSecretKey(key)
+    this.#key = key.slice()
   }
 
   seal(nonce: Uint8Array, associatedData: Uint8Array, plaintext: readonly Uint8Array[]): Uint8Array[] {
@@ -147,7 +144,7 @@ class NodeAead implements Aead {
       const length = totalBytes(plaintext)
       if (length <= sodiumBytesMax) {
         const whole = plaintext.length === 1 ? plaintext[0]! : this.#scratch.join(plaintext, length)
-        return [sodium.crypto_aead_chacha20poly1305_ietf_encrypt(whole, associatedData, null, nonce, this.#rawKey)]
+        return [sodium.crypto_aead_chacha20poly1305_ietf_encrypt(whole, associatedData, null, nonce, this.#key)]
       }
     }
     const sealing = createCipheriv(cipher, this.#key, nonce, cipherOptions)
@@ -175,7 +172,7 @@ class NodeAead implements Aead {
     const whole = sealed.length === 1 ? sealed[0]! : this.#scratch.join(sealed, length + tagBytes)
     if (sodium !== undefined && length <= sodiumBytesMax) {
       try {
-        return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, whole, associatedData, nonce, this.#rawKey)
+        return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, whole, associatedData, nonce, this.#key)
       } catch {
         return undefined
       }
