@@ -1,10 +1,9 @@
 // Reads an .xlsx file, or its text twin, into plain data, in a worker thread with limits of memory and time: a workbook comes from outside.
 import { readFileSync, statSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { inWorker, type WorkerThreads } from './guarded-worker.ts'
+import type { WorkerThreads } from './guarded-worker.ts'
 import type { RawCell, RawWorkbook } from './raw-workbook.ts'
 import { isTwin, parseTwin, rawOf } from './read-twin.ts'
-import { columnsMax, fileBytesMax, rowsMax } from './workbook-limits.ts'
+import { inXlsxWorker, tooLarge, type XlsxInput } from './xlsx-worker.ts'
 
 type Outcome = { workbook: RawWorkbook } | { error: string }
 type Transferred = { name: string; rows: { row: number; cells: [number, RawCell][] }[] }[]
@@ -15,7 +14,8 @@ export async function readWorkbook(file: string): Promise<Outcome> {
   try {
     const stat = statSync(file)
     if (!stat.isFile()) return { error: `${file} is not a file` }
-    if (stat.size > fileBytesMax) return { error: `${file} has ${stat.size} bytes; a workbook has at most ${fileBytesMax}` }
+    const refused = tooLarge(stat.size, file)
+    if (refused !== undefined) return refused
     bytes = readFileSync(file)
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
@@ -26,17 +26,14 @@ export async function readWorkbook(file: string): Promise<Outcome> {
 
 /** The same for bytes that are already here; `file` is for the messages. */
 export async function parseWorkbook(bytes: Uint8Array, file: string): Promise<Outcome> {
-  if (bytes.length > fileBytesMax) return { error: `${file} has ${bytes.length} bytes; a workbook has at most ${fileBytesMax}` }
+  const refused = tooLarge(bytes.length, file)
+  if (refused !== undefined) return refused
   if (isTwin(file)) {
     const twin = await parseTwin(bytes, file)
     return 'error' in twin ? twin : { workbook: rawOf(twin.sheets) }
   }
-  // An .xlsx file is a zip archive. Anything else would be guessed at: the library reads even plain text as a sheet.
-  if (!(bytes[0] === 0x50 && bytes[1] === 0x4b))
-    return { error: `${file} is not an .xlsx workbook (it does not begin as a zip archive does)` }
-  const library = createRequire(import.meta.url).resolve('xlsx')
-  const outcome = await inWorker<WorkerInput, { sheets: Transferred }>(workerMain, { library, bytes, rowsMax, columnsMax })
-  if ('error' in outcome) return { error: `${file} cannot be read as a workbook: ${outcome.error}` }
+  const outcome = await inXlsxWorker<{ sheets: Transferred }>(workerMain, bytes, file)
+  if ('error' in outcome) return outcome
   return {
     workbook: {
       sheets: outcome.sheets.map(({ name, rows }) => ({ name, rows: rows.map(({ row, cells }) => ({ row, cells: new Map(cells) })) })),
@@ -44,15 +41,8 @@ export async function parseWorkbook(bytes: Uint8Array, file: string): Promise<Ou
   }
 }
 
-interface WorkerInput {
-  readonly library: string
-  readonly bytes: Uint8Array
-  readonly rowsMax: number
-  readonly columnsMax: number
-}
-
 /** Runs in the worker, as text: it may use nothing of this file. */
-function workerMain(load: (path: string) => unknown, threads: WorkerThreads<WorkerInput>): void {
+function workerMain(load: (path: string) => unknown, threads: WorkerThreads<XlsxInput>): void {
   const { library, bytes, rowsMax, columnsMax } = threads.workerData
   const answer = (message: unknown): void => threads.parentPort.postMessage(message)
   try {

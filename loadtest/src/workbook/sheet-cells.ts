@@ -1,10 +1,9 @@
 // All that is kept of the cells of an .xlsx file, and such a file from them: what converting needs and checking does not.
-import { createRequire } from 'node:module'
 import * as xlsx from 'xlsx'
-import { inWorker, type WorkerThreads } from './guarded-worker.ts'
+import type { WorkerThreads } from './guarded-worker.ts'
 import type { CellScalar, FullCell, FullSheet } from './twin.ts'
-import { columnsMax, fileBytesMax, rowsMax } from './workbook-limits.ts'
 import { bytesOf, widthsOf } from './write-workbook.ts'
+import { inXlsxWorker, tooLarge, type XlsxInput } from './xlsx-worker.ts'
 
 type Transferred = { name: string; rows: [number, [number, FullCell][]][] }[]
 
@@ -15,26 +14,17 @@ export function isDateFormat(format: string): boolean {
 
 /** Every cell with its value, formula and number format; or one sentence. Looks, notes and lists to choose from are not cells and stay behind. */
 export async function readFullSheets(bytes: Uint8Array, file: string): Promise<{ sheets: FullSheet[] } | { error: string }> {
-  if (bytes.length > fileBytesMax) return { error: `${file} has ${bytes.length} bytes; a workbook has at most ${fileBytesMax}` }
-  if (!(bytes[0] === 0x50 && bytes[1] === 0x4b))
-    return { error: `${file} is not an .xlsx workbook (it does not begin as a zip archive does)` }
-  const library = createRequire(import.meta.url).resolve('xlsx')
-  const outcome = await inWorker<WorkerInput, { sheets: Transferred }>(workerMain, { library, bytes, rowsMax, columnsMax })
-  if ('error' in outcome) return { error: `${file} cannot be read as a workbook: ${outcome.error}` }
+  const refused = tooLarge(bytes.length, file)
+  if (refused !== undefined) return refused
+  const outcome = await inXlsxWorker<{ sheets: Transferred }>(workerMain, bytes, file)
+  if ('error' in outcome) return outcome
   return {
     sheets: outcome.sheets.map(({ name, rows }) => ({ name, rows: new Map(rows.map(([row, cells]) => [row, new Map(cells)])) })),
   }
 }
 
-interface WorkerInput {
-  readonly library: string
-  readonly bytes: Uint8Array
-  readonly rowsMax: number
-  readonly columnsMax: number
-}
-
 /** Runs in the worker, as text: it may use nothing of this file. */
-function workerMain(load: (path: string) => unknown, threads: WorkerThreads<WorkerInput>): void {
+function workerMain(load: (path: string) => unknown, threads: WorkerThreads<XlsxInput>): void {
   const { library, bytes, rowsMax, columnsMax } = threads.workerData
   try {
     // biome-ignore lint/suspicious/noExplicitAny: the library's types cannot be imported into the text of a worker
