@@ -1,4 +1,5 @@
 // The test set: a workbook becomes a plan, a run of it becomes a result, a result becomes reports.
+export { environmentOf } from './environment.ts'
 export { type LiveOptions, runLive } from './live/run-live.ts'
 export { type Plan, planHash, type ReportKind, reportKinds } from './plan.ts'
 export { type RunTestOptions, runTest, type TestSheets } from './run-test.ts'

@@ -1,9 +1,9 @@
 // A test from a program: a workbook, its text twin, sheets as arrays of records, or a plan; run, and the result given back as data.
 import { readFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
 import { SennitError } from '@sennit/protocol'
+import { environmentOf } from './environment.ts'
 import type { Plan } from './plan.ts'
-import type { Environment, RunResult, RunStatus } from './verdict/index.ts'
+import type { RunResult, RunStatus } from './verdict/index.ts'
 import { writeReports } from './verdict/write-reports.ts'
 import type { RunKey, SheetName, sheetColumns } from './workbook/columns.ts'
 import { type CheckResult, checkRaw, checkWorkbook } from './workbook/index.ts'
@@ -45,7 +45,7 @@ export async function runTest(test: string | TestSheets | Plan, options: RunTest
   const { engine = 'virtual', outDir, relayCommand, signal, onStatus } = options
   const common = {
     plan,
-    environment: environment(engine),
+    environment: environmentOf(engine, packageVersion()),
     ...(signal === undefined ? {} : { signal }),
     ...(onStatus === undefined ? {} : { onStatus }),
   }
@@ -99,15 +99,6 @@ function sheetsOf(test: TestSheets): FullSheet[] {
   })
 }
 
-/** The simulated world is the same on every machine, and its result says so. */
-function environment(engine: 'virtual' | 'local'): Environment {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
-  if (engine === 'virtual') return { sennit: version, node: 'any', platform: 'simulated', cpus: 0, memoryBytes: 0 }
-  return {
-    sennit: version,
-    node: process.version,
-    platform: `${process.platform} ${process.arch}`,
-    cpus: cpus().length,
-    memoryBytes: totalmem(),
-  }
+function packageVersion(): string {
+  return (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version
 }

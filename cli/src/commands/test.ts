@@ -1,8 +1,7 @@
 // `sennit test new | check | run` (and `compare` beside this file): a workbook is the scenario, the limits and the report.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
 import { basename, dirname, extname, join, resolve } from 'node:path'
-import type { Environment, Plan, ReportKind, RunResult, RunStatus } from '@sennit/loadtest'
+import type { Plan, ReportKind, RunResult, RunStatus } from '@sennit/loadtest'
 import { type Command, Option } from 'commander'
 import { usageError } from '../exit-codes.ts'
 import { createOutput, jsonOption, type Output } from '../output.ts'
@@ -141,7 +140,7 @@ async function run(file: string, options: RunOptions): Promise<void> {
   const outDir = resolve(options.out ?? join('sennit-results', `${basename(file, extname(file)).replace(/\.sennit$/i, '')}-${timeName()}`))
   mkdirSync(outDir, { recursive: true })
   const { createLiveStatus, describePlan, describeResult } = await import('../run-text.ts')
-  const { writeReports } = await import('@sennit/loadtest')
+  const { environmentOf, writeReports } = await import('@sennit/loadtest')
   out.note(describePlan(plan))
   const interruption = onInterrupt()
   const live = createLiveStatus(out, plan)
@@ -152,7 +151,7 @@ async function run(file: string, options: RunOptions): Promise<void> {
   try {
     const common = {
       plan,
-      environment: environment(options.virtual === true),
+      environment: environmentOf(options.virtual === true ? 'virtual' : 'local', version),
       signal: interruption.signal,
       onStatus: (status: RunStatus) => live.show(status),
     }
@@ -190,18 +189,6 @@ function meshOf(options: RunOptions): string | undefined {
   if (dir !== undefined && !existsSync(join(dir, 'mesh.json')))
     throw usageError(`expected a mesh directory with mesh.json in ${dir}; found none. Without --mesh the test makes a mesh of its own`)
   return dir
-}
-
-/** Facts of this machine that a reader of the report needs. The simulated world has none that matter, so that its result is the same everywhere. */
-function environment(virtual: boolean): Environment {
-  if (virtual) return { sennit: version, node: 'any', platform: 'simulated', cpus: 0, memoryBytes: 0 }
-  return {
-    sennit: version,
-    node: process.version,
-    platform: `${process.platform} ${process.arch}`,
-    cpus: cpus().length,
-    memoryBytes: totalmem(),
-  }
 }
 
 function timeName(): string {
