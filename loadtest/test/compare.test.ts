@@ -7,32 +7,16 @@ import { compareRuns } from '../src/verdict/compare.ts'
 import { readSummary } from '../src/verdict/read-summary.ts'
 import type { Summary } from '../src/verdict/run-result.ts'
 import { type FakeRun, fakeRun } from './fixtures/fake-run.ts'
-import { planOf, type Sheets } from './fixtures/sheets.ts'
+import { planOf, type Sheets, smallDrill } from './fixtures/sheets.ts'
 
-const drill = (more: Sheets = {}): Sheets => ({
-  Run: [
-    ['key', 'value'],
-    ['duration', '14s'],
-    ['warmup', '1s'],
-  ],
-  Profiles: [
-    ['profile', 'rate', 'packet_size'],
-    ['p', '110/s', 100],
-  ],
-  Clients: [
-    ['client', 'count'],
-    ['c', 6],
-  ],
-  Faults: [
-    ['fault', 'when', 'duration', 'target', 'action'],
-    ['F1', 'at(2s)', '1s', 'relay:r1', 'kill'],
-  ],
-  Limits: [
-    ['limit', 'metric', 'stat', 'op', 'value'],
-    ['fast', 'stall', 'p(99)', '<=', '50ms'],
-  ],
-  ...more,
-})
+const drill = (more: Sheets = {}): Sheets =>
+  smallDrill({
+    Limits: [
+      ['limit', 'metric', 'stat', 'op', 'value'],
+      ['fast', 'stall', 'p(99)', '<=', '50ms'],
+    ],
+    ...more,
+  })
 const summary = (options: Partial<FakeRun> = {}, sheets: Sheets = drill()): Summary => fakeRun({ plan: planOf(sheets), ...options }).summary
 /** Latencies that wander, the same way for the same salt. */
 const wandering =

@@ -7,35 +7,29 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { reportHtml } from '../src/verdict/report/html.ts'
 import { Browser, chromium } from './fixtures/browser.ts'
 import { fakeRun } from './fixtures/fake-run.ts'
-import { planOf } from './fixtures/sheets.ts'
+import { planOf, smallDrill } from './fixtures/sheets.ts'
 
 if (chromium === undefined)
   console.warn('the report is not looked at in a browser: expected chromium; found none (apt-get install chromium)')
 
-const plan = planOf({
-  Run: [
-    ['key', 'value'],
-    ['duration', '30s'],
-    ['warmup', '2s'],
-  ],
-  Profiles: [
-    ['profile', 'rate', 'packet_size'],
-    ['p', '110/s', 100],
-  ],
-  Clients: [
-    ['client', 'count'],
-    ['c', 6],
-  ],
-  Faults: [
-    ['fault', 'when', 'duration', 'target', 'action'],
-    ['F1', 'at(5s)', '4s', 'relay:r1', 'kill'],
-    ['F2', 'at(18s)', '4s', 'relay:r2', 'pause'],
-  ],
-  Limits: [
-    ['limit', 'metric', 'stat', 'op', 'value'],
-    ['fast', 'stall', 'p(99)', '<=', '50ms'],
-  ],
-})
+const plan = planOf(
+  smallDrill({
+    Run: [
+      ['key', 'value'],
+      ['duration', '30s'],
+      ['warmup', '2s'],
+    ],
+    Faults: [
+      ['fault', 'when', 'duration', 'target', 'action'],
+      ['F1', 'at(5s)', '4s', 'relay:r1', 'kill'],
+      ['F2', 'at(18s)', '4s', 'relay:r2', 'pause'],
+    ],
+    Limits: [
+      ['limit', 'metric', 'stat', 'op', 'value'],
+      ['fast', 'stall', 'p(99)', '<=', '50ms'],
+    ],
+  }),
+)
 
 /** With `SENNIT_SCREENSHOTS=dir` they are kept. */
 const pictures = process.env.SENNIT_SCREENSHOTS

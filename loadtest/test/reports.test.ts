@@ -10,36 +10,25 @@ import { prometheusText } from '../src/verdict/report/prometheus.ts'
 import type { RunResult } from '../src/verdict/run-result.ts'
 import { writeReports } from '../src/verdict/write-reports.ts'
 import { fakeRun } from './fixtures/fake-run.ts'
-import { errorsOf, planOf, type Sheets } from './fixtures/sheets.ts'
+import { errorsOf, planOf, type Sheets, smallDrill } from './fixtures/sheets.ts'
 
-const drill = (report = 'html,xlsx,json'): Sheets => ({
-  Run: [
-    ['key', 'value'],
-    ['duration', '14s'],
-    ['warmup', '1s'],
-    ['report', report],
-  ],
-  Profiles: [
-    ['profile', 'rate', 'packet_size'],
-    ['p', '110/s', 100],
-  ],
-  Clients: [
-    ['client', 'count'],
-    ['c', 6],
-  ],
-  Faults: [
-    ['fault', 'when', 'duration', 'target', 'action'],
-    ['F1', 'at(2s)', '1s', 'relay:r1', 'kill'],
-  ],
-  Limits: [
-    ['limit', 'metric', 'stat', 'op', 'value', 'window', 'severity'],
-    ['fast', 'response_time', 'p(50)', '<=', '10ms', '', ''],
-    ['tight', 'response_time', 'max', '<=', '1ms', '', ''],
-    ['warned', 'response_time', 'max', '<=', '1ms', '', 'warn'],
-    ['rare', 'failover_connections', 'max', '>=', '9', '', 'sometimes'],
-    ['dark', 'response_time', 'max', '<=', '1s', 'after:F1+11s', ''],
-  ],
-})
+const drill = (report = 'html,xlsx,json'): Sheets =>
+  smallDrill({
+    Run: [
+      ['key', 'value'],
+      ['duration', '14s'],
+      ['warmup', '1s'],
+      ['report', report],
+    ],
+    Limits: [
+      ['limit', 'metric', 'stat', 'op', 'value', 'window', 'severity'],
+      ['fast', 'response_time', 'p(50)', '<=', '10ms', '', ''],
+      ['tight', 'response_time', 'max', '<=', '1ms', '', ''],
+      ['warned', 'response_time', 'max', '<=', '1ms', '', 'warn'],
+      ['rare', 'failover_connections', 'max', '>=', '9', '', 'sometimes'],
+      ['dark', 'response_time', 'max', '<=', '1s', 'after:F1+11s', ''],
+    ],
+  })
 const plain = fakeRun({ plan: planOf(drill()) })
 /** With a name that no format takes as it is. */
 const nasty = 'too "tight" & <good>'

@@ -9,31 +9,10 @@ import { type ActTimes, inWindow } from '../src/verdict/windows.ts'
 import { checkWorkbookBytes } from '../src/workbook/index.ts'
 import { escaped } from '../src/workbook/write-workbook.ts'
 import { fakeRun } from './fixtures/fake-run.ts'
-import { file, planOf, type Sheets } from './fixtures/sheets.ts'
+import { file, planOf, type Sheets, smallDrill } from './fixtures/sheets.ts'
 
 const limitColumns = ['limit', 'metric', 'filter', 'stat', 'op', 'value', 'window', 'severity']
-/** Six clients over three relays for 14 s; a kill of r1 at 2 s. */
-const drill = (limits: (string | number)[][] = [], more: Sheets = {}): Sheets => ({
-  Run: [
-    ['key', 'value'],
-    ['duration', '14s'],
-    ['warmup', '1s'],
-  ],
-  Profiles: [
-    ['profile', 'rate', 'packet_size'],
-    ['p', '110/s', 100],
-  ],
-  Clients: [
-    ['client', 'count'],
-    ['c', 6],
-  ],
-  Faults: [
-    ['fault', 'when', 'duration', 'target', 'action'],
-    ['F1', 'at(2s)', '1s', 'relay:r1', 'kill'],
-  ],
-  Limits: [limitColumns, ...limits],
-  ...more,
-})
+const drill = (limits: (string | number)[][] = [], more: Sheets = {}): Sheets => smallDrill({ Limits: [limitColumns, ...limits], ...more })
 
 test.each([
   ['nothing', {}, 0, 'pass'],
