@@ -1,16 +1,15 @@
 // A run with the real client library, real relay processes and real faults.
-import { Client, type ClientOptions } from '@sennit/client'
 import { SennitError } from '@sennit/protocol'
 import { familyOf, refuseActs } from '../fault-actions.ts'
-import type { FaultAction, Flow, Plan, PlanClient } from '../plan.ts'
+import type { FaultAction, Plan } from '../plan.ts'
 import { keystreamKey } from '../verdict/keystream.ts'
-import { RunRecorder, type RunStatus, type Side } from '../verdict/run-recorder.ts'
+import { RunRecorder, type RunStatus } from '../verdict/run-recorder.ts'
 import type { Environment, RunResult } from '../verdict/run-result.ts'
 import { ActRunner } from './act-runner.ts'
 import { Gauges } from './gauges.ts'
 import { ListFiles } from './list-files.ts'
+import { LiveClient, type LiveClientContext, type LiveEnd } from './live-client.ts'
 import { codeOf, type FlowContext, LiveFlow } from './live-flow.ts'
-import type { Culprit } from './misbehaviour.ts'
 import { Network } from './network.ts'
 import { Pacer } from './pacer.ts'
 import { RelayFleet } from './relay-fleet.ts'
@@ -31,8 +30,6 @@ export interface LiveOptions {
   readonly onRelayLog?: (relayId: string, line: string) => void
 }
 
-/** How long a connection is asked for before its flow counts as failed. */
-const connectWaitMs = 30_000
 /** How often the end of a drain is looked for. */
 const drainPollMs = 20
 /**
@@ -57,7 +54,7 @@ class LiveRun {
   readonly #plan: Plan
   readonly #recorder: RunRecorder
   readonly #flows: LiveFlow[]
-  readonly #clients = new Map<number, Client>()
+  readonly #clients: LiveClient[] = []
   readonly #work = new Set<Promise<void>>()
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #pacer: Pacer
@@ -116,21 +113,37 @@ class LiveRun {
     signal: AbortSignal | undefined,
   ): Promise<RunResult> {
     this.#startedMs = performance.now()
+    const context: LiveClientContext = {
+      plan: this.#plan,
+      recorder: this.#recorder,
+      mesh,
+      network,
+      lists,
+      now: () => this.#now(),
+      at: (atMs, what) => this.#at(atMs, what),
+      track: (work) => this.#track(work),
+      isOver: () => this.#over,
+    }
+    const ends = this.#plan.clients.map((): LiveEnd[] => [])
+    for (const flow of this.#flows) {
+      ends[flow.flow.caller]!.push({ flow, side: 'caller' })
+      ends[flow.flow.listener]!.push({ flow, side: 'listener' })
+    }
+    for (const [index, flows] of ends.entries()) this.#clients.push(new LiveClient(index, flows, context))
+    const named = new Map(this.#clients.map((client) => [client.planned.client, client]))
     const acts = new ActRunner({
       recorder: this.#recorder,
       fleet,
       network,
       lists,
-      culprit: (client) => this.#culprit(client, mesh, network, lists),
-      flowsOf: (client) => this.#flowsOf(this.#plan.clients.findIndex((one) => one.client === client)),
+      culprit: (client) => named.get(client)?.culprit(),
+      flowsOf: (client) => named.get(client)?.flows ?? [],
       random: this.#random(),
       now: () => this.#now(),
     })
     const gauges = new Gauges(this.#recorder, fleet, () => this.#now())
     gauges.start(() => this.#options.onStatus?.(this.#recorder.status(this.#now())))
-    this.#plan.clients.forEach((client, index) => {
-      this.#at(client.attachAtMs, () => this.#runClient(client, index, mesh, network, lists))
-    })
+    for (const client of this.#clients) this.#at(client.planned.attachAtMs, () => client.run())
     acts.start()
     await this.#until(this.#plan.run.durationMs, signal)
     await this.#boundedOnceInterrupted(this.#wind(acts, signal), signal)
@@ -153,7 +166,7 @@ class LiveRun {
     for (const timer of this.#timers) clearTimeout(timer)
     await Promise.allSettled(this.#flows.map((flow) => flow.close()))
     const closing = signal?.aborted === true ? { waitMs: interruptedCloseMs } : {}
-    await Promise.allSettled([...this.#clients.values()].map((client) => client.close(closing)))
+    await Promise.allSettled(this.#clients.map((client) => client.close(closing)))
     await Promise.allSettled(this.#work)
     signal?.removeEventListener('abort', cut)
   }
@@ -171,111 +184,6 @@ class LiveRun {
     })
     await Promise.race([work, late])
     clearTimeout(timer)
-  }
-
-  async #runClient(planned: PlanClient, index: number, mesh: TestMesh, network: Network, lists: ListFiles): Promise<void> {
-    const options = this.#optionsOf(planned, mesh, network, lists)
-    let client: Client
-    try {
-      client = await Client.open(options)
-    } catch (error) {
-      this.#recorder.clientRejected(this.#now(), index, codeOf(error), error instanceof Error ? error.message : String(error))
-      return
-    }
-    if (this.#over) {
-      await client.close()
-      return
-    }
-    this.#clients.set(index, client)
-    this.#recorder.clientAttached(this.#now(), index)
-    if (planned.detachAtMs !== null) this.#at(planned.detachAtMs, () => this.#detach(index))
-    const serves = this.#plan.flows.filter((flow) => flow.listener === index)
-    for (const application of new Set(serves.map((flow) => flow.application))) this.#track(this.#listen(client, application, index))
-    for (const flow of this.#plan.flows.filter((one) => one.caller === index)) this.#at(flow.openAtMs, () => this.#connect(client, flow))
-  }
-
-  #optionsOf(planned: PlanClient, mesh: TestMesh, network: Network, lists: ListFiles): ClientOptions {
-    return {
-      credential: mesh.credentials.get(planned.user) ?? '',
-      relays: lists.fileFor(planned) ?? network.entriesFor(planned),
-      dialThrough: (url, relayId) => network.dialled(planned, url, relayId),
-      ...(planned.label === '' ? {} : { label: planned.label }),
-      ...(planned.carrier === 'auto' ? {} : { carriers: [planned.carrier] }),
-      ...(planned.proxy === '' ? {} : { proxy: planned.proxy }),
-      ...(planned.paths === '' ? {} : { paths: planned.paths }),
-      ...(planned.keyMode === undefined ? {} : { keyMode: planned.keyMode }),
-      ...(planned.compress === undefined ? {} : { compress: planned.compress === 'auto' ? 'auto' : planned.compress === 'always' }),
-    }
-  }
-
-  /** What somebody needs who acts in the name of a client. */
-  #culprit(name: string, mesh: TestMesh, network: Network, lists: ListFiles): Culprit | undefined {
-    const index = this.#plan.clients.findIndex(({ client }) => client === name)
-    const client = this.#plan.clients[index]
-    if (client === undefined || !this.#clients.has(index)) return undefined
-    const [entry] = network.entriesFor(client)
-    const relayUrl = entry?.urls[0]
-    if (entry === undefined || relayUrl === undefined) return undefined
-    const flow = this.#flowsOf(index).find(({ flow: one }) => this.#recorder.flows[one.flow.flow]?.state === 'open')?.flow.flow
-    const serves = flow?.listener === index
-    const other = flow === undefined ? undefined : this.#plan.clients[serves ? flow.caller : flow.listener]
-    const options = this.#optionsOf(client, mesh, network, lists)
-    return { client, options, relayUrl, relayId: entry.relayId, flow, peer: other === undefined ? '' : fullName(other), serves }
-  }
-
-  #flowsOf(index: number): { readonly flow: LiveFlow; readonly side: Side }[] {
-    return this.#flows.flatMap((flow): { readonly flow: LiveFlow; readonly side: Side }[] => {
-      if (flow.flow.caller === index) return [{ flow, side: 'caller' }]
-      return flow.flow.listener === index ? [{ flow, side: 'listener' }] : []
-    })
-  }
-
-  async #listen(client: Client, application: string, index: number): Promise<void> {
-    try {
-      const listener = await client.listen({ application })
-      for await (const connection of listener) {
-        const flow = this.#flows.find(({ flow: one }) => {
-          const caller = this.#plan.clients[one.caller]
-          return (
-            one.listener === index &&
-            one.application === application &&
-            caller !== undefined &&
-            caller.user === connection.peer.user &&
-            caller.label === connection.peer.label
-          )
-        })
-        if (flow === undefined) connection.abort('rejected')
-        else flow.attach('listener', connection)
-      }
-    } catch (error) {
-      if (!this.#over) this.#recorder.error(this.#now(), codeOf(error), error instanceof Error ? error.message : String(error))
-    }
-  }
-
-  async #connect(client: Client, flow: Flow): Promise<void> {
-    const listener = this.#plan.clients[flow.listener]
-    if (listener === undefined) return
-    const startedMs = this.#now()
-    try {
-      const connection = await client.connect({
-        user: fullName(listener),
-        application: flow.application,
-        waitMs: connectWaitMs,
-      })
-      this.#recorder.connectionOpened(this.#now(), flow.flow, this.#now() - startedMs)
-      this.#flows[flow.flow]?.attach('caller', connection)
-      if (flow.closeAtMs !== null) this.#at(flow.closeAtMs, async () => await this.#flows[flow.flow]?.close())
-    } catch (error) {
-      if (!this.#over)
-        this.#recorder.connectionFailed(this.#now(), flow.flow, codeOf(error), error instanceof Error ? error.message : String(error))
-    }
-  }
-
-  async #detach(index: number): Promise<void> {
-    await Promise.allSettled(this.#flows.filter(({ flow }) => flow.caller === index || flow.listener === index).map((flow) => flow.close()))
-    await this.#clients.get(index)?.close()
-    this.#clients.delete(index)
-    this.#recorder.clientDetached(this.#now(), index)
   }
 
   /** Waits until everything sent has arrived, at most as long as the plan allows. */
@@ -342,8 +250,4 @@ class LiveRun {
   #now(): number {
     return performance.now() - this.#startedMs
   }
-}
-
-function fullName({ user, label }: PlanClient): string {
-  return label === '' ? user : `${user}/${label}`
 }
