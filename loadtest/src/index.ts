@@ -16,6 +16,6 @@ export {
 } from './verdict/index.ts'
 export { readSummary } from './verdict/read-summary.ts'
 export { type ReportOptions, type WrittenReports, writeReports } from './verdict/write-reports.ts'
-export { convertWorkbook, formOf, type WorkbookForm } from './workbook/convert.ts'
+export { convertWorkbook, encodeSheets, formOf, readSheets, type WorkbookForm } from './workbook/convert.ts'
 export { type CheckOptions, type CheckResult, checkWorkbook, type Problem } from './workbook/index.ts'
 export { newWorkbook, templateClientsMax } from './workbook/template.ts'

@@ -1,15 +1,17 @@
 // `sennit test new | check | run` (and `compare` beside this file): a workbook is the scenario, the limits and the report.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, extname, join, resolve } from 'node:path'
-import type { Plan, ReportKind, RunResult, RunStatus } from '@sennit/loadtest'
+import type { ReportKind, RunResult, RunStatus } from '@sennit/loadtest'
 import { type Command, Option } from 'commander'
 import { usageError } from '../exit-codes.ts'
-import { createOutput, jsonOption, type Output } from '../output.ts'
+import { createOutput, jsonOption } from '../output.ts'
 import { endWithParent, programPath } from '../relay-process.ts'
 import { onInterrupt } from '../signals.ts'
 import { version } from '../version.ts'
 import { addCompareCommand } from './test-compare.ts'
 import { addConvertCommand } from './test-convert.ts'
+import { readPlan } from './test-plan.ts'
+import { addShrinkCommand } from './test-shrink.ts'
 
 interface RunOptions {
   readonly json?: boolean
@@ -92,6 +94,7 @@ export function addTestCommands(program: Command): void {
     })
   addConvertCommand(test)
   addCompareCommand(test)
+  addShrinkCommand(test)
 }
 
 async function writeNew(file: string, options: NewOptions): Promise<void> {
@@ -112,23 +115,6 @@ async function writeNew(file: string, options: NewOptions): Promise<void> {
     { written: file, clients },
     `wrote ${file}: ${clients} clients. Fill it in, then: sennit test check ${file} && sennit test run ${file}`,
   )
-}
-
-/** The plan of a workbook; or undefined, when its problems were printed and the exit code set. */
-async function readPlan(file: string, options: RunOptions, out: Output): Promise<Plan | undefined> {
-  const { checkWorkbook, exitCodes } = await import('@sennit/loadtest')
-  const checked = await checkWorkbook(file, {
-    mark: true,
-    ...(options.seed === undefined ? {} : { seed: wholeNumber(options.seed) }),
-    ...(options.scale === undefined ? {} : { scale: positive(options.scale) }),
-  })
-  if (checked.plan !== undefined) return checked.plan
-  const lines = checked.errors.map((problem) => problem.text)
-  if (checked.leftOut > 0) lines.push(`and ${checked.leftOut} more`)
-  if (checked.checkedFile !== undefined) lines.push(`the cells are marked in ${checked.checkedFile}`)
-  out.result({ ok: false, errors: checked.errors, leftOut: checked.leftOut, checkedFile: checked.checkedFile }, lines.join('\n'))
-  process.exitCode = exitCodes.badWorkbook
-  return undefined
 }
 
 async function run(file: string, options: RunOptions): Promise<void> {
@@ -193,16 +179,4 @@ function meshOf(options: RunOptions): string | undefined {
 
 function timeName(): string {
   return new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 0) throw usageError(`--seed: expected a whole number such as 7; found "${text}"`)
-  return value
-}
-
-function positive(text: string): number {
-  const value = Number(text)
-  if (!(value > 0)) throw usageError(`--scale: expected a number over 0 such as 0.1; found "${text}"`)
-  return value
 }

@@ -2,4 +2,5 @@
 export { actNames } from './nemesis.ts'
 export { runVirtual, type VirtualOptions } from './run-virtual.ts'
 export { knownModes } from './scenario.ts'
+export { type ShrinkOptions, type ShrinkStep, type Shrunk, shrinkTest } from './shrink.ts'
 export { type SeedResult, simulateSeed } from './simulate-seed.ts'

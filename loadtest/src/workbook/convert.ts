@@ -21,7 +21,11 @@ export function formOf(file: string): WorkbookForm | undefined {
  * Throws `file_unreadable` and `file_malformed`.
  */
 export async function convertWorkbook(file: string, form: WorkbookForm): Promise<Uint8Array> {
-  const sheets = await readSheets(file)
+  return await encodeSheets(await readSheets(file), form, file)
+}
+
+/** Sheets as the bytes of a file; `file` is for messages. */
+export async function encodeSheets(sheets: readonly FullSheet[], form: WorkbookForm, file: string): Promise<Uint8Array> {
   switch (form) {
     case 'xlsx':
       return xlsxOf(sheets, file)
@@ -32,7 +36,8 @@ export async function convertWorkbook(file: string, form: WorkbookForm): Promise
   }
 }
 
-async function readSheets(file: string): Promise<FullSheet[]> {
+/** Every sheet and cell of a workbook or of its twin. Throws `file_unreadable` and `file_malformed`. */
+export async function readSheets(file: string): Promise<FullSheet[]> {
   let bytes: Uint8Array
   try {
     const { size } = statSync(file)
