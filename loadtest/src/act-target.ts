@@ -25,6 +25,22 @@ export function targetName({ target }: FaultAct, relay: string | undefined): str
   }
 }
 
+/** How the target is called before the act began. */
+export function plannedTarget({ target }: Pick<FaultAct, 'target'>): string {
+  switch (target.kind) {
+    case 'relay':
+      return target.relay
+    case 'busiest':
+      return `busiest(${target.among.join(',')})`
+    case 'zone':
+      return `zone:${target.zone}`
+    case 'link':
+      return `link:${target.from}>${target.to}`
+    case 'clients':
+      return target.name
+  }
+}
+
 /** Whether a network act hits this. */
 export function isHit(plan: Plan, { target }: FaultAct, between: Between, relay: string | undefined): boolean {
   switch (target.kind) {

@@ -53,8 +53,10 @@ export class Gauges {
     this.#ownBefore = process.cpuUsage()
     this.#ownAtMs = nowMs
     const relays = this.#recorder.plan.relays.flatMap(({ relay }) => {
-      const pid = this.#fleet?.pid(relay)
-      return pid === undefined ? [] : [this.#relay(relay, pid, nowMs)]
+      if (this.#fleet === undefined) return []
+      const state = this.#fleet.stateOf(relay)
+      const pid = this.#fleet.pid(relay)
+      return [pid === undefined ? { relay, state } : { ...this.#relay(relay, pid, nowMs), state }]
     })
     this.#recorder.sample(nowMs, cpu, relays)
   }

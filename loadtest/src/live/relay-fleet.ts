@@ -51,6 +51,11 @@ export class RelayFleet {
     return this.#running.has(relayId)
   }
 
+  stateOf(relayId: string): 'up' | 'down' | 'paused' {
+    if (!this.#running.has(relayId)) return 'down'
+    return this.#frozen.has(relayId) ? 'paused' : 'up'
+  }
+
   pid(relayId: string): number | undefined {
     return this.#running.get(relayId)?.child.pid
   }

@@ -2,7 +2,7 @@
 export { type CheckerOptions, FlowChecker, type Incident, type Received } from './checker.ts'
 export { fillKeystream, findMismatch, keystreamKey } from './keystream.ts'
 export { encodeMessage, type MessageHeader, readHeader } from './message.ts'
-export type { RecorderOptions, RelaySample, RunStatus, Side } from './recorded.ts'
+export type { RecorderOptions, RelaySample, Side } from './recorded.ts'
 export { reportHtml } from './report/html.ts'
 export { RunRecorder } from './run-recorder.ts'
 export type {
@@ -19,6 +19,7 @@ export type {
   TimelineRow,
   Verdict,
 } from './run-result.ts'
+export type { GeneratorStatus, LimitStatus, NextAct, RelayState, RelayStatus, RunStatus } from './run-status.ts'
 export { messageSize, sample } from './sizes.ts'
 export { exitCodes } from './verdict.ts'
 export { type ReportOptions, type WrittenReports, writeReports } from './write-reports.ts'

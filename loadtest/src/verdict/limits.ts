@@ -144,7 +144,7 @@ function counter(metric: Metric, recorder: RunRecorder): number {
     case 'datagrams_missing':
       return recorder.datagrams().missing
     case 'never_recovered':
-      return recorder.flows.filter((flow) => flow.neverRecovered).length
+      return recorder.flows.filter((flow) => flow.neverRecovered || flow.state === 'broken').length
     case 'dropped_starts':
       return recorder.droppedStarts
     case 'connections_opened':

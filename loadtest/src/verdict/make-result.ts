@@ -1,4 +1,5 @@
 // From everything recorded to the result: limits measured, verdict decided, tables cut.
+import { plannedTarget } from '../act-target.ts'
 import { planHash } from '../plan.ts'
 import type { ActRecord } from './act-record.ts'
 import { blocksOf } from './blocks.ts'
@@ -33,7 +34,7 @@ export function makeResult(recorder: RunRecorder, endedAtMs: number, interrupted
     spectrum: spectrumOf(recorder),
     faultLog: recorder.acts.map((record) => ({
       act: record.act,
-      target: record.target === '' ? targetText(record) : record.target,
+      target: record.target === '' ? plannedTarget(record.act) : record.target,
       actualAtMs: rounded(record.startMs),
       healedAtMs: rounded(record.endMs),
       receipt: record.receipt,
@@ -106,7 +107,7 @@ function failoverRecord(record: ActRecord): FailoverRecord {
   return {
     fault: record.act.fault,
     action: record.act.action,
-    target: record.target === '' ? targetText(record) : record.target,
+    target: record.target === '' ? plannedTarget(record.act) : record.target,
     plannedAtMs: record.act.atMs,
     actualAtMs: rounded(record.startMs),
     healedAtMs: rounded(record.endMs),
@@ -278,21 +279,6 @@ function clientResults(recorder: RunRecorder): ClientResult[] {
     }
   }
   return results.map((result) => ({ ...result, peers: result.peers.join(', '), worstStallMs: rounded(result.worstStallMs) }))
-}
-
-function targetText({ act }: ActRecord): string {
-  switch (act.target.kind) {
-    case 'relay':
-      return act.target.relay
-    case 'busiest':
-      return `busiest(${act.target.among.join(',')})`
-    case 'zone':
-      return `zone:${act.target.zone}`
-    case 'link':
-      return `link:${act.target.from}>${act.target.to}`
-    case 'clients':
-      return act.target.name
-  }
 }
 
 function roundedAll({ p50, p90, p99, p999, max }: Percentiles): Percentiles {

@@ -1,6 +1,6 @@
 // What the recorder is told and what it keeps of clients and flows.
-import type { DamageKind } from './damage.ts'
 import type { Environment } from './run-result.ts'
+import type { RelayState } from './run-status.ts'
 
 export type Side = 'caller' | 'listener'
 
@@ -10,26 +10,6 @@ export interface RecorderOptions {
   readonly environment: Environment
   /** When the run began, ISO 8601; the simulated world gives a fixed one. */
   readonly startedAt: string
-}
-
-/** What is happening now, for the status line. */
-export interface RunStatus {
-  readonly nowMs: number
-  readonly attached: number
-  readonly rejected: number
-  readonly connected: number
-  readonly withoutPath: number
-  readonly sentMessages: number
-  readonly messages: number
-  readonly bytes: number
-  /** Over the last whole second. */
-  readonly messagesPerSecond: number
-  readonly bytesPerSecond: number
-  readonly p99Ms: number | null
-  readonly damage: Readonly<Record<DamageKind, number>>
-  readonly failovers: number
-  /** Acts in force, such as `F1 kill relay:r2`. */
-  readonly faults: readonly string[]
 }
 
 /** How a flow stands. */
@@ -48,9 +28,10 @@ export interface ClientRecord {
   error: string
 }
 
-/** What one relay process used. */
+/** How one relay process stands, and what it used. */
 export interface RelaySample {
   readonly relay: string
+  readonly state?: RelayState
   readonly rssBytes?: number
   /** Cores used since the last sample. */
   readonly cpu?: number

@@ -8,14 +8,18 @@ import type { Incident } from './checker.ts'
 import type { DamageKind } from './damage.ts'
 import { DirectionRecord } from './direction-record.ts'
 import { DurationHistogram } from './histogram.ts'
+import { LatencyBins } from './latency-bins.ts'
 import { makeResult } from './make-result.ts'
+import { StatusMaker } from './make-status.ts'
 import type { MessageHeader } from './message.ts'
-import type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, RunStatus, Side } from './recorded.ts'
+import type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, Side } from './recorded.ts'
 import type { IncidentRow, RunResult, Summary } from './run-result.ts'
+import type { RunStatus } from './run-status.ts'
 import { type SecondFacts, Timeline } from './timeline.ts'
 import { WindowedMetrics } from './windowed-metrics.ts'
 
-export type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, RunStatus, Side } from './recorded.ts'
+export type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, Side } from './recorded.ts'
+export type { RunStatus } from './run-status.ts'
 
 /** Incidents kept for the Integrity sheet; more are only counted. */
 const incidentsMax = 1000
@@ -35,6 +39,8 @@ export class RunRecorder {
   readonly windowed: WindowedMetrics
   readonly timeline: Timeline = new Timeline()
   readonly response: DurationHistogram = new DurationHistogram()
+  /** The same as `response`, as snapshots carry it. */
+  readonly responseBins: LatencyBins = new LatencyBins()
   readonly service: DurationHistogram = new DurationHistogram()
   readonly loopDelays: DurationHistogram = new DurationHistogram()
   readonly damage: Record<DamageKind | 'unknown', number> = {
@@ -65,6 +71,11 @@ export class RunRecorder {
   resets = 0
   failovers = 0
   cpuMax: number | null = null
+  /** Cores that the generator used up to its last sample. */
+  cpuNow: number | null = null
+  /** What was said of each relay last. */
+  readonly relaysNow: Map<string, RelaySample> = new Map()
+  readonly #statuses: StatusMaker
   #nowMs = 0
   /** Acts whose messages may still arrive. */
   #recentActs: ActRecord[] = []
@@ -88,6 +99,7 @@ export class RunRecorder {
     }
     this.acts = plan.acts.map((act) => new ActRecord(act))
     this.windowed = new WindowedMetrics(plan, this.acts)
+    this.#statuses = new StatusMaker(this)
   }
 
   // Clients
@@ -219,6 +231,7 @@ export class RunRecorder {
     if (header.dueMs >= this.plan.run.warmupMs) {
       const sentAtMs = record.sentAtMs(header.index)
       this.response.record(responseMs)
+      this.responseBins.record(responseMs)
       if (sentAtMs !== undefined) this.service.record(nowMs - sentAtMs)
       this.windowed.message(header.dueMs, header.length, responseMs, sentAtMs === undefined ? undefined : nowMs - sentAtMs)
     }
@@ -340,8 +353,13 @@ export class RunRecorder {
   /** Cores the generator used since the last sample, and what the relays used. Once a second. */
   sample(nowMs: number, cpu: number | undefined, relays: readonly RelaySample[]): void {
     this.#at(nowMs)
-    if (cpu !== undefined) this.cpuMax = Math.max(this.cpuMax ?? 0, cpu)
-    for (const { relay, rssBytes, cpu: relayCpu } of relays) {
+    if (cpu !== undefined) {
+      this.cpuNow = cpu
+      this.cpuMax = Math.max(this.cpuMax ?? 0, cpu)
+    }
+    for (const sample of relays) {
+      const { relay, rssBytes, cpu: relayCpu } = sample
+      this.relaysNow.set(relay, sample)
       const kept = this.relaySamples.get(relay) ?? { rssMaxBytes: null, cpuMax: null }
       if (rssBytes !== undefined) kept.rssMaxBytes = Math.max(kept.rssMaxBytes ?? 0, rssBytes)
       if (relayCpu !== undefined) kept.cpuMax = Math.max(kept.cpuMax ?? 0, relayCpu)
@@ -363,22 +381,7 @@ export class RunRecorder {
   /** What is happening now. */
   status(nowMs: number): RunStatus {
     this.#at(nowMs)
-    const last = this.timeline.rows.at(-1)
-    const { unknown: _unknown, ...damage } = this.damage
-    return {
-      nowMs,
-      ...this.#counts(),
-      rejected: this.clients.filter((client) => client.state === 'rejected').length,
-      sentMessages: this.sentMessages,
-      messages: this.messages,
-      bytes: this.bytes,
-      messagesPerSecond: last?.messages ?? 0,
-      bytesPerSecond: last?.bytes ?? 0,
-      p99Ms: last?.p99Ms ?? null,
-      damage,
-      failovers: this.failovers,
-      faults: this.#faultsNow(),
-    }
+    return this.#statuses.status(nowMs)
   }
 
   /** Ends the run. Call it after the drain (or when interrupted), when every connection was closed or given up. */
@@ -454,11 +457,12 @@ export class RunRecorder {
       offset: incident.offset,
       bytes: incident.bytes,
       relay: flow.activeRelay[incident.direction % 2 === 0 ? 'caller' : 'listener'] ?? '',
-      faults: this.#faultsNow().join('; '),
+      faults: this.faultsNow().join('; '),
     })
   }
 
-  #faultsNow(): string[] {
+  /** Acts in force, and those whose stalls are still looked for. */
+  faultsNow(): string[] {
     return this.acts
       .filter((act) => act.startMs !== null && (act.endMs === null || act.watches(this.#nowMs)))
       .map(({ act, target }) => `${act.fault} ${act.action} ${target}`)

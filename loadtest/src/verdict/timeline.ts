@@ -1,5 +1,6 @@
 // One row a second: what the charts and the status line are drawn from.
 import { DurationHistogram } from './histogram.ts'
+import { type Bins, LatencyBins } from './latency-bins.ts'
 import type { TimelineRow } from './run-result.ts'
 
 /** What the recorder says about a second when it ends. */
@@ -21,6 +22,10 @@ export class Timeline {
   /** Sum over the seconds of the share of active paths each relay had, and how many seconds had any. */
   readonly #shares = new Map<string, number>()
   #sharedSeconds = 0
+  /** Of the last whole second. */
+  lastSecond: { readonly response: Bins; readonly loopDelay: Bins } = { response: [], loopDelay: [] }
+  readonly #responses = new LatencyBins()
+  readonly #loopDelays = new LatencyBins()
   #second = 0
   #latency = new DurationHistogram(2)
   #sent = 0
@@ -52,6 +57,7 @@ export class Timeline {
     this.#messages += 1
     this.#bytes += bytes
     this.#latency.record(responseMs)
+    this.#responses.record(responseMs)
   }
 
   failover(): void {
@@ -63,6 +69,7 @@ export class Timeline {
   }
 
   loopDelay(ms: number): void {
+    this.#loopDelays.record(ms)
     this.#loopDelay = Math.max(this.#loopDelay ?? 0, ms)
   }
 
@@ -102,6 +109,7 @@ export class Timeline {
       for (const [relay, count] of facts.relays) this.#shares.set(relay, (this.#shares.get(relay) ?? 0) + count / paths)
     }
     this.#second += 1
+    this.lastSecond = { response: this.#responses.take(), loopDelay: this.#loopDelays.take() }
     if (this.#messages > 0) this.#latency.reset()
     this.#sent = 0
     this.#messages = 0

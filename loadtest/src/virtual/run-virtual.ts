@@ -5,9 +5,10 @@ import type { RelayEntry } from '@sennit/protocol'
 import { refuseActs } from '../fault-actions.ts'
 import { linkRules } from '../network-script.ts'
 import type { Plan } from '../plan.ts'
-import type { RunStatus } from '../verdict/recorded.ts'
+import type { RelaySample } from '../verdict/recorded.ts'
 import { RunRecorder } from '../verdict/run-recorder.ts'
 import type { Environment, RunResult } from '../verdict/run-result.ts'
+import type { RunStatus } from '../verdict/run-status.ts'
 import { ClientHost } from './client-host.ts'
 import { Link, type LinkNature } from './link.ts'
 import { PlanActs } from './plan-acts.ts'
@@ -109,6 +110,7 @@ class VirtualRun {
     this.#world.at(atMs, () => {
       // A simulated event loop is never late; saying so lets limits on it be judged.
       this.#recorder.loopDelay(atMs, 0)
+      this.#recorder.sample(atMs, undefined, [...this.#relays].map(sampleOf))
       this.#options.onStatus?.(this.#recorder.status(atMs))
       this.#everySecond(atMs + 1_000)
     })
@@ -185,4 +187,8 @@ class VirtualRun {
       dialFailShare: 0,
     }
   }
+}
+
+function sampleOf([relay, { state }]: [string, RelayHost]): RelaySample {
+  return { relay, state: state === 'running' ? 'up' : state }
 }

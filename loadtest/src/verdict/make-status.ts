@@ -1,0 +1,99 @@
+// From everything recorded to what is happening now.
+import { plannedTarget } from '../act-target.ts'
+import { type Limit, metrics } from '../plan.ts'
+import { percentileOfBins } from './latency-bins.ts'
+import { measureLimits } from './limits.ts'
+import type { RunRecorder } from './run-recorder.ts'
+import { type LimitStatus, nextActsMax, type RunStatus } from './run-status.ts'
+
+/** Between two looks at the limits at most so much is gone through for each second between them: a look costs a few ms then, however long the run. */
+const worksPerSecond = 50_000
+
+/** Says what is happening, and measures limits no more often than is cheap. */
+export class StatusMaker {
+  readonly #recorder: RunRecorder
+  readonly #limitsEveryMs: number
+  #limits: readonly LimitStatus[] = []
+  #nextLimitsMs = Number.NEGATIVE_INFINITY
+
+  constructor(recorder: RunRecorder) {
+    this.#recorder = recorder
+    const { plan } = recorder
+    const work = plan.limits.length * (100 + plan.flows.length * (1 + plan.acts.length))
+    this.#limitsEveryMs = 1_000 * Math.ceil(work / worksPerSecond)
+  }
+
+  status(nowMs: number): RunStatus {
+    const recorder = this.#recorder
+    const { plan, timeline, damage } = recorder
+    const last = timeline.rows.at(-1)
+    const { unknown: _unknown, ...damaged } = damage
+    const clients = { planned: 0, attached: 0, rejected: 0, detached: 0 }
+    for (const { state } of recorder.clients) clients[state] += 1
+    const connections = { planned: 0, open: 0, closed: 0, failed: 0, broken: 0, withoutPath: 0 }
+    const paths = new Map<string, number>()
+    for (const { state, withoutPathSinceMs, activeRelay } of recorder.flows) {
+      connections[state] += 1
+      if (state !== 'open') continue
+      if (withoutPathSinceMs !== null) connections.withoutPath += 1
+      for (const relay of [activeRelay.caller, activeRelay.listener]) if (relay !== null) paths.set(relay, (paths.get(relay) ?? 0) + 1)
+    }
+    if (nowMs >= this.#nextLimitsMs) {
+      this.#limits = limitStatuses(recorder, nowMs)
+      this.#nextLimitsMs = nowMs + this.#limitsEveryMs
+    }
+    return {
+      nowMs,
+      stage: nowMs < plan.run.warmupMs ? 'warmup' : nowMs < plan.run.durationMs ? 'load' : 'drain',
+      phases: [],
+      rampPaused: false,
+      clients,
+      connections,
+      attached: clients.attached,
+      rejected: clients.rejected,
+      connected: connections.open,
+      withoutPath: connections.withoutPath,
+      sentMessages: recorder.sentMessages,
+      messages: recorder.messages,
+      bytes: recorder.bytes,
+      sentPerSecond: last?.sentMessages ?? 0,
+      messagesPerSecond: last?.messages ?? 0,
+      bytesPerSecond: last?.bytes ?? 0,
+      latencyLastSecond: timeline.lastSecond.response,
+      latency: recorder.responseBins.read(),
+      p99Ms: percentileOfBins(timeline.lastSecond.response, 99),
+      damage: damaged,
+      failovers: recorder.failovers,
+      faults: recorder.faultsNow(),
+      next: nextActs(recorder, nowMs),
+      relays: plan.relays.map(({ relay }) => {
+        const { state = 'unknown', rssBytes = null, cpu = null } = recorder.relaysNow.get(relay) ?? {}
+        return { relay, state, rssBytes, cpu, paths: paths.get(relay) ?? 0 }
+      }),
+      limits: this.#limits,
+      generators: [{ id: '', loopDelay: timeline.lastSecond.loopDelay, cpu: recorder.cpuNow }],
+    }
+  }
+}
+
+function nextActs({ acts }: RunRecorder, nowMs: number): RunStatus['next'] {
+  return acts
+    .filter(({ act, startMs }) => startMs === null && act.atMs > nowMs)
+    .sort((a, b) => a.act.atMs - b.act.atMs)
+    .slice(0, nextActsMax)
+    .map(({ act }) => ({ fault: act.fault, action: act.action, target: plannedTarget(act), atMs: act.atMs }))
+}
+
+function limitStatuses(recorder: RunRecorder, nowMs: number): LimitStatus[] {
+  return measureLimits(recorder, nowMs).map(({ limit, metric, stat, op, value, unit, window, severity, measured, held }, index) => ({
+    ...{ limit, metric, stat, op, value, unit, window, severity, measured },
+    state: held === true ? 'held' : held === null || mayStillHold(recorder.plan.limits[index]!, measured) ? 'open' : 'broken',
+  }))
+}
+
+/** Counts only grow: what is too few now may be enough in the end. `sometimes` waits for its moment. */
+function mayStillHold({ metric, stat, op, value, severity }: Limit, measured: number | null): boolean {
+  if (severity === 'sometimes') return true
+  const grows = metrics[metric].kind === 'counter' || metric === 'failover_connections' || stat.kind === 'count'
+  return grows && (op === '>' || op === '>=' || (op === '=' && (measured ?? 0) < value))
+}
