@@ -13,10 +13,23 @@ export function tell<A extends unknown[]>(callback: ((...values: A) => void) | u
 /** Listeners of one kind of event, called in the order they came. */
 export class Listeners<E> {
   readonly #listeners = new Set<(event: E) => void>()
+  #held: readonly E[] = []
+
+  /** What happened before anybody could listen: told to the first who does, right after it began to. */
+  hold(events: readonly E[]): void {
+    this.#held = events
+  }
 
   /** @returns a function that takes the listener away again */
   add(listener: (event: E) => void): () => void {
     this.#listeners.add(listener)
+    const held = this.#held
+    this.#held = []
+    if (held.length > 0) {
+      queueMicrotask(() => {
+        for (const event of held) this.emit(event)
+      })
+    }
     return () => {
       this.#listeners.delete(listener)
     }

@@ -142,6 +142,7 @@ export class Client {
     const client = Client.#made(options, credential, directory)
     try {
       client.#driver.act(() => {})
+      client.#events.hold(directory?.takeEarly() ?? [])
       directory?.watch({
         changed: (relays, version) => client.#relaysChanged(relays, version),
         event: (event) => client.#events.emit(event),

@@ -24,7 +24,8 @@ export type ClientEvent = MachineClientEvent | DirectoryEvent
 
 /**
  * - `relay_list`: a newer signed list is in force; `source` is a file, Consul, or the relay that handed it out.
- * - `directory_trouble`: a source cannot be asked, or offered a list that is older, forged or over. What runs is not disturbed.
+ * - `directory_trouble`: a source cannot be asked, or offered a list that is older, forged, over, or another one of the version in force
+ *   (`list_conflict`). What runs is not disturbed. What was seen at the start is told to the first listener of `client.on`.
  * - `relay_list_expires`: the list in force ends within a day, or is `over`. What runs goes on; a client that starts then wants a fresh one.
  */
 export type DirectoryEvent =

@@ -42,6 +42,8 @@ describe('a signed list', () => {
 
   it.each([
     ['an older one', list(2, [entry('r9')]), 'list_older'],
+    ['another of the same version', list(3, [entry('r9')]), 'list_conflict'],
+    ['one of the same version with another address', list(3, [entry('r1', { urls: ['http://elsewhere'] })]), 'list_conflict'],
     ['one of another mesh', list(9, [entry('r9')], { by: stranger }), 'list_foreign'],
     ['one that another signed', list(9, [entry('r9')], { by: stranger, meshId: mesh.trust.meshId }), 'list_forged'],
     ['one that is over', list(9, [entry('r9')], { expiresMs: startMs - 1 }), 'list_expired'],

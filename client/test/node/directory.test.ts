@@ -62,6 +62,7 @@ describe('the last good list', () => {
     await opened(at('relays.list'))
     for (const [bytes, code] of [
       [list(4, ['r9']), 'list_older'],
+      [list(5, ['r9']), 'list_conflict'],
       [list(6, ['r9'], undefined, issueMesh(crypto, nowMs)), 'list_forged'],
       [list(6, ['r9'], nowMs - 1), 'list_expired'],
     ] as const) {

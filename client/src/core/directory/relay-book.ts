@@ -12,6 +12,9 @@ import {
   verifyRelayList,
 } from '@sennit/protocol'
 
+/** Relays that a message names; a longer one nobody reads. */
+const namedMax = 8
+
 /** What became of a list that somebody offered. */
 export type Offered =
   | { readonly type: 'newer'; readonly version: number }
@@ -61,7 +64,10 @@ export class RelayBook {
     return this.#signed.relays.map((entry) => (seen.get(entry.relayId)?.draining === true ? { ...entry, draining: true } : entry))
   }
 
-  /** Somebody offers a signed list. An older one than the one in force, and one that is not rightly signed or over, changes nothing. */
+  /**
+   * Somebody offers a signed list. An older one than the one in force, another of the same version, and one that is not rightly signed or over,
+   * changes nothing.
+   */
   offer(nowMs: number, bytes: Uint8Array): Offered {
     let list: Omit<Taken, 'bytes'>
     try {
@@ -75,7 +81,11 @@ export class RelayBook {
       const message = `expected version ${this.version} of the relay list or a newer one, found version ${list.version}`
       return { type: 'refused', code: 'list_older', message }
     }
-    if (list.version === this.version) return { type: 'known' }
+    if (list.version === this.version) {
+      if (JSON.stringify(list.relays) === JSON.stringify(this.#signed?.relays)) return { type: 'known' }
+      const message = `expected version ${list.version} of the relay list to be the one in force (${namesOf(this.relays)}), found another of the same version (${namesOf(list.relays)}); sign it with a higher version, as \`sennit mesh sign\` does`
+      return { type: 'refused', code: 'list_conflict', message }
+    }
     this.#signed = { ...list, bytes }
     return { type: 'newer', version: list.version }
   }
@@ -108,6 +118,11 @@ function entryOf({ relayId, urls, zone, failureDomain, traits, draining }: SeenR
     ...(Object.keys(told).length === 0 ? {} : { traits: told }),
     ...(draining === true ? { draining } : {}),
   }
+}
+
+function namesOf(relays: readonly RelayEntry[]): string {
+  const names = relays.slice(0, namedMax).map(({ relayId, urls }) => `${relayId} ${urls.join(' ')}`)
+  return [...names, ...(relays.length > namedMax ? [`${relays.length - namedMax} more`] : [])].join(', ')
 }
 
 function withoutKeys(name: string, value: unknown): unknown {

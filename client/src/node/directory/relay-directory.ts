@@ -79,6 +79,11 @@ export class RelayDirectory {
     return this.#book.version
   }
 
+  /** What was seen at the start; whoever watches next is not told of it again. */
+  takeEarly(): DirectoryEvent[] {
+    return this.#early.splice(0)
+  }
+
   /** Watches the sources, and tells what was seen at the start. */
   watch(listener: RelayDirectoryListener): void {
     this.#listener = listener
