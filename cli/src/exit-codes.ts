@@ -126,6 +126,15 @@ export function exitCodeOf(error: unknown): number {
   return isSystemError(error) ? EXIT.usage : EXIT.bug
 }
 
+/**
+ * The exit code of an error that nobody caught. What nobody caught nobody foresaw: a bug, whatever its code says, and a script must not take it for
+ * a relay that is away. An interruption, and what the system refuses, are what they are wherever they come up.
+ */
+export function exitCodeOfUncaught(error: unknown): number {
+  const code = exitCodeOf(error)
+  return isCoded(error) && code !== EXIT.interrupted ? EXIT.bug : code
+}
+
 /** Whether an error is one of ours. */
 export function isCoded(error: unknown): error is CodedError {
   return error instanceof Error && 'facts' in error && 'code' in error && typeof error.code === 'string'

@@ -9,7 +9,7 @@ import { addStatusCommands } from './commands/status.ts'
 import { addTestCommands } from './commands/test.ts'
 import { addTunnelCommands } from './commands/tunnel.ts'
 import { addUserCommands } from './commands/user.ts'
-import { EXIT, exitCodeOf, isCoded, isSystemError } from './exit-codes.ts'
+import { EXIT, exitCodeOf, exitCodeOfUncaught, isCoded, isSystemError } from './exit-codes.ts'
 import { version } from './version.ts'
 
 /** Runs one command line to its end and ends the process with its exit code. Never throws. */
@@ -18,8 +18,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', () => {})
   process.stderr.on('error', () => {})
   process.on('uncaughtException', (error) => {
-    tell(error, argv)
-    process.exit(exitCodeOf(error))
+    tell(asUncaught(error), argv)
+    process.exit(exitCodeOfUncaught(error))
   })
   const program = createProgram()
   try {
@@ -72,6 +72,13 @@ function tell(error: unknown, argv: readonly string[]): void {
   process.stderr.write(
     argv.includes('--json') || process.env.SENNIT_JSON !== undefined ? `${JSON.stringify(asJson(error))}\n` : `${inWords(error)}\n`,
   )
+}
+
+/** An error of ours that nobody caught, in the words of a bug. */
+function asUncaught(error: unknown): unknown {
+  return isCoded(error) && exitCodeOfUncaught(error) === EXIT.bug
+    ? new Error(`nobody caught ${error.code}: ${error.message}`, { cause: error })
+    : error
 }
 
 function asJson(error: unknown): object {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SennitError } from '@sennit/protocol'
 import { describe, expect, it } from 'vitest'
-import { codedError, exitCodeOf, usageError } from '../src/exit-codes.ts'
+import { codedError, exitCodeOf, exitCodeOfUncaught, usageError } from '../src/exit-codes.ts'
+import { bin, Workshop } from './program.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -72,5 +73,27 @@ describe('exit codes', () => {
     ['a string', 1],
   ])('%s gives %i', (error, code) => {
     expect(exitCodeOf(error)).toBe(code)
+  })
+  it.each([
+    [new SennitError('stream_closed', ''), 1],
+    [usageError('x'), 1],
+    [codedError('interrupted', ''), 130],
+    [Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', syscall: 'write' }), 2],
+    [new TypeError('x is undefined'), 1],
+  ])('%s that nobody caught gives %i', (error, code) => {
+    expect(exitCodeOfUncaught(error)).toBe(code)
+  })
+
+  it('of an error that nobody caught ends the program, in the words of a bug', async () => {
+    const shop = new Workshop()
+    const thrown = 'Object.assign(new Error("gone"), { code: "stream_closed", facts: {} })'
+    const whenHandled = `process.on("newListener", (name) => name === "uncaughtException" && setImmediate(() => { throw ${thrown} }))`
+    try {
+      const program = shop.program(process.execPath, ['--import', `data:text/javascript,${whenHandled}`, bin, 'mesh', 'up'])
+      expect(await program.end()).toEqual({ code: 1, signal: null })
+      expect(program.stderr).toMatch(/this is a bug.*nobody caught stream_closed: gone/)
+    } finally {
+      await shop.close()
+    }
   })
 })

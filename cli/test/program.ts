@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const bin = fileURLToPath(new URL('../bin/sennit.mjs', import.meta.url))
+export const bin: string = fileURLToPath(new URL('../bin/sennit.mjs', import.meta.url))
 if (!existsSync(fileURLToPath(new URL('../dist/main.js', import.meta.url)))) {
   throw new Error('process tests run the build: expected cli/dist/main.js, found none; run `npx tsc -b` first')
 }
