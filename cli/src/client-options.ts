@@ -7,7 +7,7 @@ import type { Client, ClientCredential, ClientOptions, KeyMode } from '@sennit/c
 import { type Command, Option } from 'commander'
 import { parseDuration } from './durations.ts'
 import { codedError, isCoded, usageError } from './exit-codes.ts'
-import { jsonOption } from './output.ts'
+import { createOutput, jsonOption, type Output } from './output.ts'
 import { unlessAborted } from './signals.ts'
 
 export interface CommonOptions {
@@ -27,6 +27,9 @@ export interface CommonOptions {
   readonly label?: string
   readonly wait?: string
 }
+
+/** Different troubles of sources that are told; a source that makes up a new one each second must not fill a disk. */
+const toldMax = 100
 
 /** What a command wants of its client beyond what the user said. */
 export interface ClientWishes {
@@ -137,7 +140,9 @@ export async function openClient(options: CommonOptions, { shortLived, signal, e
     ...extra,
   })
   try {
-    return await unlessAborted(opening, signal)
+    const client = await unlessAborted(opening, signal)
+    tellOfLists(client, createOutput(options.json === true))
+    return client
   } catch (error) {
     void opening.then(
       (client) => client.close(),
@@ -145,6 +150,21 @@ export async function openClient(options: CommonOptions, { shortLived, signal, e
     )
     throw error
   }
+}
+
+/** Notes a list that was not taken, with the reason, and one that ends soon; each once, not each time it is met again. */
+function tellOfLists(client: Client, out: Output): void {
+  const told = new Set<string>()
+  client.on((event) => {
+    if (event.type !== 'directory_trouble' && event.type !== 'relay_list_expires') return
+    const text =
+      event.type === 'directory_trouble'
+        ? `${event.source}: ${event.message} [${event.code}]`
+        : `the relay list ${event.over ? 'is over' : 'ends within a day'}; \`sennit mesh sign\` renews it`
+    if (told.has(text) || told.size >= toldMax) return
+    told.add(text)
+    out.note(text, { event })
+  })
 }
 
 /** Every source that was named. With a directory the list may be missing: it is there for the day the directory is not. */

@@ -4,9 +4,6 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { codedError } from './exit-codes.ts'
 
-/** A relay starts in well under a second; one that has not after this is stuck, and saying so beats waiting on. */
-const readyTimeoutMs = 20_000
-
 export const programPath: string = fileURLToPath(new URL('../bin/sennit.mjs', import.meta.url))
 
 export interface RelayProcess {
@@ -27,7 +24,7 @@ export interface RelayExit {
 }
 
 /**
- * Starts `sennit relay --config` and resolves when it is ready. The relay ends by itself when this process does.
+ * Starts `sennit relay --config` and resolves when it is ready, however long that takes. The relay ends by itself when this process does.
  * @param launcher what {@link endWithParent} gave
  * @param spawned told at once, so that whoever stops early can end it
  */
@@ -90,18 +87,11 @@ async function readyLine(child: ChildProcess, exited: Promise<RelayExit>, config
   if (child.stdout === null) throw codedError('bug', 'a relay was started without a pipe for its output')
   const lines = createInterface({ input: child.stdout })
   return await new Promise<ReadyLine>((done, fail) => {
-    const timer = setTimeout(() => {
-      signal(child, 'SIGKILL')
-      fail(codedError('relay_not_ready', `the relay of ${config} said nothing within ${readyTimeoutMs / 1000} s`))
-    }, readyTimeoutMs)
     lines.on('line', (line) => {
       const ready = parseReady(line)
-      if (ready === undefined) return
-      clearTimeout(timer)
-      done(ready)
+      if (ready !== undefined) done(ready)
     })
     void exited.then(({ code, signal: by }) => {
-      clearTimeout(timer)
       fail(
         codedError(
           'relay_ended',

@@ -1,5 +1,7 @@
 // Who is refused, with which words and which exit code; and what a script may rely on: JSON only on stdout, settings from the environment.
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { signRelayList } from '@sennit/protocol'
+import { nodeCrypto, readKeyFile, readMeshTrust, readRelayList } from '@sennit/protocol/node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Mesh } from './mesh.ts'
 import { deadlineMs } from './program.ts'
@@ -69,6 +71,22 @@ describe('ping and relays', { timeout: 60_000 }, () => {
       ['r2', 'attached', 'upgrade'],
     ])
     for (const row of rows) expect(row.rttMs).toBeTypeOf('number')
+  })
+
+  it('say when a relay list that was named is not taken, because another of its version is in force', async () => {
+    expect((await mesh.shop.run('relays', ...mesh.as('alice'))).code).toBe(0)
+    const trust = readMeshTrust(mesh.shop.path('mesh/mesh.json'))
+    const { privateKey } = readKeyFile(mesh.shop.path('mesh/issuers/list.key'))
+    const { version, expiresMs, relays } = await readRelayList(mesh.shop.path('mesh/relays.list'), trust)
+    const byHand = { version, expiresMs, relays: relays.slice(0, 1) }
+    writeFileSync(mesh.shop.path('by-hand.list'), signRelayList(nodeCrypto(), privateKey, trust.meshId, byHand))
+    const credential = ['--credential', 'mesh/users/alice.cred', '--json']
+    const asked = await mesh.shop.run('relays', '--relay-list', 'by-hand.list', ...credential)
+    expect(asked.stderr).toMatch(
+      /by-hand\.list: expected version \d+ of the relay list to be the one in force \(r1 .*, r2 .*\[list_conflict\]/,
+    )
+    expect(asked.json[0]?.relays).toHaveLength(2)
+    expect((await mesh.shop.run('relays', ...mesh.as('alice'))).stderr).not.toMatch(/list_/)
   })
 
   it('take their settings from SENNIT_ variables', async () => {

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { usageError } from '../exit-codes.ts'
 import { createOutput, jsonOption, type Output } from '../output.ts'
-import { endWithParent, type RelayProcess, startRelayProcess } from '../relay-process.ts'
+import type { RelayProcess } from '../relay-process.ts'
 import { openControlSocketOrNote } from '../serving.ts'
-import { aborted, unlessAborted, untilStopped } from '../signals.ts'
+import { aborted, untilStopped } from '../signals.ts'
+import { startRelays } from '../start-relays.ts'
 import { addMeshRelayCommands } from './mesh-relays.ts'
 
 /** A frozen relay cannot hear SIGTERM; after this it is killed, so that all are gone within the five seconds promised. */
@@ -103,9 +104,7 @@ async function prepareMesh(options: { relays?: string; dir: string }, out: Outpu
 
 /** Starts every relay, tells when all are ready and when one dies, until interrupted. */
 async function runRelays(dir: string, configs: readonly string[], relays: RelayProcess[], out: Output, signal: AbortSignal): Promise<void> {
-  const launcher = endWithParent()
-  const starting = Promise.all(configs.map((config) => startRelayProcess(config, launcher, (child) => relays.push(child))))
-  await unlessAborted(starting, signal)
+  await startRelays(configs, { signal, spawned: (relay) => relays.push(relay), note: (text) => out.note(text) })
   for (const relay of relays) {
     void relay.exited.then(({ code, signal: by }) => {
       if (signal.aborted) return
