@@ -1,6 +1,6 @@
 // `--paths` with real relays: a download over several of them at once, while one is killed and another one is frozen.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type ConnectionRow, Mesh } from './mesh.ts'
+import { type ClientRow, type ConnectionRow, Mesh } from './mesh.ts'
 import type { Program } from './program.ts'
 import { download, expectedHash, type Service, startService } from './service.ts'
 
@@ -24,11 +24,12 @@ afterAll(async () => {
 
 /** Whether the connection of the process is as asked. */
 async function connectionWhen(forward: Program, fits: (connection: ConnectionRow) => boolean): Promise<ConnectionRow> {
-  await mesh.statusUntil((clients) => {
-    const connection = clients.find((client) => client.pid === forward.pid)?.connections[0]
+  const own = (clients: readonly ClientRow[]): ConnectionRow | undefined => clients.find(({ pid }) => pid === forward.pid)?.connections[0]
+  const clients = await mesh.statusUntil((found) => {
+    const connection = own(found)
     return connection !== undefined && fits(connection)
   })
-  return await mesh.connectionOf(forward)
+  return own(clients)!
 }
 
 /** Relays whose paths carry something, best first. */
@@ -50,8 +51,10 @@ describe.each([
     const size = 48 * mebibyte
     const struck: string[] = []
     const next = async (): Promise<string> => {
-      const { active } = await mesh.connectionOf(forward)
-      const relay = active.receive ?? active.send
+      // On a busy machine the status may still name the relay that was killed before.
+      const inUse = ({ active }: ConnectionRow): string | null => active.receive ?? active.send
+      const fits = (one: ConnectionRow): boolean => inUse(one) !== null && !struck.includes(inUse(one) ?? '')
+      const relay = inUse(await connectionWhen(forward, fits))
       if (relay === null) throw new Error('expected a relay in use; found none')
       struck.push(relay)
       return relay

@@ -63,7 +63,8 @@ async function send(target: string, files: readonly string[], options: CommonOpt
       const connect = async (): Promise<Connection> => {
         const made = await client.connect({ user, application, waitMs: wait, signal })
         made.on((event) => {
-          if (event.type === 'waiting' && event.why === 'no_path') out.note(`no way to ${user} at the moment; waiting for one`, { event })
+          // Not `waiting`, which is about bytes that could be sent: the other end may have had no room for more when the last way was lost.
+          if (event.type === 'path_moved' && event.to === null) out.note(`no way to ${user} at the moment; waiting for one`, { event })
         })
         return made
       }
