@@ -2,6 +2,7 @@
 // and holds no randomness of its own: what was random in the workbook has been drawn from the seed. All times are milliseconds after
 // the start of the run, all sizes bytes, all rates per second. The live runner and the virtual world read the same plan.
 import { createHash } from 'node:crypto'
+import type { PacePoint } from './pace.ts'
 
 /** Everything a run needs. */
 export interface Plan {
@@ -18,6 +19,35 @@ export interface Plan {
   /** In order of time. */
   readonly acts: readonly FaultAct[]
   readonly limits: readonly Limit[]
+  /** Stages of the run, in the order of the sheet; absent: none. */
+  readonly phases?: readonly PlanPhase[]
+  /** How rates change over time: a factor on the rate of each direction that points here; absent: none does. */
+  readonly paces?: readonly (readonly PacePoint[])[]
+}
+
+export const phaseExecutors = ['fixed', 'constant_clients', 'ramping_clients', 'constant_rate', 'ramping_rate', 'stairs'] as const
+
+export type PhaseExecutor = (typeof phaseExecutors)[number]
+
+/** One stage of a run: [startMs, endMs). What it changes has been worked out: `paces` for rates, the presence of clients for their number. */
+export interface PlanPhase {
+  readonly phase: string
+  readonly startMs: number
+  readonly endMs: number
+  readonly executor: PhaseExecutor
+  /** What it sets: how fast its clients send together, how many of them are there, or nothing (`fixed`). */
+  readonly sets: 'rate' | 'clients' | 'nothing'
+  /** As it is written, such as `tag:iot`. */
+  readonly target: string
+  /** Indexes of `plan.clients`; absent: all. */
+  readonly clients?: readonly number[]
+  /** `rate`: messages a second of all its clients together; `clients`: how many. Straight lines between points; absent for `nothing`. */
+  readonly line?: readonly PhasePoint[]
+}
+
+export interface PhasePoint {
+  readonly atMs: number
+  readonly value: number
 }
 
 export interface RunSettings {
@@ -135,6 +165,8 @@ export interface FlowDirection {
   readonly mode?: 'datagram'
   /** `text`: letters, so that compression has something to gain. Absent: noise. */
   readonly content?: 'text'
+  /** Index of `plan.paces`: the rate over time. Absent: the same rate all the time. */
+  readonly pace?: number
 }
 
 /** Message sizes in bytes (or any other positive quantity). */
@@ -261,6 +293,8 @@ export type LimitWindow =
   | { readonly kind: 'during'; readonly fault: string }
   /** From `delayMs` after the fault was healed, until the next act begins or the load ends. */
   | { readonly kind: 'after'; readonly fault: string; readonly delayMs: number }
+  /** A stage of the run, without what of it lies in the warm-up. */
+  | { readonly kind: 'phase'; readonly phase: string }
 
 export interface Limit {
   readonly limit: string

@@ -190,9 +190,15 @@ const rows: [why: string, sheets: Sheets, error: string][] = [
     'Clients!B2 inject: expected before the end of the load (60s); found "at(5m):reset" [W120]',
   ],
   [
-    'phases',
-    { ...twoClients, Phases: [['phase'], ['ramp']] },
-    'Phases!A2 phase: phases are not built yet: expected no rows in the sheet Phases (use attach_at, detach_at and ramp_limit); found "ramp" [W140]',
+    'an executor that is none',
+    {
+      ...twoClients,
+      Phases: [
+        ['phase', 'executor'],
+        ['up', 'ramping rates'],
+      ],
+    },
+    'Phases!B2 executor: expected one of fixed, constant_clients, ramping_clients, constant_rate, ramping_rate, stairs; found "ramping rates". Did you mean ramping_rate? [W112]',
   ],
   ['agents', run('agents', 4), 'Run!B2 agents: "4" is not built yet: expected auto or 1 (one agent, this process); found 4 [W140]'],
   [

@@ -1,5 +1,6 @@
 // One connection of the plan, both ends of it: opened by the caller, paced, checked, and closed in good order.
 import type { Connection, ConnectionEvent } from '@sennit/client'
+import type { Pace } from '../pace.ts'
 import type { Flow, FlowDirection, Plan } from '../plan.ts'
 import { keystreamKey } from '../verdict/keystream.ts'
 import type { RunRecorder, Side } from '../verdict/run-recorder.ts'
@@ -9,10 +10,12 @@ export interface FlowContext {
   readonly plan: Plan
   readonly recorder: RunRecorder
   readonly pacer: Pacer
+  /** Those of the plan. */
+  readonly paces: readonly Pace[]
   readonly now: () => number
 }
 
-/** Two thousandths of a turn: phases are drawn from the keystream so that a run repeats. */
+/** Phases are drawn from the keystream so that a run repeats. */
 const phaseSteps = 0x1_0000_0000
 
 export class LiveFlow {
@@ -113,7 +116,7 @@ export class LiveFlow {
   }
 
   #send(direction: FlowDirection, connection: Connection): void {
-    const { plan, recorder, pacer, now } = this.#context
+    const { plan, recorder, pacer, paces, now } = this.#context
     pacer.add(
       new PacedDirection({
         plan,
@@ -121,6 +124,7 @@ export class LiveFlow {
         sink: direction.mode === 'datagram' ? this.#datagramSink(direction, connection) : connection,
         startMs: now(),
         phase: keystreamKey(plan.seed ^ 0x5bd1e995, direction.direction) / phaseSteps,
+        pace: direction.pace === undefined ? undefined : paces[direction.pace],
         onSent: (bytes, dueMs) => recorder.messageSent(now(), direction.direction, bytes, dueMs),
         onError: (error) => {
           if (!this.#closing) recorder.error(now(), codeOf(error), error instanceof Error ? error.message : String(error))

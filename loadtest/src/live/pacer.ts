@@ -1,4 +1,5 @@
 // Open-model senders: every message has an intended time, whatever the connection does. One timer for all of them, however many there are.
+import { dueAtMs, type Pace } from '../pace.ts'
 import type { FlowDirection, Plan } from '../plan.ts'
 import { keystreamKey } from '../verdict/keystream.ts'
 import { encodeMessage } from '../verdict/message.ts'
@@ -20,11 +21,14 @@ export class PacedDirection {
   readonly #plan: Plan
   readonly #sink: PacedSink
   readonly #key: number
-  readonly #firstDueMs: number
+  readonly #startMs: number
+  readonly #phase: number
+  readonly #pace: Pace | undefined
   readonly #onSent: (bytes: number, dueMs: number) => void
   readonly #onError: (error: unknown) => void
   #index = 0
   #offset = 0
+  #dueMs: number
   #pending = 0
   #stopped = false
 
@@ -35,6 +39,8 @@ export class PacedDirection {
     startMs: number
     /** In [0, 1): where in its interval the first burst lies, so that a thousand senders do not beat as one. */
     phase: number
+    /** How its rate changes over time; undefined: it does not. */
+    pace: Pace | undefined
     onSent: (bytes: number, dueMs: number) => void
     onError: (error: unknown) => void
   }) {
@@ -42,7 +48,10 @@ export class PacedDirection {
     this.direction = options.direction
     this.#sink = options.sink
     this.#key = keystreamKey(options.plan.seed, options.direction.direction)
-    this.#firstDueMs = options.startMs + (options.phase * 1000) / options.direction.bursts
+    this.#startMs = options.startMs
+    this.#phase = options.phase
+    this.#pace = options.pace
+    this.#dueMs = this.#dueOfNext()
     this.#onSent = options.onSent
     this.#onError = options.onError
   }
@@ -50,7 +59,7 @@ export class PacedDirection {
   /** Sends everything that is due, as far as the connection takes it. */
   pump(nowMs: number): void {
     while (!this.#stopped && this.#pending < pendingMessagesMax) {
-      const dueMs = this.#dueMs()
+      const dueMs = this.#dueMs
       if (dueMs > nowMs) return
       if (dueMs >= this.#plan.run.durationMs) {
         this.stop()
@@ -65,6 +74,7 @@ export class PacedDirection {
       const header = { direction: this.direction.direction, index: this.#index, offset: this.#offset, dueMs, length }
       const bytes = encodeMessage(this.#key, header, this.direction.content)
       this.#index += 1
+      this.#dueMs = this.#dueOfNext()
       this.#offset += length
       this.#pending += 1
       this.#onSent(length, dueMs)
@@ -88,9 +98,8 @@ export class PacedDirection {
     return this.#stopped
   }
 
-  #dueMs(): number {
-    const { bursts, burst } = this.direction
-    return this.#firstDueMs + (Math.floor(this.#index / burst) * 1000) / bursts
+  #dueOfNext(): number {
+    return dueAtMs(this.direction, this.#pace, this.#startMs, this.#phase, this.#index)
   }
 }
 

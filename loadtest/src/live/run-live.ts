@@ -1,6 +1,7 @@
 // A run with the real client library, real relay processes and real faults.
 import { SennitError } from '@sennit/protocol'
 import { familyOf, refuseActs } from '../fault-actions.ts'
+import { Pace } from '../pace.ts'
 import type { FaultAction, Plan } from '../plan.ts'
 import { keystreamKey } from '../verdict/keystream.ts'
 import { RunRecorder, type RunStatus } from '../verdict/run-recorder.ts'
@@ -70,7 +71,13 @@ class LiveRun {
       startedAt: new Date().toISOString(),
     })
     this.#pacer = new Pacer(() => this.#now())
-    const context: FlowContext = { plan: options.plan, recorder: this.#recorder, pacer: this.#pacer, now: () => this.#now() }
+    const context: FlowContext = {
+      plan: options.plan,
+      recorder: this.#recorder,
+      pacer: this.#pacer,
+      paces: (options.plan.paces ?? []).map((points) => new Pace(points)),
+      now: () => this.#now(),
+    }
     this.#flows = options.plan.flows.map((flow) => new LiveFlow(flow, context))
   }
 

@@ -58,5 +58,6 @@ export class WindowedMetrics {
 }
 
 function windowKey(window: LimitWindow): string {
+  if (window.kind === 'phase') return `phase:${window.phase}`
   return `${window.kind}:${'fault' in window ? window.fault : ''}:${'delayMs' in window ? window.delayMs : ''}`
 }

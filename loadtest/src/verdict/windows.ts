@@ -26,6 +26,8 @@ export function inWindow(window: LimitWindow, atMs: number, plan: Plan, acts: re
         ({ act, startMs, endMs }) =>
           act.fault === window.fault && startMs !== null && atMs >= startMs && atMs < (endMs ?? Number.POSITIVE_INFINITY),
       )
+    case 'phase':
+      return plan.phases?.some(({ phase, startMs, endMs }) => phase === window.phase && atMs >= startMs && atMs < endMs) ?? false
     case 'after':
       return isAfter(window.fault, window.delayMs, atMs, acts)
   }

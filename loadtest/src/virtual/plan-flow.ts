@@ -1,6 +1,7 @@
 // One connection of a plan in the simulated world, both ends of it: paced, checked and closed in good order, and told to the recorder exactly as
 // the live runner tells it.
 import type { ConnectionEvent, ConnectionMachine, StreamEvent } from '@sennit/client/core'
+import { dueAtMs, type Pace } from '../pace.ts'
 import type { Flow, FlowDirection } from '../plan.ts'
 import { keystreamKey } from '../verdict/keystream.ts'
 import { encodeMessage } from '../verdict/message.ts'
@@ -27,7 +28,8 @@ interface End {
 interface Sender {
   readonly direction: FlowDirection
   readonly key: number
-  readonly firstDueMs: number
+  readonly startMs: number
+  readonly phase: number
   index: number
   offset: number
   armedMs: number
@@ -39,10 +41,12 @@ export class PlanFlow {
   readonly #world: World
   readonly #recorder: RunRecorder
   readonly #ends = new Map<Side, End>()
+  readonly #paces: readonly Pace[]
   #closing = false
 
-  constructor(world: World, recorder: RunRecorder, flow: Flow) {
+  constructor(world: World, recorder: RunRecorder, paces: readonly Pace[], flow: Flow) {
     this.#world = world
+    this.#paces = paces
     this.#recorder = recorder
     this.flow = flow
   }
@@ -60,7 +64,8 @@ export class PlanFlow {
     end.sender = {
       direction,
       key: keystreamKey(seed, direction.direction),
-      firstDueMs: this.#world.nowMs + (phase * 1000) / direction.bursts,
+      startMs: this.#world.nowMs,
+      phase,
       index: 0,
       offset: 0,
       armedMs: Number.POSITIVE_INFINITY,
@@ -175,7 +180,8 @@ export class PlanFlow {
     const nowMs = this.#world.nowMs
     let sent = false
     for (;;) {
-      const dueMs = sender.firstDueMs + (Math.floor(sender.index / direction.burst) * 1000) / direction.bursts
+      const pace = direction.pace === undefined ? undefined : this.#paces[direction.pace]
+      const dueMs = dueAtMs(direction, pace, sender.startMs, sender.phase, sender.index)
       if (dueMs >= plan.run.durationMs) break
       if (dueMs > nowMs) {
         this.#arm(end, sender, dueMs)

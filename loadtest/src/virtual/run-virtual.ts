@@ -4,6 +4,7 @@ import { parsePaths } from '@sennit/client/core'
 import type { RelayEntry } from '@sennit/protocol'
 import { refuseActs } from '../fault-actions.ts'
 import { linkRules } from '../network-script.ts'
+import { Pace } from '../pace.ts'
 import type { Plan } from '../plan.ts'
 import type { RelaySample } from '../verdict/recorded.ts'
 import { RunRecorder } from '../verdict/run-recorder.ts'
@@ -63,7 +64,8 @@ class VirtualRun {
     this.#recorder = new RunRecorder(plan, { engine: 'virtual', environment, startedAt })
     const users = this.#world.userList(plan.clients.map((client) => client.user))
     for (const { relay } of plan.relays) this.#relays.set(relay, new RelayHost(this.#world, relay, { users: () => users, turnMs }))
-    this.#flows = plan.flows.map((flow) => new PlanFlow(this.#world, this.#recorder, flow))
+    const paces = (plan.paces ?? []).map((points) => new Pace(points))
+    this.#flows = plan.flows.map((flow) => new PlanFlow(this.#world, this.#recorder, paces, flow))
     plan.clients.forEach((_client, index) => {
       this.#addClient(index)
     })

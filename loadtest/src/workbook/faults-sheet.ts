@@ -1,12 +1,13 @@
 // The sheet `Faults`: rows with schedules and patterns become concrete acts, drawn from the seed.
 import { actionNames, faultActions } from '../fault-actions.ts'
 import type { ActTarget, FaultAct, FaultAction, PlanClient, PlanRelay, PlanZone } from '../plan.ts'
+import { clientsOf, someOf } from './client-target.ts'
 import { type RowParameters, readParameters } from './fault-parameters.ts'
 import { duration, fits, type Kind, name, oneOf, type Schedule, schedule, type Target, target } from './grammar.ts'
 import type { Injection } from './injections.ts'
 import type { Names } from './names.ts'
 import { nearest } from './problems.ts'
-import { randomStream, shuffled } from './random.ts'
+import { randomStream } from './random.ts'
 import type { Table, TableRow } from './table.ts'
 
 export interface FaultsContext {
@@ -163,12 +164,8 @@ function relaysOf(aim: Target, relays: readonly PlanRelay[]): PlanRelay[] {
   return aim.kind === 'relay' ? relays.filter((relay) => fits(aim.pattern, relay.relay)) : []
 }
 
-function clientsOf(aim: Target, clients: readonly PlanClient[]): string[] {
-  if (!('pattern' in aim)) return []
-  const { kind, pattern } = aim
-  const isHit = ({ client, tags, zone }: PlanClient): boolean =>
-    kind === 'client' ? fits(pattern, client) : kind === 'tag' ? tags.some((tag) => fits(pattern, tag)) : fits(pattern, zone)
-  return clients.filter(isHit).map(({ client }) => client)
+function namesOf(aim: Target, clients: readonly PlanClient[]): string[] {
+  return clientsOf(aim, clients).map((index) => clients[index]!.client)
 }
 
 /** When the acts of a row begin. `after:F` follows the end of the last act of F. */
@@ -302,9 +299,9 @@ function targetsOf(row: FaultRow, { relays, zones, clients }: FaultsContext, ran
   const inner = 'of' in aim ? aim.of : aim
   const alone = aim.kind === 'one' || kind === 'isolate_one'
   const drawn = <T>(all: readonly T[]): T[] =>
-    alone ? [all[Math.floor(random() * all.length)]!] : aim.kind === 'percent' ? some(all, aim.share, random) : [...all]
+    alone ? [all[Math.floor(random() * all.length)]!] : aim.kind === 'percent' ? someOf(all, aim.share, random) : [...all]
   if (inner.kind === 'client' || inner.kind === 'tag' || family === 'client' || family === 'misbehaviour') {
-    return [{ kind: 'clients', clients: drawn(clientsOf(inner, clients)), name: row.row.text('target').replace(/ /g, '') }]
+    return [{ kind: 'clients', clients: drawn(namesOf(inner, clients)), name: row.row.text('target').replace(/ /g, '') }]
   }
   if (aim.kind === 'zone' && family === 'network') {
     const hit = zones.names().filter((zone) => fits(aim.pattern, zone))
@@ -313,12 +310,6 @@ function targetsOf(row: FaultRow, { relays, zones, clients }: FaultsContext, ran
   const hit = relaysOf(inner, relays.all()).map(({ relay }) => relay)
   if (aim.kind === 'busiest') return [{ kind: 'busiest', among: hit }]
   return drawn(hit).map((relay) => ({ kind: 'relay', relay }))
-}
-
-/** A share of them, drawn, in their order. */
-function some<T>(all: readonly T[], share: number, random: () => number): T[] {
-  const chosen = new Set(shuffled(all, random).slice(0, Math.ceil(all.length * share)))
-  return all.filter((one) => chosen.has(one))
 }
 
 /** `heal = never` holds: later acts on that relay fall away when a pattern chose it, and are wrong when the row names it. */

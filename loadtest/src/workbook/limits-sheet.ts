@@ -273,5 +273,6 @@ function statText(stat: LimitStat): string {
 
 function windowText(window: LimitWindow): string {
   if (window.kind === 'during') return `during:${window.fault}`
+  if (window.kind === 'phase') return `phase:${window.phase}`
   return window.kind === 'after' ? `after:${window.fault}+${window.delayMs / 1000}s` : window.kind
 }

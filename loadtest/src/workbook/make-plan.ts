@@ -4,7 +4,9 @@ import { type Client, readClients } from './clients-sheet.ts'
 import { readFaults } from './faults-sheet.ts'
 import { readLimits } from './limits-sheet.ts'
 import { readLinks, readRelays, readZones } from './mesh-sheets.ts'
+import { pacedFlows } from './paces.ts'
 import { type Pair, pairClients } from './pairs.ts'
+import { readPhases } from './phases-sheet.ts'
 import type { Problems } from './problems.ts'
 import { readProfiles } from './profiles-sheet.ts'
 import { randomStream, shuffled } from './random.ts'
@@ -36,11 +38,18 @@ export function makePlan(workbook: RawWorkbook, options: PlanOptions, problems: 
   const clients = readClients(tables.Clients, { zones, relays, profiles, durationMs, problems })
   const pairs = pairClients(clients)
   if (pairs.length === 0 && problems.count === before) noPair(tables.Clients, problems)
-  refusePhases(tables.Phases)
   const world = scaled(clients, pairs, options.scale ?? 1)
+  const phases = readPhases(tables.Phases, {
+    seed,
+    durationMs,
+    clients: world.clients,
+    written: clients,
+    scale: pairs.length === 0 ? 1 : world.pairs.length / pairs.length,
+  })
   const planClients = placeClients(world.clients, run.rampPerSecond, seed, links, relays.all())
   const faults = readFaults(tables.Faults, { seed, durationMs, warmupMs, zones, relays, clients: planClients, injected: world.clients })
-  const flows = world.pairs.map((pair, flow) => makeFlow(flow, pair, world.clients, planClients))
+  const ownFlows = world.pairs.map((pair, flow) => makeFlow(flow, pair, world.clients, planClients))
+  const { flows, ...paced } = pacedFlows(phases, ownFlows, planClients.length)
   const limits = readLimits(tables.Limits, {
     faults: faults.faults,
     actions: new Set(faults.acts.map((act) => act.action)),
@@ -59,6 +68,8 @@ export function makePlan(workbook: RawWorkbook, options: PlanOptions, problems: 
     flows,
     acts: faults.acts,
     limits,
+    ...(paced.phases.length === 0 ? {} : { phases: paced.phases }),
+    ...(paced.paces.length === 0 ? {} : { paces: paced.paces }),
   })
 }
 
@@ -66,12 +77,6 @@ function noPair(table: Table, problems: Problems): void {
   const first = table.rows[0]
   if (first === undefined) problems.addSheet('W114', 'Clients', 'expected at least two clients, one row each; found none')
   else first.wrong('W121', 'peer', 'expected at least one pair of enabled clients that connect', 'none')
-}
-
-function refusePhases(table: Table): void {
-  const row = table.rows[0]
-  if (row === undefined) return
-  row.wrong('W140', 'phase', 'phases are not built yet: expected no rows in the sheet Phases (use attach_at, detach_at and ramp_limit)')
 }
 
 /** Spreads the attaches so that no more begin in a second than `ramp_limit` says, in order of `attach_at` and of rows. */
