@@ -194,6 +194,49 @@ describe('split(2)', () => {
   })
 })
 
+describe('split(3) on three relays', () => {
+  const three = { relays: { r1: 5, r2: 8, r3: 12 }, openFirst: ['r1', 'r2', 'r3'] } as const
+  const judged = (world: World): unknown[] => world.ends.flatMap((end) => end.events.filter(({ event }) => event.type === 'path_bad'))
+
+  it.each([
+    ['the relay in use', 'r1'],
+    ['another', 'r3'],
+  ])('keeps a path that is far slower than the others, when a backlog is poured onto it: %s', (_name, slow) => {
+    const world = worldOf('split(3)', three)
+    world.relay(slow).bytesPerMs = 40
+    world.start(0, { streams: 3, streamBytes: 200_000 })
+    world.run(60_000, () => world.settled())
+    if (!world.settled()) world.fail(`not settled: ${world.describe()}`)
+    expect(judged(world)).toEqual([])
+    // 600 kB at 40 bytes a millisecond, each byte as good as once.
+    expect(world.nowMs).toBeLessThan(1.15 * 15_000)
+    expect(world.ends[0].machine.status().kept.resent).toBe(0)
+  })
+
+  it('goes on at once, and sends nothing again, when a frozen relay thaws', () => {
+    const world = worldOf('split(3)', three)
+    for (const side of both) world.start(side, flow)
+    world.run(1_000)
+    world.freeze('r2')
+    world.run(6_000)
+    const got = world.ends[1].messagesGot
+    expect(world.ends[0].effects.map(({ effect }) => effect)).toContainEqual({ type: 'wantPaths', why: 'suspect' })
+    world.thaw('r2')
+    world.run(6_050)
+    expect(world.ends[1].messagesGot).toBeGreaterThan(got)
+    world.run(60_000, () => world.settled())
+    if (!world.settled()) world.fail(`not settled: ${world.describe()}`)
+    expect(judged(world)).toEqual([])
+    expect(world.ends.map((end) => end.machine.status().kept.resent)).toEqual([0, 0])
+  })
+
+  it('leaves a frozen relay as soon as there is a fourth', () => {
+    const { world, stallMs } = stallOf('split(3)', (w) => w.freeze('r1'), { openFirst: ['r1', 'r2', 'r3'] })
+    expect(stallMs).toBeLessThan(800)
+    for (const relay of world.relays.values()) expect(relay.sawWhole).toBe(0)
+  })
+})
+
 describe('a plan while data waits for relays', () => {
   const frames: readonly Frame[] = [
     { type: 'planModes', epoch: 2, paths: 'split(2)', fromCaller: ['r1', 'r3'], fromListener: ['r1', 'r3'] },
@@ -233,6 +276,20 @@ describe('a plan while data waits for relays', () => {
     world.relay('r1').swallows = 1
     say(world)
     world.run(30_000, () => heard(world))
+    expect(world.ends[1].framesGot).toEqual(frames)
+  })
+
+  it.each([
+    ['begun before', 0],
+    ['begun when it is known to be silent', 1_000],
+  ])('does not wait for a silent relay that its mode cannot do without: %s', (_name, laterMs) => {
+    const world = worldOf('split(2)', { openFirst: ['r1', 'r2'], joins: false })
+    world.start(0, flow)
+    world.run(1_000)
+    world.freeze('r1')
+    world.run(world.nowMs + laterMs)
+    say(world)
+    world.run(world.nowMs + 1_000, () => heard(world))
     expect(world.ends[1].framesGot).toEqual(frames)
   })
 

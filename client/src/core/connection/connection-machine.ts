@@ -136,6 +136,8 @@ export class ConnectionMachine {
       table,
       sender,
       judged: (now, path, why) => this.#keeper.judged(now, path, why),
+      canLeave: (path) => this.#route.canLeave(path),
+      doubted: (now, path) => this.#keeper.doubted(now, path),
       wanted: (now) => this.#keeper.wanted(now),
     })
     this.#keeper = new PathKeeper({

@@ -74,6 +74,17 @@ export class Flights {
     return lost.length
   }
 
+  /** The path is silent: words of the connection itself, which may go whole anywhere, are sent again; all else may still arrive. @returns how many packets */
+  loseOwn(path: Path): number {
+    const lost: KeptPacket[] = []
+    for (let place = 0; place < path.flights.length; place += 1) {
+      const flight = path.flights.at(place)!
+      if (flight.packet.own && this.#ground(flight)) lost.push(flight.packet)
+    }
+    this.#resends.add(lost)
+    return lost.length
+  }
+
   /** Flights overtaken by an arrived one of the same path are lost there; they are at the front of the queue. */
   dropLost(path: Path, silentFrom: number): void {
     const lost: KeptPacket[] = []

@@ -98,6 +98,13 @@ export class PathKeeper {
     this.wanted(nowMs)
   }
 
+  /** It is silent, and the modes have no other in its place: it stays, and what may go another way does. */
+  doubted(nowMs: number, path: Path): void {
+    const { table, sender } = this.#needs
+    this.#apply(nowMs, table.flee(path, 'silent'), sender.flights.loseOwn(path))
+    this.wanted(nowMs)
+  }
+
   /** The peer suspects it. Death can be one way, so what we see ourselves does not matter. */
   peerSaysBad(nowMs: number, relayId: string): void {
     for (const path of this.#needs.table.all.values()) {

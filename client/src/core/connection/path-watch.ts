@@ -1,10 +1,11 @@
 /**
  * Watches paths for silence. A path is bad only **relative to another**: when something sent on it is not answered in time, it is probed, and
  * its oldest packet (or a ping) goes once over another path as well; when that was answered and this path stayed silent for another while,
- * it is judged. With no other path to compare, everything is kept and probed, and more paths are asked for.
+ * it is judged. With no other path to compare, everything is kept and probed, and more paths are asked for. So is a path that a mode cannot do
+ * without (one of three of `split(3)`): the others carry nothing without it, so leaving it would only lose what it still brings, if late.
  */
 import type { Outbox } from './outbox.ts'
-import type { Path } from './path.ts'
+import type { Path, Suspicion } from './path.ts'
 import type { PathTable } from './path-table.ts'
 import type { Sender } from './sender.ts'
 import type { ConnectionTuning } from './tuning.ts'
@@ -22,6 +23,10 @@ export interface WatchNeeds {
   readonly sender: Sender
   /** The verdict: the path is not to be used until it proved itself again. Called only when another one is open. */
   judged(nowMs: number, path: Path, why: MoveReason): void
+  /** Whether enough other paths are open for the modes of both directions. */
+  canLeave(path: Path): boolean
+  /** Silent like one that is judged, and kept because it cannot be left. */
+  doubted(nowMs: number, path: Path): void
   /** More paths would help; said again while it lasts. */
   wanted(nowMs: number): void
 }
@@ -164,14 +169,14 @@ export class PathWatch {
     path.probes += 1
     path.probedAtMs = nowMs
     this.ping(nowMs, path)
-    path.suspicion ??= { sinceMs: nowMs, challenge: undefined, judgeAtMs: undefined, turnAtMs: undefined }
+    path.suspicion ??= doubt(nowMs, false)
     this.#challenge(nowMs, path, path.suspicion)
     // Pings come back and the packet does not: its own path is the only place left to send it again.
     if (swallows && path.suspicion.challenge === undefined) sender.resendOldest(nowMs, path)
   }
 
   /** Asks another path what this one does not answer; once, unless the other one is gone or silent too by now. */
-  #challenge(nowMs: number, path: Path, suspicion: NonNullable<Path['suspicion']>): void {
+  #challenge(nowMs: number, path: Path, suspicion: Suspicion): void {
     const { table, sender } = this.#needs
     if (suspicion.judgeAtMs !== undefined) return
     const asked = suspicion.challenge?.path
@@ -213,8 +218,14 @@ export class PathWatch {
     }
     if (table.best(path) === undefined) {
       // The witness is gone; nothing to compare with any more.
-      path.suspicion = { sinceMs: suspicion.sinceMs, challenge: undefined, judgeAtMs: undefined, turnAtMs: undefined }
+      path.suspicion = doubt(suspicion.sinceMs, suspicion.kept)
       this.#needs.wanted(nowMs)
+      return false
+    }
+    if (!this.#needs.canLeave(path)) {
+      // It is compared again at each probe: by then there may be another one in its place.
+      path.suspicion = doubt(suspicion.sinceMs, true)
+      this.#needs.doubted(nowMs, path)
       return false
     }
     this.#needs.judged(nowMs, path, 'silent')
@@ -260,4 +271,8 @@ export class PathWatch {
       waiting.tried = sender.lastSent
     }
   }
+}
+
+function doubt(sinceMs: number, kept: boolean): Suspicion {
+  return { sinceMs, challenge: undefined, judgeAtMs: undefined, turnAtMs: undefined, kept }
 }

@@ -14,6 +14,8 @@ export interface Suspicion {
   judgeAtMs: number | undefined
   /** The verdict's own turn of the event loop. */
   turnAtMs: number | undefined
+  /** It was judged, and is kept for want of another that could take its place. */
+  kept: boolean
 }
 
 /** A relay that said "please wait". */

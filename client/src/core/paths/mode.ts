@@ -106,6 +106,12 @@ export function pathsNeeded(mode: PathMode): number {
   return mode.kind === 'rotate' || mode.kind === 'pair' ? 2 : 1
 }
 
+/** Relays without which nothing of a direction arrives: so many shares make a packet. */
+export function pathsLeast(mode: PathMode): number {
+  if (mode.kind === 'split') return mode.n
+  return mode.kind === 'disperse' ? mode.k : 1
+}
+
 /** Relays that carry a direction when there are as many: each costs a path, and with `pair` it is one for each direction. */
 export function pathsWanted(mode: PathMode): number {
   if (mode.kind === 'spread') return spreadPathsMax

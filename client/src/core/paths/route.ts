@@ -12,13 +12,14 @@ import type { Path } from '../connection/path.ts'
 import type { PathTable } from '../connection/path-table.ts'
 import type { Sender } from '../connection/sender.ts'
 import type { ConnectionTuning } from '../connection/tuning.ts'
+import { apartness } from './apart.ts'
 import { Best } from './best.ts'
 import { Disperse } from './disperse.ts'
 import { Mirror } from './mirror.ts'
-import { formatMode, type PathMode, pathsNeeded } from './mode.ts'
+import { formatMode, type PathMode, pathsLeast, pathsNeeded } from './mode.ts'
 import { Pair } from './pair.ts'
 import { Rotate } from './rotate.ts'
-import type { Scheduler } from './scheduler.ts'
+import { firstPaths, type Scheduler } from './scheduler.ts'
 import type { SharesNeeds } from './shares.ts'
 import { Split } from './split.ts'
 import { Spread } from './spread.ts'
@@ -52,6 +53,7 @@ export class Route {
   readonly #needs: RouteNeeds
   #encoder: ShareEncoder | undefined
   #scheduler: Scheduler
+  #receives: PathMode
   /** The mode that the scheduler was made for. */
   #made = ''
   /** The mode has had all its paths once. */
@@ -63,6 +65,7 @@ export class Route {
   constructor(needs: RouteNeeds, mode: PathMode, whenShort: 'wait' | 'fail', nowMs: number) {
     this.#needs = needs
     this.mode = mode
+    this.#receives = mode
     this.whenShort = whenShort
     this.#scheduler = this.#make(nowMs, mode)
     this.#held = tolerant(mode)
@@ -98,6 +101,7 @@ export class Route {
 
   /** How the other end sends. */
   receives(acks: AckTracker, mode: PathMode): void {
+    this.#receives = mode
     acks.copies = isEchoed(mode)
     acks.reorders = reorders(mode)
   }
@@ -107,14 +111,21 @@ export class Route {
     return this.#scheduler.paths().includes(path)
   }
 
+  /** Whether both directions can go on without the path. */
+  canLeave(path: Path): boolean {
+    return [this.mode, this.#receives].every((mode) => {
+      const least = pathsLeast(mode)
+      return least === 1 || firstPaths(this.#needs.table, least, apartness(mode), path).length === least
+    })
+  }
+
   /** @returns how many packets went; `burst` asks to be called again */
   send(nowMs: number, burst: number): number {
     if (this.mode.kind !== 'best' || this.#unknown) this.look(nowMs)
-    if (this.#shortage?.blocked !== true) return this.#scheduler.send(nowMs, burst)
-    const { table, sender } = this.#needs
-    let sent = 0
-    if (table.active !== undefined) while (sent < burst && sender.stepOwn(nowMs, table.active)) sent += 1
-    return sent
+    if (this.#shortage?.blocked === true) return this.#sendOwn(nowMs, burst)
+    // In shares it would wait for a silent path.
+    const own = this.#scheduler.pathsMin > 1 && this.#scheduler.paths().some(isKept) ? this.#sendOwn(nowMs, burst) : 0
+    return own + this.#scheduler.send(nowMs, burst - own)
   }
 
   /** Paths that a datagram of so many bytes would go on now; none when it is better dropped. */
@@ -183,6 +194,13 @@ export class Route {
     this.#needs.outbox.event({ type: 'paths_whole', mode: formatMode(this.mode) })
   }
 
+  #sendOwn(nowMs: number, burst: number): number {
+    const { table, sender } = this.#needs
+    let sent = 0
+    if (table.active !== undefined) while (sent < burst && sender.stepOwn(nowMs, table.active)) sent += 1
+    return sent
+  }
+
   /** The sender and the table do as the scheduler needs it. */
   #use(): void {
     const { sender, table } = this.#needs
@@ -224,6 +242,10 @@ export class Route {
 /** Begins with what paths there are, and is whole a moment later: its promise is about the relays over time. */
 function tolerant(mode: PathMode): boolean {
   return mode.kind !== 'mirror' && mode.kind !== 'split' && mode.kind !== 'disperse'
+}
+
+function isKept(path: Path): boolean {
+  return path.suspicion?.kept === true
 }
 
 /** Whether the sender of this mode wants to be told what arrives on each path. */

@@ -39,12 +39,12 @@ export function takes(path: Path, bytes: number): boolean {
   return path.creditLeft() >= bytes
 }
 
-/** The first `count` of the open paths, each `apart` from the others. */
-export function firstPaths(table: PathTable, count: number, apart: Apart): Path[] {
+/** The first `count` of the open paths but `not`, each `apart` from the others. */
+export function firstPaths(table: PathTable, count: number, apart: Apart, not?: Path): Path[] {
   const chosen: Path[] = []
   for (const path of table.inOrder()) {
     if (chosen.length === count) break
-    if (!chosen.some((one) => meets(one, path, apart))) chosen.push(path)
+    if (path !== not && !chosen.some((one) => meets(one, path, apart))) chosen.push(path)
   }
   return chosen
 }
