@@ -6,7 +6,7 @@ import { blocksOf } from './blocks.ts'
 import { type Percentiles, percentileOf } from './histogram.ts'
 import { measureLimits } from './limits.ts'
 import type { RunRecorder } from './run-recorder.ts'
-import type { ActImpacts, ClientResult, FailoverRecord, LimitResult, RunResult, SpectrumRow, Summary } from './run-result.ts'
+import type { ActImpacts, ClientResult, FailoverRecord, LimitResult, PhaseResult, RunResult, SpectrumRow, Summary } from './run-result.ts'
 import { decide } from './verdict.ts'
 import { survivalMs } from './windows.ts'
 
@@ -17,17 +17,18 @@ const spectrumPoints = [0, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99,
 const impactsMax = 200
 
 export function makeResult(recorder: RunRecorder, endedAtMs: number, interrupted: boolean): RunResult {
+  const phases = recorder.phases.results(endedAtMs)
   const limits = [...measureLimits(recorder, endedAtMs), ...survivalLimits(recorder)]
   const { verdict, exitCode, reasons } = decide({
     interrupted,
     integrity: integrityReasons(recorder),
     neverRecovered: neverRecoveredReasons(recorder),
     limits: [...recorder.breaches, ...connectionReasons(recorder), ...limitReasons(limits, recorder)],
-    inconclusive: inconclusiveReasons(recorder, limits, interrupted),
+    inconclusive: [...inconclusiveReasons(recorder, limits, interrupted), ...phaseReasons(phases)],
   })
   return {
     plan: recorder.plan,
-    summary: summaryOf(recorder, endedAtMs, { verdict, exitCode, limits }),
+    summary: summaryOf(recorder, endedAtMs, { verdict, exitCode, limits, phases }),
     reasons,
     startedAt: recorder.options.startedAt,
     timeline: recorder.timeline.rows,
@@ -54,7 +55,9 @@ export function makeResult(recorder: RunRecorder, endedAtMs: number, interrupted
   }
 }
 
-function summaryOf(recorder: RunRecorder, endedAtMs: number, decided: Pick<Summary, 'verdict' | 'exitCode' | 'limits'>): Summary {
+type Decided = Pick<Summary, 'verdict' | 'exitCode' | 'limits'> & { readonly phases: readonly PhaseResult[] }
+
+function summaryOf(recorder: RunRecorder, endedAtMs: number, decided: Decided): Summary {
   const { plan, options, damage } = recorder
   const loadSeconds = Math.max(0.001, Math.min(endedAtMs, plan.run.durationMs) / 1000)
   const opened = recorder.flows.filter((flow) => flow.state !== 'planned' && flow.state !== 'failed').length
@@ -88,10 +91,21 @@ function summaryOf(recorder: RunRecorder, endedAtMs: number, decided: Pick<Summa
       bytesPerSecond: Math.round(recorder.bytes / loadSeconds),
     },
     blocks: blocksOf(plan, recorder.timeline.rows),
+    ...(decided.phases.length === 0 ? {} : { phases: decided.phases.map(roundedPhase) }),
     limits: decided.limits,
     errors: [...recorder.errors].map(([code, { count, message }]) => ({ code, count, message })),
     generator: { loopDelayP99Ms: rounded(recorder.loopDelays.at(99)), cpu: rounded(recorder.cpuMax) },
   }
+}
+
+function roundedPhase(phase: PhaseResult): PhaseResult {
+  const { response, service } = phase.latencyMs
+  return { ...phase, latencyMs: { response: roundedAll(response), service: roundedAll(service) } }
+}
+
+/** A load that was not there proves nothing about what would have borne it. */
+function phaseReasons(phases: readonly PhaseResult[]): string[] {
+  return phases.filter(({ held }) => held === false).map(({ phase, remark }) => `phase ${phase}: ${remark}`)
 }
 
 function failoverRecord(record: ActRecord): FailoverRecord {

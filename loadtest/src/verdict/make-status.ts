@@ -45,7 +45,7 @@ export class StatusMaker {
     return {
       nowMs,
       stage: nowMs < plan.run.warmupMs ? 'warmup' : nowMs < plan.run.durationMs ? 'load' : 'drain',
-      phases: [],
+      phases: (plan.phases ?? []).filter(({ startMs, endMs }) => nowMs >= startMs && nowMs < endMs).map(({ phase }) => phase),
       rampPaused: false,
       clients,
       connections,

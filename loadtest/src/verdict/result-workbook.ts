@@ -3,7 +3,7 @@ import * as xlsx from 'xlsx'
 import { appendSheet, bytesOf, type CellValue, escaped, type WrittenSheet } from '../workbook/write-workbook.ts'
 import type { Percentiles } from './histogram.ts'
 import { timelineTable } from './report/timeline-table.ts'
-import type { RunResult } from './run-result.ts'
+import type { PhaseResult, RunResult } from './run-result.ts'
 
 /** The bytes of the result. `input` is the scenario's workbook, if there is one. */
 export function resultWorkbook(result: RunResult, input: Uint8Array | undefined): Uint8Array {
@@ -154,7 +154,33 @@ function resultSheets(result: RunResult): WrittenSheet[] {
         ...(result.incidentsLeftOut > 0 ? [[`${result.incidentsLeftOut} more were only counted`]] : []),
       ],
     },
+    ...(summary.phases === undefined ? [] : [{ name: 'PhaseResults', rows: phaseRows(summary.phases) }]),
     { name: 'Errors', rows: [['code', 'count', 'first_message'], ...summary.errors.map((row) => [row.code, row.count, row.message])] },
+  ]
+}
+
+function phaseRows(phases: readonly PhaseResult[]): CellValue[][] {
+  return [
+    [
+      ...[
+        'phase',
+        'start_ms',
+        'end_ms',
+        'executor',
+        'target',
+        'wanted_per_s',
+        'reached_per_s',
+        'clients_wanted',
+        'clients_reached',
+        'held',
+      ],
+      ...['delivered', 'response_p50_ms', 'response_p90_ms', 'response_p99_ms', 'response_max_ms', 'remark'],
+    ],
+    ...phases.map(({ latencyMs: { response }, ...row }) => [
+      ...[row.phase, row.startMs, row.endMs, row.executor, row.target, row.wanted, row.reached, row.clients.wanted, row.clients.reached],
+      row.held === null ? '' : row.held ? 'yes' : 'no',
+      ...[row.delivered, response.p50, response.p90, response.p99, response.max, row.remark],
+    ]),
   ]
 }
 

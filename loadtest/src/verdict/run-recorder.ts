@@ -12,6 +12,7 @@ import { LatencyBins } from './latency-bins.ts'
 import { makeResult } from './make-result.ts'
 import { StatusMaker } from './make-status.ts'
 import type { MessageHeader } from './message.ts'
+import { PhaseRecords } from './phase-records.ts'
 import type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, Side } from './recorded.ts'
 import type { IncidentRow, RunResult, Summary } from './run-result.ts'
 import type { RunStatus } from './run-status.ts'
@@ -37,6 +38,7 @@ export class RunRecorder {
   readonly directions: (DirectionRecord | undefined)[] = []
   readonly acts: ActRecord[]
   readonly windowed: WindowedMetrics
+  readonly phases: PhaseRecords
   readonly timeline: Timeline = new Timeline()
   readonly response: DurationHistogram = new DurationHistogram()
   /** The same as `response`, as snapshots carry it. */
@@ -99,6 +101,7 @@ export class RunRecorder {
     }
     this.acts = plan.acts.map((act) => new ActRecord(act))
     this.windowed = new WindowedMetrics(plan, this.acts)
+    this.phases = new PhaseRecords(plan)
     this.#statuses = new StatusMaker(this)
   }
 
@@ -108,6 +111,7 @@ export class RunRecorder {
     this.#at(nowMs)
     const record = this.clients[client]!
     if (record.attachMs === null) record.attachMs = nowMs
+    if (record.state !== 'attached') this.phases.attached(nowMs, client)
     record.state = 'attached'
   }
 
@@ -122,6 +126,7 @@ export class RunRecorder {
   /** It ended as planned, or with a code when it did not. */
   clientDetached(nowMs: number, client: number, code = ''): void {
     this.#at(nowMs)
+    if (this.clients[client]!.state === 'attached') this.phases.detached(nowMs, client)
     this.clients[client]!.state = 'detached'
     if (code !== '') this.clients[client]!.error = code
   }
@@ -202,6 +207,7 @@ export class RunRecorder {
     this.timeline.sent()
     this.directions[direction]!.sent(nowMs, bytes, dueMs)
     this.windowed.record('send_delay', dueMs, nowMs - dueMs)
+    this.phases.sent(nowMs, this.directions[direction]!.plan, dueMs)
   }
 
   /** The datagram that was sent last was dropped at once: the way was full, or there was none. */
@@ -228,12 +234,14 @@ export class RunRecorder {
     record.latency(responseMs)
     this.timeline.received(header.length, responseMs)
     for (const act of this.#recentActs) act.message(nowMs, record.plan.flow, direction, header.dueMs, responseMs)
+    const sentAtMs = record.sentAtMs(header.index)
+    const serviceMs = sentAtMs === undefined ? undefined : nowMs - sentAtMs
+    this.phases.received(record.plan, header.dueMs, responseMs, serviceMs)
     if (header.dueMs >= this.plan.run.warmupMs) {
-      const sentAtMs = record.sentAtMs(header.index)
       this.response.record(responseMs)
       this.responseBins.record(responseMs)
-      if (sentAtMs !== undefined) this.service.record(nowMs - sentAtMs)
-      this.windowed.message(header.dueMs, header.length, responseMs, sentAtMs === undefined ? undefined : nowMs - sentAtMs)
+      if (serviceMs !== undefined) this.service.record(serviceMs)
+      this.windowed.message(header.dueMs, header.length, responseMs, serviceMs)
     }
     return header
   }

@@ -1,5 +1,5 @@
 // What a run gives: plain data, from which every report is written. `Summary` is the shape of `summary.json`.
-import type { FaultAct, LimitOperator, Plan } from '../plan.ts'
+import type { FaultAct, LimitOperator, PhaseExecutor, Plan } from '../plan.ts'
 import type { FlowImpact } from './act-record.ts'
 import type { DamageKind } from './damage.ts'
 import type { Percentiles } from './histogram.ts'
@@ -60,9 +60,35 @@ export interface Summary {
   readonly throughput: { readonly messagesPerSecond: number; readonly bytesPerSecond: number }
   /** At most twenty, of equal length, from the end of the warm-up on; absent in summaries of older versions. */
   readonly blocks?: readonly Block[]
+  /** One per row of the sheet `Phases` that had begun; absent when there is none. */
+  readonly phases?: readonly PhaseResult[]
   readonly limits: readonly LimitResult[]
   readonly errors: readonly { readonly code: string; readonly count: number; readonly message: string }[]
   readonly generator: { readonly loopDelayP99Ms: number | null; readonly cpu: number | null }
+}
+
+/** What was asked of one phase, and what came of it. A message belongs to the phase in which it was due. */
+export interface PhaseResult {
+  readonly phase: string
+  readonly startMs: number
+  /** Where it ended, or the run did. */
+  readonly endMs: number
+  readonly executor: PhaseExecutor
+  /** As it is written. */
+  readonly target: string
+  /** Messages a second that its clients were to send together. */
+  readonly wanted: number
+  /** Messages a second that they sent in time: within the phase. */
+  readonly reached: number
+  /** Clients of the target that were to be there, and that were, on average; `wanted` only where the phase sets it. */
+  readonly clients: { readonly wanted: number | null; readonly reached: number }
+  /** A rate within 1 %, or the number of clients at its end; null where the phase sets neither. */
+  readonly held: boolean | null
+  /** Why it was not held. */
+  readonly remark: string
+  /** Messages of its clients that arrived. */
+  readonly delivered: number
+  readonly latencyMs: { readonly response: Percentiles; readonly service: Percentiles }
 }
 
 /** Some whole seconds of the measured part of a run. */

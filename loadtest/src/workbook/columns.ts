@@ -74,5 +74,6 @@ export const outputSheets: readonly string[] = [
   'Integrity',
   'Agents',
   'Relay results',
+  'PhaseResults',
   'Errors',
 ]

@@ -23,6 +23,13 @@ export interface ShadedFault {
   readonly link: string
 }
 
+/** A stage of the run. */
+export interface MarkedPhase {
+  readonly name: string
+  readonly fromMs: number
+  readonly toMs: number
+}
+
 export interface TimeChart {
   readonly id: string
   readonly title: string
@@ -35,6 +42,7 @@ export interface TimeChart {
   readonly warmupMs: number
   readonly series: readonly Series[]
   readonly faults: readonly ShadedFault[]
+  readonly phases: readonly MarkedPhase[]
   /** Logarithmic value axis, for latencies. */
   readonly logarithmic?: boolean
   readonly format: (value: number) => string
@@ -66,6 +74,7 @@ export function timeChart(chart: TimeChart): string {
       : '',
     ...axis.ticks.map((tick) => gridLine(axis.y(tick), chart.format(tick))),
     ...timeTicks(chart.endMs).map((ms) => timeTick(x(ms), ms)),
+    ...chart.phases.map((phase) => mark(phase, x, top)),
     ...chart.series.map((series) => draw(series, chart, x, axis.y)),
     '</g>',
     ...labels.map(({ fault, at, row }) => {
@@ -99,6 +108,15 @@ function placeLabels({ faults, endMs }: TimeChart): { fault: ShadedFault; at: nu
     ends[row] = at + size
     return [{ fault, at, row }]
   })
+}
+
+/** A line where a phase begins, and its name where there is room for it. */
+function mark({ name, fromMs, toMs }: MarkedPhase, x: (ms: number) => number, top: number): string {
+  const from = x(fromMs)
+  const room = Math.floor((x(toMs) - from - 8) / letterWidth)
+  const text = room < 2 ? '' : name.length <= room ? name : `${name.slice(0, room - 1)}…`
+  const tip = `<title>${html(`phase ${name}`)}</title>`
+  return `<g class="phase">${tip}<line x1="${fixed(from)}" x2="${fixed(from)}" y1="${top}" y2="${height - bottom}"/><text class="halo" x="${fixed(from + 4)}" y="${top + 11}">${html(text)}</text></g>`
 }
 
 function shade(fault: ShadedFault, x: (ms: number) => number, top: number): string {

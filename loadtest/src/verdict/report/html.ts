@@ -1,5 +1,5 @@
 // The report: one HTML file, no script, no network, nothing to install. It opens from a mail as well as from a disk; links lead within it.
-import type { LimitResult, RunResult, TimelineRow } from '../run-result.ts'
+import type { LimitResult, RunResult, Summary, TimelineRow } from '../run-result.ts'
 import { type ShadedFault, type TimeChart, timeChart } from './chart.ts'
 import { faultPanels, panelLink } from './fault-panels.ts'
 import { bytes, count, duration, html, inUnit, moment, short } from './format.ts'
@@ -34,6 +34,7 @@ ${cards(result)}
 <section aria-labelledby="time"><h2 id="time">Over time</h2>
 ${timeCharts(result)}
 </section>
+${phaseSection(summary)}
 ${faultSection(result)}
 <section aria-labelledby="limits"><h2 id="limits">Limits</h2>
 ${limitTable(summary.limits)}
@@ -92,6 +93,7 @@ function timeCharts(result: RunResult): string {
     endMs: Math.max(summary.durationMs, 1),
     warmupMs: Math.min(plan.run.warmupMs, summary.durationMs),
     faults,
+    phases: (summary.phases ?? []).map(({ phase, startMs, endMs }) => ({ name: phase, fromMs: startMs, toMs: endMs })),
   }
   const mean = (of: (row: TimelineRow) => number): (number | null)[] =>
     points.map((rows) => rows.reduce((sum, row) => sum + of(row), 0) / rows.length)
@@ -171,6 +173,37 @@ function shadedFaults({ faultLog, summary }: RunResult): ShadedFault[] {
       toMs: row.healedAtMs ?? (row.act.durationMs === 0 && row.act.heal === 'auto' ? row.actualAtMs! : summary.durationMs),
       detail: `${row.act.fault}: ${row.act.action} ${row.target}, ${moment(row.actualAtMs)} to ${row.healedAtMs === null ? 'the end' : moment(row.healedAtMs)}`,
     }))
+}
+
+function phaseSection({ phases = [] }: Summary): string {
+  if (phases.length === 0) return ''
+  return `<section aria-labelledby="phases"><h2 id="phases">Phases</h2>
+${table(
+  'What each phase asked for and what was reached. A message belongs to the phase in which it was due; a rate is held when it is within 1 %.',
+  [
+    { name: 'phase', cell: (row) => row.phase },
+    { name: 'from', kind: 'n', cell: (row) => moment(row.startMs) },
+    { name: 'to', kind: 'n', cell: (row) => moment(row.endMs) },
+    { name: 'executor', cell: (row) => row.executor },
+    { name: 'target', cell: (row) => row.target },
+    { name: 'wanted/s', kind: 'n', cell: (row) => inUnit(row.wanted, 'messages/s') },
+    { name: 'reached/s', kind: 'n', cell: (row) => inUnit(row.reached, 'messages/s') },
+    {
+      name: 'clients',
+      kind: 'n',
+      cell: (row) => `${short(row.clients.reached)}${row.clients.wanted === null ? '' : ` of ${short(row.clients.wanted)}`}`,
+    },
+    { name: 'p50', kind: 'n', cell: (row) => duration(row.latencyMs.response.p50) },
+    { name: 'p99', kind: 'n', cell: (row) => duration(row.latencyMs.response.p99) },
+    { name: 'largest', kind: 'n', cell: (row) => duration(row.latencyMs.response.max) },
+    {
+      name: 'held',
+      kind: 'html',
+      cell: ({ held }) => (held === null ? '–' : held ? badge('held', 'good') : badge('not reached', 'open')),
+    },
+  ],
+  phases,
+)}</section>`
 }
 
 function faultSection(result: RunResult): string {

@@ -55,6 +55,7 @@ header { display: flex; gap: 16px 24px; align-items: flex-start; justify-content
 .shade { --f: var(--net); } .shade.kill, .shade.term { --f: var(--kill); } .shade.pause, .shade.blackhole, .shade.one_way { --f: var(--freeze); } .shade.restart, .shade.rolling_restart { --f: var(--move); }
 .shade rect { fill: var(--f); opacity: .17; } .shade line { stroke: var(--f); stroke-width: 1.5; }
 .fault { fill: var(--net); font-weight: 600; } .fault.kill, .fault.term { fill: var(--kill); } .fault.pause, .fault.blackhole, .fault.one_way { fill: var(--freeze); } .fault.restart, .fault.rolling_restart { fill: var(--move); }
+.phase line { stroke: var(--soft); stroke-dasharray: 2 4; } .phase text { fill: var(--soft); font-weight: 600; }
 .hover { fill: transparent; } .hover:hover { fill: var(--hover); }
 .scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; }

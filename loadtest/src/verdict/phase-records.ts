@@ -1,0 +1,162 @@
+// What is kept of each phase of the run: how much its clients were to send and sent in time, how many of them were there, and how fast their
+// messages arrived. A message belongs to the phase in which it was due.
+import { Pace } from '../pace.ts'
+import type { Flow, FlowDirection, PhasePoint, Plan, PlanPhase } from '../plan.ts'
+import { DurationHistogram } from './histogram.ts'
+import type { PhaseResult } from './run-result.ts'
+
+/** A message that is sent later than this after the end of its phase was not sent in it. */
+const lateMs = 100
+/** Rates are held to 1 %. */
+const tolerance = 0.01
+/** A count may stray from the rate by chance: each sender's first message lies anywhere in its interval. Three standard deviations of that. */
+const chance = 3 / Math.sqrt(6)
+
+class PhaseRecord {
+  readonly phase: PlanPhase
+  readonly response: DurationHistogram = new DurationHistogram(2)
+  readonly service: DurationHistogram = new DurationHistogram(2)
+  readonly #members: ReadonlySet<number> | undefined
+  sent = 0
+  received = 0
+  /** Of its clients, those that are attached now. */
+  attached = 0
+  /** Clients × ms. */
+  #presence = 0
+  #presenceUntilMs: number
+
+  constructor(phase: PlanPhase) {
+    this.phase = phase
+    this.#members = phase.clients === undefined ? undefined : new Set(phase.clients)
+    this.#presenceUntilMs = phase.startMs
+  }
+
+  has(client: number): boolean {
+    return this.#members === undefined || this.#members.has(client)
+  }
+
+  covers(atMs: number): boolean {
+    return atMs >= this.phase.startMs && atMs < this.phase.endMs
+  }
+
+  /** One of its clients comes or goes. */
+  changed(nowMs: number, by: 1 | -1): void {
+    this.#advance(nowMs)
+    if (nowMs < this.phase.endMs) this.attached += by
+  }
+
+  /** How many of its clients were there on average. */
+  meanAttached(untilMs: number): number {
+    this.#advance(untilMs)
+    const { startMs, endMs } = this.phase
+    return this.#presence / Math.max(1, Math.min(endMs, untilMs) - startMs)
+  }
+
+  #advance(nowMs: number): void {
+    const until = Math.min(nowMs, this.phase.endMs)
+    if (until <= this.#presenceUntilMs) return
+    this.#presence += this.attached * (until - this.#presenceUntilMs)
+    this.#presenceUntilMs = until
+  }
+}
+
+export class PhaseRecords {
+  readonly #plan: Plan
+  readonly #phases: readonly PhaseRecord[]
+
+  constructor(plan: Plan) {
+    this.#plan = plan
+    this.#phases = (plan.phases ?? []).map((phase) => new PhaseRecord(phase))
+  }
+
+  attached(nowMs: number, client: number): void {
+    for (const phase of this.#phases) if (phase.has(client)) phase.changed(nowMs, 1)
+  }
+
+  detached(nowMs: number, client: number): void {
+    for (const phase of this.#phases) if (phase.has(client)) phase.changed(nowMs, -1)
+  }
+
+  sent(nowMs: number, { from }: FlowDirection, dueMs: number): void {
+    for (const one of this.#phases) if (one.covers(dueMs) && nowMs < one.phase.endMs + lateMs && one.has(from)) one.sent += 1
+  }
+
+  received({ from }: FlowDirection, dueMs: number, responseMs: number, serviceMs: number | undefined): void {
+    for (const one of this.#phases) {
+      if (!one.covers(dueMs) || !one.has(from)) continue
+      one.received += 1
+      one.response.record(responseMs)
+      if (serviceMs !== undefined) one.service.record(serviceMs)
+    }
+  }
+
+  /** One for each phase that had begun. */
+  results(endedAtMs: number): PhaseResult[] {
+    const begun = this.#phases.filter(({ phase }) => phase.startMs < endedAtMs)
+    if (begun.length === 0) return []
+    const paces = (this.#plan.paces ?? []).map((points) => new Pace(points))
+    return begun.map((record) => resultOf(record, this.#plan, paces, endedAtMs))
+  }
+}
+
+function resultOf(record: PhaseRecord, plan: Plan, paces: readonly Pace[], endedAtMs: number): PhaseResult {
+  const { phase, executor, target, sets, startMs, line = [] } = record.phase
+  const endMs = Math.min(record.phase.endMs, endedAtMs)
+  const seconds = Math.max(0.001, (endMs - startMs) / 1000)
+  const senders = plan.flows.flatMap((flow) =>
+    flow.directions.filter((one) => record.has(one.from)).map((direction) => ({ flow, direction })),
+  )
+  const planned = senders.reduce((sum, { flow, direction }) => sum + dueIn(flow, direction, paces, startMs, endMs), 0)
+  const wantedMessages = sets === 'rate' ? areaOf(line, endMs) / 1000 : planned
+  const wantedClients = sets === 'clients' ? areaOf(line, endMs) / Math.max(1, endMs - startMs) : null
+  const reachedClients = record.meanAttached(endMs)
+  const sent = record.sent
+  let held: boolean | null = null
+  let remark = ''
+  if (sets === 'rate') {
+    const bursts = senders.reduce((sum, { direction }) => sum + direction.burst ** 2, 0)
+    held = Math.abs(sent - wantedMessages) <= Math.max(tolerance * wantedMessages, chance * Math.sqrt(bursts))
+    if (!held) remark = `${shown(sent / seconds)} of ${shown(wantedMessages / seconds)} messages/s were sent in time (must be within 1 %)`
+  } else if (sets === 'clients' && endMs === record.phase.endMs) {
+    const wanted = Math.round(line.at(-1)?.value ?? 0)
+    held = Math.abs(record.attached - wanted) <= Math.max(1, tolerance * wanted)
+    if (!held) remark = `${record.attached} of ${wanted} clients were there at its end`
+  }
+  return {
+    phase,
+    startMs,
+    endMs: Math.round(endMs),
+    executor,
+    target,
+    wanted: rounded(wantedMessages / seconds),
+    reached: rounded(sent / seconds),
+    clients: { wanted: wantedClients === null ? null : rounded(wantedClients), reached: rounded(reachedClients) },
+    held,
+    remark,
+    delivered: record.received,
+    latencyMs: { response: record.response.percentiles(), service: record.service.percentiles() },
+  }
+}
+
+/** Messages of a sender that are due in [fromMs, toMs), if it is connected as planned. */
+function dueIn(flow: Flow, { bursts, burst, pace }: FlowDirection, paces: readonly Pace[], fromMs: number, toMs: number): number {
+  const from = Math.max(fromMs, flow.openAtMs)
+  const to = Math.min(toMs, flow.closeAtMs ?? toMs)
+  if (to <= from) return 0
+  const line = pace === undefined ? undefined : paces[pace]
+  return ((line === undefined ? to - from : line.between(from, to)) * bursts * burst) / 1000
+}
+
+/** The area under a line up to a moment, in its unit × ms. */
+function areaOf(line: readonly PhasePoint[], untilMs: number): number {
+  const pace = new Pace(line.map(({ atMs, value }) => ({ atMs, factor: value })))
+  return pace.between(line[0]!.atMs, untilMs)
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000
+}
+
+function shown(value: number): string {
+  return String(Number(value.toPrecision(4)))
+}
