@@ -326,6 +326,13 @@ describe('disperse(2,3)', () => {
     expect(stallOf('disperse(2,3)', fault).stallMs).toBeLessThan(3)
   })
 
+  it.each([6_000, 9_000, 20_000])(
+    'does not feel the freeze of a relay that has less credit left than a packet needs, of %i bytes',
+    (creditBytes) => {
+      expect(stallOf('disperse(2,3)', (w) => w.freeze('r1'), { creditBytes }).stallMs).toBeLessThan(3)
+    },
+  )
+
   it('names the relay that corrupts to both ends', () => {
     const { world } = stallOf('send=disperse(2,3)', (w) => {
       w.relay('r2').corrupts = 1

@@ -18,8 +18,8 @@ import type { WaitReason } from './types.ts'
 const controlReserveBytes = 65_536
 /** Seal and frame overhead, when a packet is cut to the credit that is left. */
 const packetMarginBytes = 64
-/** Credit smaller than this is not worth a packet of data. */
-const creditWorthBytes = 1_200
+/** Credit smaller than this is not worth a packet of data: a path that has no more is no room for something new. */
+export const creditWorthBytes = 1_200
 
 export interface SenderNeeds {
   readonly tuning: ConnectionTuning

@@ -4,12 +4,11 @@
  */
 import type { Path } from '../connection/path.ts'
 import type { KeptPacket } from '../connection/send-buffer.ts'
+import { creditWorthBytes } from '../connection/sender.ts'
 import { firstPaths, type Scheduler, type SchedulerNeeds, takes } from './scheduler.ts'
 
 /** Copies that one path catches up with at one go, as a share of new packets: it may have all that is unacked before it. */
 const copiesPerPacket = 4
-/** Credit smaller than this is no room for something new. */
-const roomBytes = 1_200
 
 export class Mirror implements Scheduler {
   readonly echoed = true
@@ -45,7 +44,7 @@ export class Mirror implements Scheduler {
       // A path that has not taken all there is takes nothing new, or two full paths would share the packets instead of repeating them.
       const bytes = sender.resendBytes
       const first = paths.find(
-        (path) => sender.hasRoom(path, Math.max(bytes, roomBytes)) && (bytes > 0 || this.#copiedTo.get(path) === sender.buffer.next),
+        (path) => sender.hasRoom(path, Math.max(bytes, creditWorthBytes)) && (bytes > 0 || this.#copiedTo.get(path) === sender.buffer.next),
       )
       const asked = first ?? paths[0]
       if (asked === undefined || !sender.step(nowMs, asked)) return sent

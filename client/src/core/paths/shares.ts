@@ -14,6 +14,7 @@ import {
 } from '@sennit/protocol'
 import type { Path } from '../connection/path.ts'
 import type { KeptPacket, ShareSet } from '../connection/send-buffer.ts'
+import { creditWorthBytes } from '../connection/sender.ts'
 import { Deque } from '../streams/deque.ts'
 import { firstPaths, type Scheduler, type SchedulerNeeds, takes } from './scheduler.ts'
 
@@ -88,8 +89,10 @@ export class Shares implements Scheduler {
     return sent
   }
 
+  /** Room for what goes next: a path that a little credit is left of would stop the others, which have enough. */
   #isReady(path: Path): boolean {
-    return !this.#late.has(path) && this.#needs.sender.hasRoom(path, 1)
+    const { sender } = this.#needs
+    return !this.#late.has(path) && sender.hasRoom(path, Math.max(sender.resendBytes, creditWorthBytes))
   }
 
   /** What fits every path at its own pace: each carries only one share of a packet. */
