@@ -16,17 +16,23 @@ export class Arrivals {
   }
 
   /**
-   * The longest time without an arrival that ends in `(fromMs, toMs]`. A gap that began before the window counts whole; one that has not ended by
-   * `toMs` counts up to there.
+   * The longest time without an arrival that ends in `(fromMs, toMs]`, and when it began. A gap that began before the window counts whole; one that
+   * has not ended by `toMs` counts up to there.
    */
-  longestGapMs(fromMs: number, toMs: number): number {
-    let previous: number | undefined
-    let longest = 0
+  longestGap(fromMs: number, toMs: number): { readonly gapMs: number; readonly atMs: number } {
+    let previous = Number.NEGATIVE_INFINITY
+    let longest = { gapMs: 0, atMs: fromMs }
+    const end = (time: number): void => {
+      const atMs = previous === Number.NEGATIVE_INFINITY ? fromMs : previous
+      if (time > fromMs && time - atMs > longest.gapMs) longest = { gapMs: time - atMs, atMs }
+    }
     for (const time of this.#times) {
       if (time > toMs) break
-      if (previous !== undefined && time > fromMs) longest = Math.max(longest, time - previous)
+      // What is before the first arrival is no gap, unless nothing arrived at all.
+      if (previous !== Number.NEGATIVE_INFINITY) end(time)
       previous = time
     }
-    return previous === undefined ? toMs - fromMs : Math.max(longest, toMs - previous)
+    end(toMs)
+    return longest
   }
 }

@@ -15,7 +15,7 @@ export class Lateness {
 
   /** How long it was late at most in `(fromMs, toMs]`. */
   longestMs(fromMs: number, toMs: number): number {
-    return Math.max(0, this.#ticks.longestGapMs(fromMs, toMs) - tickMs)
+    return Math.max(0, this.#ticks.longestGap(fromMs, toMs).gapMs - tickMs)
   }
 }
 

@@ -175,6 +175,7 @@ function hasWords(system: System, words: string): boolean {
 function tell({
   survived,
   stallMs = 0,
+  stallAtMs = 0,
   baseMs = 0,
   lateMs = 0,
   tookMs,
@@ -188,7 +189,8 @@ function tell({
   const back = backMs === undefined ? '' : `  new stream after ${backMs.toFixed(0)} ms`
   const damage = `  lost ${lost} dup ${duplicated} reord ${reordered}${corrupted > 0 ? ` CORRUPTED ${corrupted}` : ''}`
   const late = lateMs >= markedMs ? `  LATE ${lateMs.toFixed(1)} ms: generator or sink` : ''
-  return `${survived ? `stall ${stallMs.toFixed(1)} ms` : `CUT (${note})`} (without a fault ${baseMs.toFixed(1)})${damage}${back}${late}  took ${(tookMs / 1000).toFixed(1)} s`
+  const when = stallMs > 0 ? ` at +${stallAtMs.toFixed(0)} ms` : ''
+  return `${survived ? `stall ${stallMs.toFixed(1)} ms${when}` : `CUT (${note})`} (without a fault ${baseMs.toFixed(1)})${damage}${back}${late}  took ${(tookMs / 1000).toFixed(1)} s`
 }
 
 function rounded(round: Round): Round {

@@ -32,6 +32,8 @@ export interface Round {
   readonly survived: boolean
   /** Of a stream that survived: its longest gap after the fault, less its longest before. */
   readonly stallMs?: number
+  /** When that gap began, after the fault. */
+  readonly stallAtMs?: number
   /** The longest gap before the fault. */
   readonly baseMs?: number
   /** How late the generator was at most in this round, and how late the sink was: a stall that long may be theirs. It counts all the same. */
@@ -89,7 +91,7 @@ export class Rounds {
     const connections = server.connections()
     const { position } = await this.#started.source.ask('position', { stream: live.number })
     const faultMs = nowMs()
-    const baseMs = await this.#gap(live, faultMs - watchMs, faultMs)
+    const { gapMs: baseMs } = await this.#gap(live, faultMs - watchMs, faultMs)
 
     let healing: Promise<void> | undefined
     const heal = (): Promise<void> => {
@@ -105,7 +107,7 @@ export class Rounds {
     if (flows) await this.#settled(server, connections, hitMs + settleMs)
 
     const endMs = nowMs()
-    const gapMs = await this.#gap(live, hitMs, endMs)
+    const { gapMs, atMs } = await this.#gap(live, hitMs, endMs)
     const survived = flows && live.cut === undefined
     const back = backMs === undefined ? {} : { backMs }
     if (!survived) {
@@ -115,7 +117,7 @@ export class Rounds {
     const late = await this.#late(live, faultMs - watchMs, endMs)
     const damage = last ? await this.#end(live) : sound
     if (!last) await pause(Math.max(0, hitMs + (this.#fault.everyMs ?? 0) - watchMs - nowMs()))
-    return { ...damage, ...back, survived, stallMs: Math.max(0, gapMs - baseMs), baseMs, lateMs: late }
+    return { ...damage, ...back, survived, stallMs: Math.max(0, gapMs - baseMs), stallAtMs: atMs - hitMs, baseMs, lateMs: late }
   }
 
   /** The stream that flows, or a new one, as soon as the system takes it. */
@@ -169,9 +171,9 @@ export class Rounds {
     return false
   }
 
-  async #gap(live: Live, fromMs: number, toMs: number): Promise<number> {
-    const { gapMs } = await this.#started.sink.ask('gap', { stream: live.number, fromMs, toMs })
-    return Number(gapMs)
+  async #gap(live: Live, fromMs: number, toMs: number): Promise<{ readonly gapMs: number; readonly atMs: number }> {
+    const { gapMs, atMs } = await this.#started.sink.ask('gap', { stream: live.number, fromMs, toMs })
+    return { gapMs: Number(gapMs), atMs: Number(atMs) }
   }
 
   /** Waits until a server that was away holds as many connections as before, but not beyond `deadline`. */

@@ -38,7 +38,7 @@ export class Sink {
       case 'progress':
         return { begun: true, position: found.checker.position, over: found.over }
       case 'gap':
-        return { gapMs: found.arrivals.longestGapMs(fromMs, toMs) }
+        return { ...found.arrivals.longestGap(fromMs, toMs) }
       case 'late':
         return { lateMs: this.#lateness.longestMs(fromMs, toMs) }
       case 'report':

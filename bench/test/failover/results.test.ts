@@ -80,10 +80,10 @@ describe('gaps between arrivals', () => {
   it('count whole when they end in the window, and so far when they have not ended', () => {
     const arrivals = new Arrivals()
     for (const time of [0, 10, 50, 52, 60]) arrivals.add(time)
-    expect(arrivals.longestGapMs(20, 60)).toBe(40)
-    expect(arrivals.longestGapMs(50, 60)).toBe(8)
-    expect(arrivals.longestGapMs(50, 100)).toBe(40)
-    expect(new Arrivals().longestGapMs(5, 25)).toBe(20)
+    expect(arrivals.longestGap(20, 60).gapMs).toBe(40)
+    expect(arrivals.longestGap(50, 60)).toEqual({ gapMs: 8, atMs: 52 })
+    expect(arrivals.longestGap(50, 100).gapMs).toBe(40)
+    expect(new Arrivals().longestGap(5, 25)).toEqual({ gapMs: 20, atMs: 5 })
   })
 })
 
