@@ -38,6 +38,16 @@ export interface Received {
   readonly fresh: boolean
 }
 
+/** Where a checker stands: what another one needs to go on, or to end the direction in its place. */
+export interface CheckerState {
+  readonly nextIndex: number
+  readonly nextOffset: number
+  readonly receivedBytes: number
+  readonly receivedMessages: number
+  readonly gaps: readonly Readonly<Gap>[]
+  readonly counts: Readonly<DamageCounts>
+}
+
 interface Gap {
   fromIndex: number
   toIndex: number
@@ -85,6 +95,28 @@ export class FlowChecker {
 
   get receivedMessages(): number {
     return this.#receivedMessages
+  }
+
+  /** Where it stands. Which of the last datagrams came is not part of it: a checker that adopts it can end the direction, not go on with datagrams. */
+  state(): CheckerState {
+    return {
+      nextIndex: this.#nextIndex,
+      nextOffset: this.#nextOffset,
+      receivedBytes: this.#receivedBytes,
+      receivedMessages: this.#receivedMessages,
+      gaps: this.#gaps.map((gap) => ({ ...gap })),
+      counts: { ...this.counts },
+    }
+  }
+
+  /** Takes the place of another checker of this direction. */
+  adopt(state: CheckerState): void {
+    this.#nextIndex = state.nextIndex
+    this.#nextOffset = state.nextOffset
+    this.#receivedBytes = state.receivedBytes
+    this.#receivedMessages = state.receivedMessages
+    this.#gaps = state.gaps.slice(0, gapsMax).map((gap) => ({ ...gap }))
+    Object.assign(this.counts, state.counts)
   }
 
   /** Bytes that are missing so far, of `sentBytes` sent in this direction. */

@@ -1,7 +1,7 @@
 // What the recorder keeps about one direction of one flow: counts, the checker, and enough of the recent past to say what was normal before a
 // fault. All of it is of fixed size.
 import type { FlowDirection } from '../plan.ts'
-import { FlowChecker, type Incident } from './checker.ts'
+import { type CheckerState, FlowChecker, type Incident } from './checker.ts'
 import { percentileOf } from './histogram.ts'
 
 /** Response times remembered for the median before a fault: a second's worth at the 100 messages/s which a stall needs. */
@@ -14,6 +14,20 @@ const sentTimesMax = 4096
 
 /** A datagram that has not come so long after the last one was sent does not come any more. */
 const datagramPatienceMs = 1_000
+
+/** What the sending end knows of a direction. */
+export interface SenderState {
+  readonly messages: number
+  readonly bytes: number
+  readonly dropped: number
+}
+
+/** What the receiving end knows of a direction. */
+export interface ReceiverState {
+  readonly messages: number
+  readonly damagedBytes: number
+  readonly checker: CheckerState
+}
 
 export class DirectionRecord {
   readonly plan: FlowDirection
@@ -55,6 +69,27 @@ export class DirectionRecord {
     this.sentBytes += bytes
     if (dueMs < this.#firstDueMs) this.#firstDueMs = dueMs
     this.#countDue(Math.floor(dueMs / 1000))
+  }
+
+  sender(): SenderState {
+    return { messages: this.sentMessages, bytes: this.sentBytes, dropped: this.droppedDatagrams }
+  }
+
+  receiver(): ReceiverState {
+    return { messages: this.receivedMessages, damagedBytes: this.damagedBytes, checker: this.checker.state() }
+  }
+
+  /** Takes over what the agents of its two ends know; what is not given stays. */
+  adopt(sender: SenderState | undefined, receiver: ReceiverState | undefined): void {
+    if (sender !== undefined) {
+      this.sentMessages = sender.messages
+      this.sentBytes = sender.bytes
+      this.droppedDatagrams = sender.dropped
+    }
+    if (receiver === undefined) return
+    this.receivedMessages = receiver.messages
+    this.damagedBytes = receiver.damagedBytes
+    this.checker.adopt(receiver.checker)
   }
 
   /** When the message was handed to the connection, or undefined when that is forgotten. */

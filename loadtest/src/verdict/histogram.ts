@@ -1,6 +1,6 @@
 // Histograms of durations: HdrHistogram in microseconds, three digits, up to an hour. Kept instead of samples, so that memory does not grow
 // with the run, and added instead of averaged, since percentiles cannot be averaged.
-import { build, type Histogram } from 'hdr-histogram-js'
+import { build, type JsHistogram } from 'hdr-histogram-js'
 
 /** An hour: no message of a test is later, and anything above is recorded as this. */
 const highestUs = 3_600_000_000
@@ -13,9 +13,19 @@ export interface Percentiles {
   readonly max: number | null
 }
 
+/** Everything that a histogram holds, as data that can be added to another one of at least as many digits. */
+export interface HistogramState {
+  /** A value in microseconds, how often it came, the next value, … ascending. */
+  readonly counts: readonly number[]
+  readonly sumMs: number
+  readonly maxMs: number
+  /** null: nothing was recorded. */
+  readonly minMs: number | null
+}
+
 /** Counts durations in milliseconds. */
 export class DurationHistogram {
-  readonly #histogram: Histogram
+  readonly #histogram: JsHistogram
   #sumMs = 0
   #maxMs = 0
   #minMs = Number.POSITIVE_INFINITY
@@ -28,7 +38,7 @@ export class DurationHistogram {
       highestTrackableValue: highestUs,
       numberOfSignificantValueDigits: digits,
       useWebAssembly: false,
-    })
+    }) as JsHistogram
   }
 
   get count(): number {
@@ -64,6 +74,25 @@ export class DurationHistogram {
 
   percentiles(): Percentiles {
     return { p50: this.at(50), p90: this.at(90), p99: this.at(99), p999: this.at(99.9), max: this.max }
+  }
+
+  /** What it holds. */
+  state(): HistogramState {
+    const counts: number[] = []
+    const end = this.count === 0 ? 0 : this.#histogram.countsArrayIndex(this.#histogram.maxValue) + 1
+    for (let index = 0; index < end; index++) {
+      const count = this.#histogram.getCountAtIndex(index)
+      if (count > 0) counts.push(this.#histogram.valueFromIndex(index), count)
+    }
+    return { counts, sumMs: this.#sumMs, maxMs: this.#maxMs, minMs: this.min }
+  }
+
+  /** Adds what another one held: as if all of it had been recorded here. */
+  add({ counts, sumMs, maxMs, minMs }: HistogramState): void {
+    for (let at = 0; at + 1 < counts.length; at += 2) this.#histogram.recordValueWithCount(Math.min(highestUs, counts[at]!), counts[at + 1]!)
+    this.#sumMs += sumMs
+    if (maxMs > this.#maxMs) this.#maxMs = maxMs
+    if (minMs !== null && minMs < this.#minMs) this.#minMs = minMs
   }
 
   reset(): void {

@@ -1,5 +1,5 @@
 // One row a second: what the charts and the status line are drawn from.
-import { DurationHistogram } from './histogram.ts'
+import { DurationHistogram, type HistogramState } from './histogram.ts'
 import { type Bins, LatencyBins } from './latency-bins.ts'
 import type { TimelineRow } from './run-result.ts'
 
@@ -14,11 +14,22 @@ export interface SecondFacts {
   readonly relays: ReadonlyMap<string, number>
 }
 
+/** One whole second as one agent saw it, with what is needed to put it together with those of others. */
+export interface TimelineSecond {
+  readonly row: TimelineRow
+  /** Response times of the messages that arrived in it. */
+  readonly latency: HistogramState
+  /** Sending ends per relay. */
+  readonly relays: readonly (readonly [string, number])[]
+}
+
 /** Rows kept: a day. A longer run keeps its histograms, and says so in the report. */
 const rowsMax = 86_400
 
 export class Timeline {
   readonly rows: TimelineRow[] = []
+  /** Is told of each second as it ends. */
+  onSecond: ((second: TimelineSecond) => void) | undefined
   /** Sum over the seconds of the share of active paths each relay had, and how many seconds had any. */
   readonly #shares = new Map<string, number>()
   #sharedSeconds = 0
@@ -83,31 +94,46 @@ export class Timeline {
     return this.#sharedSeconds === 0 ? null : (this.#shares.get(relay) ?? 0) / this.#sharedSeconds
   }
 
+  /** Takes over a run that others saw: its seconds in order, each put together from theirs. What it saw itself is forgotten. */
+  adopt(seconds: readonly Omit<TimelineSecond, 'latency'>[]): void {
+    this.rows.length = 0
+    this.#shares.clear()
+    this.#sharedSeconds = 0
+    for (const { row, relays } of seconds) {
+      if (this.rows.length < rowsMax) this.rows.push(row)
+      this.#share(new Map(relays))
+    }
+    this.#second = Number.MAX_SAFE_INTEGER
+  }
+
+  #share(relays: ReadonlyMap<string, number>): void {
+    const paths = [...relays.values()].reduce((sum, count) => sum + count, 0)
+    if (paths === 0) return
+    this.#sharedSeconds += 1
+    for (const [relay, count] of relays) this.#shares.set(relay, (this.#shares.get(relay) ?? 0) + count / paths)
+  }
+
   #endSecond(facts: SecondFacts): void {
     for (const fault of facts.faults) this.#faults.add(fault)
-    if (this.rows.length < rowsMax) {
-      this.rows.push({
-        second: this.#second,
-        attached: facts.attached,
-        connected: facts.connected,
-        sentMessages: this.#sent,
-        messages: this.#messages,
-        bytes: this.#bytes,
-        p50Ms: this.#latency.at(50),
-        p99Ms: this.#latency.at(99),
-        maxMs: this.#latency.max,
-        failovers: this.#failovers,
-        withoutPath: facts.withoutPath,
-        damagedBytes: this.#damaged,
-        loopDelayMaxMs: this.#loopDelay,
-        faults: [...this.#faults].join('; '),
-      })
+    const row: TimelineRow = {
+      second: this.#second,
+      attached: facts.attached,
+      connected: facts.connected,
+      sentMessages: this.#sent,
+      messages: this.#messages,
+      bytes: this.#bytes,
+      p50Ms: this.#latency.at(50),
+      p99Ms: this.#latency.at(99),
+      maxMs: this.#latency.max,
+      failovers: this.#failovers,
+      withoutPath: facts.withoutPath,
+      damagedBytes: this.#damaged,
+      loopDelayMaxMs: this.#loopDelay,
+      faults: [...this.#faults].join('; '),
     }
-    const paths = [...facts.relays.values()].reduce((sum, count) => sum + count, 0)
-    if (paths > 0) {
-      this.#sharedSeconds += 1
-      for (const [relay, count] of facts.relays) this.#shares.set(relay, (this.#shares.get(relay) ?? 0) + count / paths)
-    }
+    if (this.rows.length < rowsMax) this.rows.push(row)
+    this.#share(facts.relays)
+    this.onSecond?.({ row, latency: this.#latency.state(), relays: [...facts.relays] })
     this.#second += 1
     this.lastSecond = { response: this.#responses.take(), loopDelay: this.#loopDelays.take() }
     if (this.#messages > 0) this.#latency.reset()

@@ -1,6 +1,6 @@
 // Histograms and counts of the windows that limits ask for, and only those: one per different (metric, window) of the plan.
 import { type LimitWindow, type Metric, metrics, type Plan } from '../plan.ts'
-import { DurationHistogram } from './histogram.ts'
+import { DurationHistogram, type HistogramState } from './histogram.ts'
 import { type ActTimes, inWindow } from './windows.ts'
 
 interface Kept {
@@ -8,6 +8,14 @@ interface Kept {
   readonly histograms: Map<Metric, DurationHistogram>
   messages: number
   bytes: number
+}
+
+/** What one window of limits holds, as data. */
+export interface WindowState {
+  readonly window: string
+  readonly messages: number
+  readonly bytes: number
+  readonly histograms: readonly (readonly [Metric, HistogramState])[]
 }
 
 export class WindowedMetrics {
@@ -45,6 +53,26 @@ export class WindowedMetrics {
       kept.histograms.get('response_time')?.record(responseMs)
       kept.histograms.get('e2e_latency')?.record(responseMs)
       if (serviceMs !== undefined) kept.histograms.get('service_time')?.record(serviceMs)
+    }
+  }
+
+  state(): WindowState[] {
+    return [...this.#kept].map(([window, { messages, bytes, histograms }]) => ({
+      window,
+      messages,
+      bytes,
+      histograms: [...histograms].map(([metric, histogram]) => [metric, histogram.state()] as const),
+    }))
+  }
+
+  /** Adds what another recorder of the same plan kept. */
+  add(states: readonly WindowState[]): void {
+    for (const { window, messages, bytes, histograms } of states) {
+      const kept = this.#kept.get(window)
+      if (kept === undefined) continue
+      kept.messages += messages
+      kept.bytes += bytes
+      for (const [metric, state] of histograms) kept.histograms.get(metric)?.add(state)
     }
   }
 
