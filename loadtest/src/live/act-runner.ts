@@ -11,6 +11,28 @@ import type { Network } from './network.ts'
 import { doProcessAct } from './process-acts.ts'
 import type { RelayFleet } from './relay-fleet.ts'
 
+/** What is done here of the acts of a run that several processes share. */
+export interface ActPart {
+  /**
+   * `relays`: acts on relay processes, and the choice of targets, a little ahead; what is done to clients and their network is only taken note of.
+   * `clients`: the other half; what is decided or done elsewhere waits for {@link ActRunner.told} and {@link ActRunner.healed}.
+   */
+  readonly does: 'relays' | 'clients'
+  /** `relays`: what was chosen for an act that others carry out or take note of, before it begins. */
+  readonly onChosen?: (act: FaultAct, relay: string | undefined) => void
+  /** `relays`: an act on a relay process was healed. */
+  readonly onHealed?: (act: FaultAct, nowMs: number) => void
+  /** `relays`: messages a second that a relay carries, as the others told last. */
+  readonly trafficOf?: (relay: string) => number
+}
+
+/** So long before it begins the target of an act is chosen: the way to the agents and back, with room. */
+const chooseAheadMs = 500
+/** A relay is acted on so much later than planned, so that agents whose clocks are a little behind have taken note of it before its effect. */
+const processGraceMs = 10
+/** An act on the network that an agent hears of later than this would be another one than the others do. */
+const lateMaxMs = 250
+
 export interface ActRunnerOptions {
   readonly recorder: RunRecorder
   /** undefined: the relays are not ours, and acts on processes were refused before the run. */
@@ -25,6 +47,8 @@ export interface ActRunnerOptions {
   /** Draws what acts leave open, from the run's seed. */
   readonly random: () => number
   readonly now: () => number
+  /** Absent: everything is done here. */
+  readonly part?: ActPart
 }
 
 export class ActRunner {
@@ -43,7 +67,30 @@ export class ActRunner {
 
   /** Arms every act. Times count from the start of the run. */
   start(): void {
-    for (const act of this.#options.recorder.plan.acts) this.#at(act.atMs, () => this.#begin(act))
+    const { part, recorder } = this.#options
+    for (const act of recorder.plan.acts) {
+      const chosenElsewhere = familyOf(act) === 'process' || act.target.kind === 'busiest'
+      if (part?.does === 'clients') {
+        if (!chosenElsewhere) this.#at(act.atMs, () => this.#begin(act, undefined))
+      } else if (part === undefined) this.#at(act.atMs, () => this.#begin(act, undefined))
+      else this.#at(act.atMs - chooseAheadMs, () => this.#choose(act, chosenElsewhere))
+    }
+  }
+
+  /** What was chosen for an act elsewhere. */
+  told(index: number, relay: string | undefined): void {
+    const { recorder, now } = this.#options
+    const act = recorder.plan.acts[index]
+    if (act === undefined || this.#ended) return
+    const lateMs = now() - act.atMs
+    if (lateMs > lateMaxMs && familyOf(act) !== 'process')
+      this.#fail(act, `its target was told ${Math.round(lateMs)} ms after it should have begun (at most ${lateMaxMs} ms)`)
+    else this.#at(act.atMs, () => this.#begin(act, relay))
+  }
+
+  /** An act on a relay process was healed elsewhere. */
+  healed(index: number, atMs: number): void {
+    if (this.#options.recorder.acts[index]?.startMs != null) this.#options.recorder.faultHealed(atMs, index, '')
   }
 
   /** Heals whatever is in force, in any case; resolves when all is healed. */
@@ -68,9 +115,19 @@ export class ActRunner {
     this.#timers.add(timer)
   }
 
-  async #begin(act: FaultAct): Promise<void> {
-    const { recorder, now } = this.#options
+  async #choose(act: FaultAct, tell: boolean): Promise<void> {
+    const { part, fleet } = this.#options
     const relay = this.#relayOf(act)
+    const process = familyOf(act) === 'process'
+    const can =
+      (act.target.kind !== 'busiest' || relay !== undefined) && (!process || (relay !== undefined && fleet?.isRunning(relay) === true))
+    if (tell && can) part?.onChosen?.(act, relay)
+    this.#at(act.atMs + (process ? processGraceMs : 0), () => this.#begin(act, relay))
+  }
+
+  async #begin(act: FaultAct, chosen: string | undefined): Promise<void> {
+    const { recorder, now, part } = this.#options
+    const relay = chosen ?? this.#relayOf(act)
     if (relay !== undefined && this.#gone.has(relay)) {
       this.#fail(act, `${relay} was ended for good by an earlier act`)
       return
@@ -81,7 +138,8 @@ export class ActRunner {
     }
     try {
       const family = familyOf(act)
-      if (family === 'network') this.#network(act, relay)
+      if (part !== undefined && (family === 'process') !== (part.does === 'relays')) this.#note(act, relay)
+      else if (family === 'network') this.#network(act, relay)
       else if (family === 'client') this.#lists(act)
       else if (family === 'misbehaviour') await this.#misbehave(act)
       else if (relay === undefined) this.#fail(act, 'acts on processes need a relay as their target')
@@ -89,6 +147,16 @@ export class ActRunner {
     } catch (error) {
       recorder.faultFailed(now(), act.act, error instanceof Error ? error.message : String(error))
     }
+  }
+
+  /** Others carry it out. */
+  #note(act: FaultAct, relay: string | undefined): void {
+    const { recorder, now, part } = this.#options
+    recorder.faultStarted(now(), act.act, targetName(act, relay), '', carriedBy(recorder, act, relay))
+    if (part?.does === 'relays')
+      this.#healLater(act, async () => {
+        recorder.faultHealed(now(), act.act, '')
+      })
   }
 
   #network(act: FaultAct, relay: string | undefined): void {
@@ -160,7 +228,7 @@ export class ActRunner {
   }
 
   async #process(act: FaultAct, relay: string): Promise<void> {
-    const { recorder, fleet, now } = this.#options
+    const { recorder, fleet, now, part } = this.#options
     if (fleet === undefined || !fleet.isRunning(relay)) {
       this.#fail(act, fleet === undefined ? 'the relays were not started by this run' : `${relay} does not run`)
       return
@@ -169,7 +237,10 @@ export class ActRunner {
     if (act.heal === 'never') this.#gone.add(relay)
     const { receipt, heal, atOnce } = await doProcessAct({ act, relay, fleet, now })
     recorder.faultReceipt(act.act, receipt)
-    const mend = async (): Promise<void> => recorder.faultHealed(now(), act.act, await heal())
+    const mend = async (): Promise<void> => {
+      recorder.faultHealed(now(), act.act, await heal())
+      part?.onHealed?.(act, now())
+    }
     if (atOnce !== true) this.#healLater(act, mend)
     else if (act.heal !== 'never') await mend()
   }
@@ -191,8 +262,8 @@ export class ActRunner {
   #relayOf(act: FaultAct): string | undefined {
     if (act.target.kind === 'relay') return act.target.relay
     if (act.target.kind !== 'busiest') return undefined
-    const { fleet, recorder } = this.#options
+    const { fleet, recorder, part } = this.#options
     const running = act.target.among.filter((relay) => !this.#gone.has(relay) && (fleet === undefined || fleet.isRunning(relay)))
-    return recorder.busiestRelay(running)
+    return recorder.busiestRelay(running, part?.trafficOf)
   }
 }

@@ -38,10 +38,14 @@ export class LiveFlow {
     this.#ends.set(side, connection)
     const { recorder, now } = this.#context
     connection.on((event) => this.#onEvent(side, event))
+    if (this.#half && side === 'listener') recorder.connectionAccepted(now(), this.flow.flow)
     const active = connection.status()?.active.send ?? null
     if (active !== null) recorder.activePath(now(), this.flow.flow, side, active)
     void connection.closed.then((info) => {
-      if (!this.#closing) recorder.connectionBroken(now(), this.flow.flow, info.code, `${side} of flow ${this.flow.flow}: ${info.message}`)
+      if (this.#closing) return
+      // The other end is closed by its own agent, a moment before this one is.
+      if (this.#half && (info.code === 'closed' || info.code === 'peer_closed')) recorder.connectionClosed(now(), this.flow.flow)
+      else recorder.connectionBroken(now(), this.flow.flow, info.code, `${side} of flow ${this.flow.flow}: ${info.message}`)
     })
     for (const direction of this.flow.directions) {
       const sends = direction.from === (side === 'caller' ? this.flow.caller : this.flow.listener)
@@ -69,14 +73,20 @@ export class LiveFlow {
     return record === undefined ? 0 : record.sentMessages - record.receivedMessages
   }
 
-  /** Every message that was sent has arrived. */
+  /** The other end is on another agent, and what it sent and got is known there. */
+  get #half(): boolean {
+    return this.#context.recorder.endsOf(this.flow).length === 1
+  }
+
+  /** Every message that was sent has arrived, as far as that is known here. */
   get settled(): boolean {
     const { recorder, now } = this.#context
+    if (this.#half) return true
     return this.flow.directions.every(({ direction }) => recorder.directions[direction]?.settled(now()) ?? true)
   }
 
-  /** Closes both ends in good order. */
-  async close(): Promise<void> {
+  /** Closes both ends in good order. `unsettled`: connections of which something is missing, as far as that is known elsewhere. */
+  async close(unsettled: ReadonlySet<number> = new Set()): Promise<void> {
     if (this.#closing) return
     this.#closing = true
     for (const side of [...this.#stalled.keys()]) this.readOn(side)
@@ -89,7 +99,7 @@ export class LiveFlow {
     for (const { compression } of this.#ends.values())
       if (compression !== undefined) recorder.compressed(compression.bytesBefore, compression.bytesAfter)
     const ends = [caller, listener].filter((end) => end !== undefined)
-    if (open && this.settled) {
+    if (open && this.settled && !unsettled.has(this.flow.flow)) {
       await Promise.allSettled(ends.map((end) => end.close()))
       recorder.connectionClosed(now(), this.flow.flow)
     } else {

@@ -89,7 +89,8 @@ export class DurationHistogram {
 
   /** Adds what another one held: as if all of it had been recorded here. */
   add({ counts, sumMs, maxMs, minMs }: HistogramState): void {
-    for (let at = 0; at + 1 < counts.length; at += 2) this.#histogram.recordValueWithCount(Math.min(highestUs, counts[at]!), counts[at + 1]!)
+    for (let at = 0; at + 1 < counts.length; at += 2)
+      this.#histogram.recordValueWithCount(Math.min(highestUs, counts[at]!), counts[at + 1]!)
     this.#sumMs += sumMs
     if (maxMs > this.#maxMs) this.#maxMs = maxMs
     if (minMs !== null && minMs < this.#minMs) this.#minMs = minMs

@@ -19,12 +19,20 @@ const impactsMax = 200
 export function makeResult(recorder: RunRecorder, endedAtMs: number, interrupted: boolean): RunResult {
   const phases = recorder.phases.results(endedAtMs)
   const limits = [...measureLimits(recorder, endedAtMs), ...survivalLimits(recorder)]
+  const failed = [...recorder.breaches, ...connectionReasons(recorder), ...limitReasons(limits, recorder)]
+  const lost = lostAgents(recorder)
   const { verdict, exitCode, reasons } = decide({
     interrupted,
     integrity: integrityReasons(recorder),
     neverRecovered: neverRecoveredReasons(recorder),
-    limits: [...recorder.breaches, ...connectionReasons(recorder), ...limitReasons(limits, recorder)],
-    inconclusive: [...inconclusiveReasons(recorder, limits, interrupted), ...phaseReasons(phases)],
+    // What is measured with a part of the load missing says nothing about the relays.
+    limits: lost.length === 0 ? failed : [],
+    inconclusive: [
+      ...lost,
+      ...(lost.length === 0 ? [] : failed),
+      ...inconclusiveReasons(recorder, limits, interrupted),
+      ...phaseReasons(phases),
+    ],
   })
   return {
     plan: recorder.plan,
@@ -94,6 +102,19 @@ function summaryOf(recorder: RunRecorder, endedAtMs: number, decided: Decided): 
     ...(decided.phases.length === 0 ? {} : { phases: decided.phases.map(roundedPhase) }),
     limits: decided.limits,
     errors: [...recorder.errors].map(([code, { count, message }]) => ({ code, count, message })),
+    agents: recorder.agents ?? [
+      {
+        id: '0',
+        zone: '',
+        host: '',
+        clients: plan.clients.length,
+        loopDelayP99Ms: rounded(recorder.loopDelays.at(99)),
+        cpu: rounded(recorder.cpuMax),
+        clockOffsetMs: 0,
+        clockErrorMs: 0,
+        lost: false,
+      },
+    ],
     generator: { loopDelayP99Ms: rounded(recorder.loopDelays.at(99)), cpu: rounded(recorder.cpuMax) },
   }
 }
@@ -163,6 +184,14 @@ function actImpacts(record: ActRecord, { plan, flows }: RunRecorder): ActImpacts
   return { rows, leftOut: all.length - rows.length }
 }
 
+function lostAgents({ agents = [], plan }: RunRecorder): string[] {
+  const gone = agents.filter(({ lost }) => lost)
+  return gone.map(
+    ({ id, host, clients }) =>
+      `agent ${id}${host === '' ? '' : ` (${host})`} was lost, with ${clients} of ${plan.clients.length} clients: what became of their connections is not known`,
+  )
+}
+
 function integrityReasons({ damage }: RunRecorder): string[] {
   const kinds = ['lost', 'duplicated', 'reordered', 'corrupted', 'unexpected'] as const
   return kinds.filter((kind) => damage[kind] > 0).map((kind) => `${damage[kind]} bytes were ${kind}`)
@@ -174,7 +203,7 @@ function neverRecoveredReasons(recorder: RunRecorder): string[] {
 }
 
 function connectionReasons(recorder: RunRecorder): string[] {
-  const unopened = recorder.flows.filter((flow) => flow.state === 'failed' || flow.state === 'planned').length
+  const unopened = recorder.flows.filter((flow) => (flow.state === 'failed' || flow.state === 'planned') && flow.orphaned !== true).length
   return unopened === 0 ? [] : [`${unopened} of ${recorder.flows.length} connections were never opened`]
 }
 
@@ -203,6 +232,13 @@ function inconclusiveReasons(recorder: RunRecorder, limits: readonly LimitResult
   const delayMax = recorder.plan.run.loopDelayP99MaxMs
   if (delay !== null && delay > delayMax)
     reasons.push(`the generator's event loop was late by ${delay.toFixed(1)} ms at p99 (at most ${delayMax} ms)`)
+  for (const { id, lost, clockErrorMs, loopDelayP99Ms } of recorder.agents ?? []) {
+    const { clockErrorMaxMs } = recorder.plan.run
+    if (!lost && (clockErrorMs ?? 0) > clockErrorMaxMs)
+      reasons.push(`the clock of agent ${id} is known to ${clockErrorMs!.toFixed(1)} ms only (clock_error_max is ${clockErrorMaxMs} ms)`)
+    if ((loopDelayP99Ms ?? 0) > delayMax)
+      reasons.push(`the event loop of agent ${id} was late by ${loopDelayP99Ms!.toFixed(1)} ms at p99 (at most ${delayMax} ms)`)
+  }
   const unheld = interrupted ? [] : recorder.acts.filter((record) => record.startMs === null)
   for (const record of unheld) {
     reasons.push(`fault ${record.act.fault} (${record.act.action}) did not happen${record.receipt === '' ? '' : `: ${record.receipt}`}`)

@@ -29,13 +29,16 @@ export class StatusMaker {
     const last = timeline.rows.at(-1)
     const { unknown: _unknown, ...damaged } = damage
     const clients = { planned: 0, attached: 0, rejected: 0, detached: 0 }
-    for (const { state } of recorder.clients) clients[state] += 1
+    // What several processes tell adds up: each counts its own clients, and the connections that they call.
+    const { mine } = recorder.options
+    for (const [client, { state }] of recorder.clients.entries()) if (mine?.has(client) ?? true) clients[state] += 1
     const connections = { planned: 0, open: 0, closed: 0, failed: 0, broken: 0, withoutPath: 0 }
     const paths = new Map<string, number>()
-    for (const { state, withoutPathSinceMs, activeRelay } of recorder.flows) {
-      connections[state] += 1
+    for (const [flow, { state, withoutPathSinceMs, activeRelay }] of recorder.flows.entries()) {
+      const calls = mine?.has(plan.flows[flow]!.caller) ?? true
+      if (calls) connections[state] += 1
       if (state !== 'open') continue
-      if (withoutPathSinceMs !== null) connections.withoutPath += 1
+      if (calls && withoutPathSinceMs !== null) connections.withoutPath += 1
       for (const relay of [activeRelay.caller, activeRelay.listener]) if (relay !== null) paths.set(relay, (paths.get(relay) ?? 0) + 1)
     }
     if (nowMs >= this.#nextLimitsMs) {

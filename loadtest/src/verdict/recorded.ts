@@ -10,6 +10,8 @@ export interface RecorderOptions {
   readonly environment: Environment
   /** When the run began, ISO 8601; the simulated world gives a fixed one. */
   readonly startedAt: string
+  /** Clients (indexes of the plan) that run in this process; of connections to others it knows one end. Absent: all. */
+  readonly mine?: ReadonlySet<number>
 }
 
 /** How a flow stands. */
@@ -20,6 +22,8 @@ export interface FlowRecord {
   withoutPathSinceMs: number | null
   failovers: number
   neverRecovered: boolean
+  /** One of its ends was on an agent that was lost: nobody can say what became of it. */
+  orphaned?: boolean
 }
 
 export interface ClientRecord {

@@ -2,7 +2,7 @@
 // the verdict and every report are made. Memory is bounded by the plan: histograms, one row a second, one record a flow and act.
 //
 // All times are milliseconds after the start of the run, from one monotonic clock, fractions welcome.
-import type { Plan } from '../plan.ts'
+import type { Flow, Plan } from '../plan.ts'
 import { ActRecord } from './act-record.ts'
 import type { Incident } from './checker.ts'
 import type { DamageKind } from './damage.ts'
@@ -14,7 +14,7 @@ import { StatusMaker } from './make-status.ts'
 import type { MessageHeader } from './message.ts'
 import { PhaseRecords } from './phase-records.ts'
 import type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, Side } from './recorded.ts'
-import type { IncidentRow, RunResult, Summary } from './run-result.ts'
+import type { AgentResult, IncidentRow, RunResult, Summary } from './run-result.ts'
 import type { RunStatus } from './run-status.ts'
 import { type SecondFacts, Timeline } from './timeline.ts'
 import { WindowedMetrics } from './windowed-metrics.ts'
@@ -78,6 +78,10 @@ export class RunRecorder {
   /** What was said of each relay last. */
   readonly relaysNow: Map<string, RelaySample> = new Map()
   readonly #statuses: StatusMaker
+  /** The processes that ran the clients, when this recorder puts together what they told (recorder-state.ts). */
+  agents: AgentResult[] | undefined
+  /** Clients whose agent was lost. */
+  lostClients: readonly number[] = []
   #nowMs = 0
   /** Acts whose messages may still arrive. */
   #recentActs: ActRecord[] = []
@@ -95,6 +99,7 @@ export class RunRecorder {
       neverRecovered: false,
     }))
     for (const flow of plan.flows) {
+      if (this.endsOf(flow).length === 0) continue
       for (const direction of flow.directions) {
         this.directions[direction.direction] = new DirectionRecord(plan.seed, direction, (incident) => this.#incident(incident))
       }
@@ -140,6 +145,19 @@ export class RunRecorder {
 
   // Connections
 
+  /** The ends of a connection that are in this process. */
+  endsOf({ caller, listener }: Pick<Flow, 'caller' | 'listener'>): Side[] {
+    const { mine } = this.options
+    if (mine === undefined) return ['caller', 'listener']
+    return [...(mine.has(caller) ? (['caller'] as const) : []), ...(mine.has(listener) ? (['listener'] as const) : [])]
+  }
+
+  /** A connection of which only the listening end is here was accepted. */
+  connectionAccepted(nowMs: number, flow: number): void {
+    this.#at(nowMs)
+    this.flows[flow]!.state = 'open'
+  }
+
   /** `connectMs` is from the call of `connect` to the connection. */
   connectionOpened(nowMs: number, flow: number, connectMs: number): void {
     this.#at(nowMs)
@@ -164,7 +182,7 @@ export class RunRecorder {
     record.activeRelay[side] = relay
     if (relay === null) {
       record.withoutPathSinceMs ??= nowMs
-    } else if (record.activeRelay.caller !== null && record.activeRelay.listener !== null) {
+    } else if (this.endsOf(this.plan.flows[flow]!).every((end) => record.activeRelay[end] !== null)) {
       this.#pathGap(nowMs, flow)
       record.withoutPathSinceMs = null
     }
@@ -261,13 +279,13 @@ export class RunRecorder {
    * The relay among these that carries the most traffic as planned (messages a second of the ends that send over it), and is not held by another
    * act: what `busiest(…)` means. undefined when none is left.
    */
-  busiestRelay(among: readonly string[]): string | undefined {
+  busiestRelay(among: readonly string[], trafficOf: (relay: string) => number = (relay) => this.trafficOf(relay)): string | undefined {
     const held = new Set(this.acts.filter((act) => act.startMs !== null && act.endMs === null).map((act) => act.target))
     let best: string | undefined
     let most = -1
     for (const relay of among) {
       if (held.has(relay)) continue
-      const traffic = this.#trafficOf(relay)
+      const traffic = trafficOf(relay)
       if (traffic > most) {
         best = relay
         most = traffic
@@ -276,7 +294,8 @@ export class RunRecorder {
     return best
   }
 
-  #trafficOf(relay: string): number {
+  /** Messages a second, as planned, of the ends here that send over the relay now. */
+  trafficOf(relay: string): number {
     let perSecond = 0
     for (const [flow, { state, activeRelay }] of this.flows.entries()) {
       if (state !== 'open') continue
@@ -311,14 +330,14 @@ export class RunRecorder {
     this.flows.forEach((flow, index) => {
       if (flow.state !== 'open') return
       const hit = carried?.(index) ?? (flow.activeRelay.caller === target || flow.activeRelay.listener === target)
-      if (!hit) return
+      if (!hit && this.endsOf(this.plan.flows[index]!).length === 2) return
       // A datagram that never comes is no pause that could be measured.
       const told = this.plan.flows[index]!.directions.filter(({ mode }) => mode !== 'datagram')
       const directions = told.map(({ direction }) => {
         const one = this.directions[direction]!
         return { direction, medianMs: one.medianLatencyMs(), rate: one.rateBefore(nowMs) }
       })
-      record.affect(index, directions)
+      record.affect(index, directions, hit)
     })
   }
 
@@ -396,7 +415,11 @@ export class RunRecorder {
   finish(nowMs: number, how: { interrupted: boolean }): RunResult {
     this.#at(nowMs)
     this.timeline.end(nowMs, this.#facts)
-    for (const flow of this.plan.flows) this.#finishFlow(nowMs, flow.flow, flow.directions, how.interrupted)
+    const gone = new Set(this.lostClients)
+    for (const flow of this.plan.flows) {
+      if (gone.has(flow.caller) || gone.has(flow.listener)) this.flows[flow.flow]!.orphaned = true
+      this.#finishFlow(nowMs, flow.flow, flow.directions, how.interrupted)
+    }
     for (const act of this.acts) {
       act.settle()
       for (const { flow, stallMs } of act.impacts()) {
@@ -415,14 +438,14 @@ export class RunRecorder {
     const flow = this.flows[index]!
     const began = flow.state !== 'planned' && flow.state !== 'failed'
     const pathless = began && flow.state !== 'closed' && (flow.state === 'broken' || flow.withoutPathSinceMs !== null)
-    if (pathless) {
+    if (pathless && flow.orphaned !== true) {
       flow.neverRecovered = true
       this.#pathGap(nowMs, index)
       this.#lastActOf(index)?.neverRecovered(index)
     }
     for (const { direction } of directions) {
       const record = this.directions[direction]!
-      const { unknown } = record.checker.finish(record.sentBytes, pathless || interrupted)
+      const { unknown } = record.checker.finish(record.sentBytes, pathless || interrupted || flow.orphaned === true)
       record.unknownBytes = unknown
       this.damage.unknown += unknown
       if (unknown > 0) this.#row({ direction, kind: 'unknown', index: -1, offset: record.sentBytes - unknown, bytes: unknown })
@@ -477,9 +500,11 @@ export class RunRecorder {
   }
 
   #counts(): { attached: number; connected: number; withoutPath: number } {
+    const { mine } = this.options
     return {
       attached: this.clients.filter((client) => client.state === 'attached').length,
-      connected: this.flows.filter((flow) => flow.state === 'open').length,
+      // A connection whose ends are on two agents is counted by the one that called.
+      connected: this.flows.filter(({ state }, flow) => state === 'open' && (mine?.has(this.plan.flows[flow]!.caller) ?? true)).length,
       withoutPath: this.flows.filter((flow) => flow.state === 'open' && flow.withoutPathSinceMs !== null).length,
     }
   }

@@ -64,6 +64,8 @@ export interface Summary {
   readonly phases?: readonly PhaseResult[]
   readonly limits: readonly LimitResult[]
   readonly errors: readonly { readonly code: string; readonly count: number; readonly message: string }[]
+  /** Absent in summaries of older versions. */
+  readonly agents?: readonly AgentResult[]
   readonly generator: { readonly loopDelayP99Ms: number | null; readonly cpu: number | null }
 }
 
@@ -89,6 +91,23 @@ export interface PhaseResult {
   /** Messages of its clients that arrived. */
   readonly delivered: number
   readonly latencyMs: { readonly response: Percentiles; readonly service: Percentiles }
+}
+
+/** One process that ran clients. */
+export interface AgentResult {
+  /** Its rank, from 0. */
+  readonly id: string
+  /** '' = of any zone. */
+  readonly zone: string
+  readonly host: string
+  readonly clients: number
+  /** null: it was lost before it could say. */
+  readonly loopDelayP99Ms: number | null
+  readonly cpu: number | null
+  /** Of its clock to the coordinator's: what was corrected, and by how much that may be wrong. */
+  readonly clockOffsetMs: number | null
+  readonly clockErrorMs: number | null
+  readonly lost: boolean
 }
 
 /** Some whole seconds of the measured part of a run. */

@@ -1,0 +1,215 @@
+// The load of a run: simulated clients, their connections and the acts on them, from the start of the run to the last closed socket. One process
+// runs all clients of a plan, or (on several machines) an agent runs its part of them.
+
+import { Pace } from '../pace.ts'
+import type { Plan } from '../plan.ts'
+import { keystreamKey } from '../verdict/keystream.ts'
+import type { RunRecorder } from '../verdict/run-recorder.ts'
+import { type ActPart, ActRunner } from './act-runner.ts'
+import { Gauges } from './gauges.ts'
+import type { ListFiles } from './list-files.ts'
+import { LiveClient, type LiveClientContext, type LiveEnd } from './live-client.ts'
+import { codeOf, type FlowContext, LiveFlow } from './live-flow.ts'
+import type { Network } from './network.ts'
+import { Pacer } from './pacer.ts'
+import type { RelayFleet } from './relay-fleet.ts'
+import type { TestMesh } from './test-mesh.ts'
+
+export interface LoadOptions {
+  readonly plan: Plan
+  /** Is told everything; whoever runs the load finishes it. */
+  readonly recorder: RunRecorder
+  readonly mesh: TestMesh
+  readonly network: Network
+  readonly lists: ListFiles
+  /** undefined: the relays are not started here. */
+  readonly fleet: RelayFleet | undefined
+  /** Milliseconds after the start of the run. */
+  readonly now: () => number
+  /** About once a second. */
+  readonly onSecond: () => void
+  /** What is decided elsewhere, where agents share a run. */
+  readonly part?: LoadPart
+}
+
+/** An agent's part of a run. */
+export interface LoadPart {
+  readonly acts: ActPart
+  /** Is handed the runner of acts, to which orders go. */
+  readonly onActs: (acts: ActRunner) => void
+  /**
+   * Resolves when everything that any agent sent has arrived, or nobody waits for it any more: with the connections of which something is missing.
+   * @param settled whether all connections with both ends here are done
+   */
+  drained(settled: () => boolean): Promise<ReadonlySet<number>>
+}
+
+/** How often the end of a drain is looked for. */
+const drainPollMs = 20
+/**
+ * What an interrupted run may still take: to heal what is in force, to tell peers that connections end, and to release sockets. Whatever is not
+ * done by then belongs to processes that end next.
+ */
+const interruptedEndMs = 3_000
+/** Of that, what a client may take to close. */
+const interruptedCloseMs = 500
+
+/** What acts, jitter and corruption leave open, drawn from the run's seed. */
+export function runDice(plan: Plan): () => number {
+  let draws = 0
+  return () => {
+    draws += 1
+    return keystreamKey(plan.seed, draws) / 0x1_0000_0000
+  }
+}
+
+/** Runs the load to its end; aborted, it ends within seconds. What went wrong is in the recorder. */
+export async function runLoad(options: LoadOptions, signal: AbortSignal | undefined): Promise<void> {
+  await new LiveLoad(options).run(signal)
+}
+
+class LiveLoad {
+  readonly #options: LoadOptions
+  readonly #plan: Plan
+  readonly #recorder: RunRecorder
+  readonly #flows: LiveFlow[]
+  readonly #clients: LiveClient[] = []
+  readonly #work = new Set<Promise<void>>()
+  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #pacer: Pacer
+  #over = false
+
+  constructor(options: LoadOptions) {
+    const { plan, recorder, now } = options
+    this.#options = options
+    this.#plan = plan
+    this.#recorder = recorder
+    this.#pacer = new Pacer(now)
+    const paces = (plan.paces ?? []).map((points) => new Pace(points))
+    const context: FlowContext = { plan, recorder, pacer: this.#pacer, paces, now }
+    this.#flows = plan.flows.filter((flow) => recorder.endsOf(flow).length > 0).map((flow) => new LiveFlow(flow, context))
+  }
+
+  async run(signal: AbortSignal | undefined): Promise<void> {
+    const { mesh, network, lists, fleet, now, onSecond, part } = this.#options
+    const context: LiveClientContext = {
+      plan: this.#plan,
+      recorder: this.#recorder,
+      mesh,
+      network,
+      lists,
+      now,
+      at: (atMs, what) => this.#at(atMs, what),
+      track: (work) => this.#track(work),
+      isOver: () => this.#over,
+    }
+    const ends = this.#plan.clients.map((): LiveEnd[] => [])
+    for (const flow of this.#flows) {
+      ends[flow.flow.caller]!.push({ flow, side: 'caller' })
+      ends[flow.flow.listener]!.push({ flow, side: 'listener' })
+    }
+    const { mine } = this.#recorder.options
+    for (const [index, flows] of ends.entries()) if (mine?.has(index) ?? true) this.#clients.push(new LiveClient(index, flows, context))
+    const named = new Map(this.#clients.map((client) => [client.planned.client, client]))
+    const acts = new ActRunner({
+      recorder: this.#recorder,
+      fleet,
+      network,
+      lists,
+      culprit: (client) => named.get(client)?.culprit(),
+      flowsOf: (client) => named.get(client)?.flows ?? [],
+      random: runDice(this.#plan),
+      now,
+      ...(part === undefined ? {} : { part: part.acts }),
+    })
+    part?.onActs(acts)
+    const gauges = new Gauges(this.#recorder, fleet, now)
+    gauges.start(onSecond)
+    for (const client of this.#clients) this.#at(client.planned.attachAtMs, () => client.run())
+    acts.start()
+    await this.#until(this.#plan.run.durationMs, signal)
+    await this.#boundedOnceInterrupted(this.#wind(acts, signal), signal)
+    gauges.stop()
+  }
+
+  /** Ends the load, the faults, the connections and the clients, in this order. Interrupted, it waits for nothing that a dead relay could hold up. */
+  async #wind(acts: ActRunner, signal: AbortSignal | undefined): Promise<void> {
+    this.#pacer.stop()
+    const cut = (): void => {
+      this.#over = true
+      for (const flow of this.#flows) flow.abort()
+    }
+    if (signal?.aborted === true) cut()
+    else signal?.addEventListener('abort', cut, { once: true })
+    await acts.end()
+    const unsettled = signal?.aborted === true ? new Set<number>() : await this.#drain(signal)
+    this.#over = true
+    for (const timer of this.#timers) clearTimeout(timer)
+    await Promise.allSettled(this.#flows.map((flow) => flow.close(unsettled)))
+    const closing = signal?.aborted === true ? { waitMs: interruptedCloseMs } : {}
+    await Promise.allSettled(this.#clients.map((client) => client.close(closing)))
+    await Promise.allSettled(this.#work)
+    signal?.removeEventListener('abort', cut)
+  }
+
+  /** Resolves with the work; or, once the run is interrupted, a few seconds later at most. */
+  async #boundedOnceInterrupted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    if (signal === undefined) return await work
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((done) => {
+      const arm = (): void => {
+        timer = setTimeout(done, interruptedEndMs)
+      }
+      if (signal.aborted) arm()
+      else signal.addEventListener('abort', arm, { once: true })
+    })
+    await Promise.race([work, late])
+    clearTimeout(timer)
+  }
+
+  /** Waits until everything sent has arrived, at most as long as the plan allows. Gives the connections of which others know that it has not. */
+  async #drain(signal: AbortSignal | undefined): Promise<ReadonlySet<number>> {
+    const { part } = this.#options
+    if (part !== undefined) return await part.drained(() => this.#flows.every((flow) => this.#isDone(flow)))
+    const deadlineMs = this.#options.now() + this.#plan.run.drainMs
+    while (this.#options.now() < deadlineMs && signal?.aborted !== true && !this.#flows.every((flow) => this.#isDone(flow))) {
+      await this.#until(Math.min(deadlineMs, this.#options.now() + drainPollMs), signal)
+    }
+    return new Set()
+  }
+
+  #isDone(flow: LiveFlow): boolean {
+    return flow.settled || this.#recorder.flows[flow.flow.flow]?.state !== 'open'
+  }
+
+  #at(atMs: number, what: () => Promise<void>): void {
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(timer)
+        if (!this.#over) this.#track(what())
+      },
+      Math.max(0, atMs - this.#options.now()),
+    )
+    this.#timers.add(timer)
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => this.#recorder.error(this.#options.now(), codeOf(error), String(error)))
+      .finally(() => this.#work.delete(tracked))
+    this.#work.add(tracked)
+  }
+
+  #until(atMs: number, signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted === true) return Promise.resolve()
+    return new Promise((done) => {
+      const finish = (): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', finish)
+        done()
+      }
+      const timer = setTimeout(finish, Math.max(0, atMs - this.#options.now()))
+      signal?.addEventListener('abort', finish, { once: true })
+    })
+  }
+}
