@@ -60,7 +60,21 @@ export interface RunSettings {
   readonly clockErrorMaxMs: number
   readonly loopDelayP99MaxMs: number
   readonly reports: readonly ReportKind[]
+  /** How agents come; absent: the run is one process, or starts its agents itself. */
+  readonly engine?: Exclude<RunEngine, 'local'>
+  /** So many of them; absent: as many as the command line says. */
+  readonly agents?: number
+  /** The run ends at once when an agent is lost; absent: it goes on, and is inconclusive. */
+  readonly onAgentLoss?: 'abort'
 }
+
+/** More agents than this is no drill any more. */
+export const agentsMax = 1_000
+
+/** Where agents come from: this machine, somebody's hands, or an engine that starts processes. */
+export const runEngines = ['local', 'attach', 'kubernetes', 'slurm', 'nomad'] as const
+
+export type RunEngine = (typeof runEngines)[number]
 
 /** What a run may leave behind. `summary.json` is always there. */
 export const reportKinds = ['html', 'xlsx', 'json', 'csv', 'junit', 'prometheus'] as const
@@ -70,6 +84,8 @@ export type ReportKind = (typeof reportKinds)[number]
 export interface PlanZone {
   readonly zone: string
   readonly label: string
+  /** So many agents of the zone must take part; absent: none. */
+  readonly agentsMin?: number
 }
 
 /** What lies between clients of zone `from` and relays of zone `to` (one entry per ordered pair; absent = nothing is added). */

@@ -257,7 +257,6 @@ test('every later feature is refused with "not yet", and only where a row asks f
     [client('connect', 'every(10s)'), 'connect'],
     [client('carrier', 'websocket'), 'carrier'],
     [client('peer', 'echo'), 'peer'],
-    [run('engine', 'slurm'), 'engine'],
     [run('model', 'closed'), 'model'],
     [
       {

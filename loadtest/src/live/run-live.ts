@@ -1,5 +1,7 @@
 // A run with the real client library, real relay processes and real faults, in this process.
+import { SennitError } from '@sennit/protocol'
 import { refuseActs } from '../fault-actions.ts'
+import type { Plan } from '../plan.ts'
 import { RunRecorder, type RunStatus } from '../verdict/run-recorder.ts'
 import type { Environment, RunResult } from '../verdict/run-result.ts'
 import { ListFiles } from './list-files.ts'
@@ -19,6 +21,7 @@ export interface LiveOptions extends RelayOptions {
 export async function runLive(options: LiveOptions): Promise<RunResult> {
   const { plan, environment, signal, onStatus } = options
   refuseActs(plan, 'live')
+  refuseAgents(plan)
   const relays = await openRelays(options)
   const { mesh, fleet } = relays
   let network: Network | undefined
@@ -37,4 +40,16 @@ export async function runLive(options: LiveOptions): Promise<RunResult> {
     lists?.dispose()
     mesh.dispose()
   }
+}
+
+/** One process is no agents: a workbook that asks for some is not half done. */
+function refuseAgents({ run: { engine = 'local', agents = 1 }, zones }: Plan): void {
+  const zone = zones.find(({ agentsMin = 0 }) => agentsMin > 1)
+  if (engine === 'local' && agents <= 1 && zone === undefined) return
+  const asked =
+    zone === undefined ? `Run.engine is ${engine}, Run.agents is ${agents}` : `zone ${zone.zone} must have ${zone.agentsMin} agents`
+  throw new SennitError(
+    'not_allowed',
+    `the workbook asks for several agents (${asked}), and this is a run in one process: give --agents or --local-agents`,
+  )
 }

@@ -411,6 +411,12 @@ export class RunRecorder {
     return this.#statuses.status(nowMs)
   }
 
+  /** Ends the last, begun second: for an agent, whose coordinator finishes the run. */
+  endSeconds(nowMs: number): void {
+    this.#at(nowMs)
+    this.timeline.end(nowMs, this.#facts)
+  }
+
   /** Ends the run. Call it after the drain (or when interrupted), when every connection was closed or given up. */
   finish(nowMs: number, how: { interrupted: boolean }): RunResult {
     this.#at(nowMs)

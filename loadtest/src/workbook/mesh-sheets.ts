@@ -1,6 +1,6 @@
 // The sheets `Zones`, `Links` and `Relays`: what the mesh and the network look like.
-import type { PlanLink, PlanRelay, PlanZone } from '../plan.ts'
-import { anyText, bandwidth, duration, type Kind, percent, quantity, yesNo } from './grammar.ts'
+import { agentsMax, type PlanLink, type PlanRelay, type PlanZone } from '../plan.ts'
+import { anyText, bandwidth, duration, type Kind, percent, quantity, whole, yesNo } from './grammar.ts'
 import { Names, rowName } from './names.ts'
 import type { Table } from './table.ts'
 
@@ -14,11 +14,11 @@ export function readZones(table: Table): Names<PlanZone> {
   const zones = new Names<PlanZone>(table, 'zone')
   for (const row of table.rows) {
     const zone = rowName(row, 'zone')
-    row.notYet('agents_min', ['0', '1'], 'expected 1 (one agent runs all zones)')
+    const agentsMin = row.read('agents_min', whole(0, agentsMax), 0)
     row.notYet('clock_offset', ['0', '0ms', '0s'], 'expected 0ms (all clients share one clock)')
     row.notYet('clock_drift', ['0', '0%'], 'expected 0% (all clients share one clock)')
     const label = row.read('label', anyText, '')
-    if (zone !== undefined) zones.add(row, zone, { zone, label })
+    if (zone !== undefined) zones.add(row, zone, { zone, label, ...(agentsMin === 0 ? {} : { agentsMin }) })
   }
   return zones
 }

@@ -1,5 +1,5 @@
 // The sheet `Run`: keys and values.
-import { type RunSettings, reportKinds } from '../plan.ts'
+import { agentsMax, type RunSettings, reportKinds, runEngines } from '../plan.ts'
 import { type RunKey, runKeys } from './columns.ts'
 import { anyText, duration, type Kind, oneOf, percentileList, rate, whole, words } from './grammar.ts'
 import { nearest, type Problems } from './problems.ts'
@@ -50,11 +50,11 @@ export function readRun(table: Table, fallbackName: string, problems: Problems):
     problems.add('W140', { ...row.place('value'), name: key }, `"${text.slice(0, 60)}" is not built yet: ${instead}`, text.slice(0, 60))
   }
 
-  notYet('engine', ['local'], 'expected local (this machine)')
-  notYet('agents', ['auto', '1'], 'expected auto or 1 (one agent, this process)')
   notYet('model', ['open'], 'expected open (messages are due whether or not the last one arrived)')
   notYet('live_port', ['0'], 'expected 0 (no live page)')
-  read('on_agent_loss', oneOf(['inconclusive', 'abort']), 'inconclusive')
+  const engine = read('engine', oneOf(runEngines), 'local')
+  const agents = read('agents', agentCount, 0)
+  const onAgentLoss = read('on_agent_loss', oneOf(['inconclusive', 'abort']), 'inconclusive')
 
   const durationMs = read('duration', duration, 60_000)
   const warmupMs = read('warmup', duration, Math.min(5000, durationMs / 4))
@@ -80,8 +80,18 @@ export function readRun(table: Table, fallbackName: string, problems: Problems):
       clockErrorMaxMs: read('clock_error_max', duration, 5),
       loopDelayP99MaxMs: read('loop_delay_p99_max', duration, 50),
       reports: readReports(read('report', words, ['html', 'xlsx', 'json']), place('report'), problems),
+      ...(engine === 'local' ? {} : { engine }),
+      ...(agents === 0 ? {} : { agents }),
+      ...(onAgentLoss === 'abort' ? { onAgentLoss } : {}),
     },
   }
+}
+
+/** `auto` is 0: as the engine or the command line says. */
+const agentCount: Kind<number> = {
+  code: 'W107',
+  expected: `auto or a whole number from 1 to ${agentsMax}`,
+  parse: (text) => (text.toLowerCase() === 'auto' ? 0 : whole(1, agentsMax).parse(text)),
 }
 
 /** It becomes part of file names. */

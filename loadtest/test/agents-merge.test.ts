@@ -1,0 +1,60 @@
+// What several agents recorded becomes one result, equal to that of one process that saw everything.
+import { expect, test } from 'vitest'
+import { shareClients } from '../src/agents/share.ts'
+import type { RunResult } from '../src/verdict/index.ts'
+import { fakeRun } from './fixtures/fake-run.ts'
+import { scattered } from './fixtures/scattered.ts'
+import { planOf, smallDrill } from './fixtures/sheets.ts'
+
+const plan = planOf(
+  smallDrill({
+    Limits: [
+      ['limit', 'metric', 'filter', 'stat', 'op', 'value', 'window', 'severity'],
+      ['L1', 'stall', 'action:kill', 'p(99)', '<=', '50ms', '', ''],
+      ['L2', 'response_time', '', 'p(99)', '<=', '80ms', 'during:F1', ''],
+      ['L3', 'throughput', '', 'rate', '>', '1/s', 'steady', ''],
+      ['L4', 'lost', '', 'value', '=', 0, '', ''],
+    ],
+  }),
+)
+
+/** What does not depend on who saw it: service times need the sender's clock, receipts and agents name who told. */
+function common({ summary, timeline, impacts, clients, incidents, reasons, relays }: RunResult): object {
+  const { agents: _agents, latencyMs, ...rest } = summary
+  return {
+    summary: { ...rest, response: latencyMs.response },
+    timeline,
+    impacts,
+    clients,
+    reasons,
+    relays,
+    incidents: incidents.map(({ relay: _relay, ...row }) => row).sort((a, b) => a.flow - b.flow || a.offset - b.offset),
+  }
+}
+
+const jitter = (direction: number, index: number): number => 1 + ((direction * 7 + index * 13) % 17) / 4
+const damages: [string, Parameters<typeof fakeRun>[0]['meddle']][] = [
+  ['nothing', undefined],
+  ['lost messages', (bytes, direction, index) => (direction % 2 === 0 && index % 40 === 3 ? [] : [bytes])],
+  ['doubled messages', (bytes, _direction, index) => (index === 11 ? [bytes, bytes] : [bytes])],
+  [
+    'a changed byte',
+    (bytes, direction, index) => (direction === 1 && index === 5 ? [bytes.map((byte, at) => (at === 40 ? byte ^ 1 : byte))] : [bytes]),
+  ],
+]
+
+for (const agents of [1, 2, 4]) {
+  test.each(damages)(`${agents} agents tell what one process sees: %s`, (_what, meddle) => {
+    const run = { plan, latencyMs: jitter, ...(meddle === undefined ? {} : { meddle }) }
+    const shares = shareClients(
+      plan,
+      Array.from({ length: agents }, (_, rank) => ({ rank, zone: '' })),
+    )
+    if ('problem' in shares) throw new Error(shares.problem)
+    const across = plan.flows.filter(({ caller, listener }) => shares.rankOf[caller] !== shares.rankOf[listener])
+    expect(across.length > 0).toBe(agents > 1)
+    const one = fakeRun(run)
+    const many = fakeRun({ ...run, recorder: scattered(plan, (client) => shares.rankOf[client]!, agents) })
+    expect(common(many)).toEqual(common(one))
+  })
+}
