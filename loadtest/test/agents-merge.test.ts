@@ -8,6 +8,10 @@ import { planOf, smallDrill } from './fixtures/sheets.ts'
 
 const plan = planOf(
   smallDrill({
+    Phases: [
+      ['phase', 'start', 'duration', 'target', 'executor', 'from', 'to'],
+      ['even', '2s', '2s', '', 'constant_rate', '200/s', ''],
+    ],
     Limits: [
       ['limit', 'metric', 'filter', 'stat', 'op', 'value', 'window', 'severity'],
       ['L1', 'stall', 'action:kill', 'p(99)', '<=', '50ms', '', ''],
@@ -20,9 +24,10 @@ const plan = planOf(
 
 /** What does not depend on who saw it: service times need the sender's clock, receipts and agents name who told. */
 function common({ summary, timeline, impacts, clients, incidents, reasons, relays }: RunResult): object {
-  const { agents: _agents, latencyMs, ...rest } = summary
+  const { agents: _agents, latencyMs, phases = [], ...rest } = summary
   return {
     summary: { ...rest, response: latencyMs.response },
+    phases: phases.map(({ latencyMs: { response }, ...phase }) => ({ ...phase, response })),
     timeline,
     impacts,
     clients,

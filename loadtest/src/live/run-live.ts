@@ -43,11 +43,13 @@ export async function runLive(options: LiveOptions): Promise<RunResult> {
 }
 
 /** One process is no agents: a workbook that asks for some is not half done. */
-function refuseAgents({ run: { engine = 'local', agents = 1 }, zones }: Plan): void {
+function refuseAgents({ run: { engine, agents = 1 }, zones }: Plan): void {
   const zone = zones.find(({ agentsMin = 0 }) => agentsMin > 1)
-  if (engine === 'local' && agents <= 1 && zone === undefined) return
+  if (engine === undefined && agents <= 1 && zone === undefined) return
   const asked =
-    zone === undefined ? `Run.engine is ${engine}, Run.agents is ${agents}` : `zone ${zone.zone} must have ${zone.agentsMin} agents`
+    zone === undefined
+      ? `Run.engine is ${engine ?? 'local'}, Run.agents is ${agents}`
+      : `zone ${zone.zone} must have ${zone.agentsMin} agents`
   throw new SennitError(
     'not_allowed',
     `the workbook asks for several agents (${asked}), and this is a run in one process: give --agents or --local-agents`,

@@ -2,7 +2,7 @@
 // messages arrived. A message belongs to the phase in which it was due.
 import { Pace } from '../pace.ts'
 import type { Flow, FlowDirection, PhasePoint, Plan, PlanPhase } from '../plan.ts'
-import { DurationHistogram } from './histogram.ts'
+import { DurationHistogram, type HistogramState } from './histogram.ts'
 import type { PhaseResult } from './run-result.ts'
 
 /** A message that is sent later than this after the end of its phase was not sent in it. */
@@ -11,6 +11,18 @@ const lateMs = 100
 const tolerance = 0.01
 /** A count may stray from the rate by chance: each sender's first message lies anywhere in its interval. Three standard deviations of that. */
 const chance = 3 / Math.sqrt(6)
+
+/** What one agent kept of a phase, as data. */
+export interface PhaseState {
+  readonly sent: number
+  readonly received: number
+  readonly attached: number
+  /** Clients × ms, up to `untilMs`. */
+  readonly presence: number
+  readonly untilMs: number
+  readonly response: HistogramState
+  readonly service: HistogramState
+}
 
 class PhaseRecord {
   readonly phase: PlanPhase
@@ -43,6 +55,23 @@ class PhaseRecord {
   changed(nowMs: number, by: 1 | -1): void {
     this.#advance(nowMs)
     if (nowMs < this.phase.endMs) this.attached += by
+  }
+
+  state(nowMs: number): PhaseState {
+    this.#advance(nowMs)
+    const { sent, received, attached } = this
+    const [response, service] = [this.response.state(), this.service.state()]
+    return { sent, received, attached, presence: this.#presence, untilMs: this.#presenceUntilMs, response, service }
+  }
+
+  add(state: PhaseState): void {
+    this.sent += state.sent
+    this.received += state.received
+    this.attached += state.attached
+    this.#presence += state.presence
+    this.#presenceUntilMs = Math.max(this.#presenceUntilMs, state.untilMs)
+    this.response.add(state.response)
+    this.service.add(state.service)
   }
 
   /** How many of its clients were there on average. */
@@ -88,6 +117,16 @@ export class PhaseRecords {
       one.response.record(responseMs)
       if (serviceMs !== undefined) one.service.record(serviceMs)
     }
+  }
+
+  /** One for each phase, in the order of the plan. */
+  state(nowMs: number): PhaseState[] {
+    return this.#phases.map((phase) => phase.state(nowMs))
+  }
+
+  /** Adds what another recorder of the same plan kept. */
+  add(states: readonly PhaseState[]): void {
+    for (const [index, state] of states.entries()) this.#phases[index]?.add(state)
   }
 
   /** One for each phase that had begun. */

@@ -5,6 +5,7 @@ import type { ActState } from './act-record.ts'
 import type { DamageKind } from './damage.ts'
 import type { ReceiverState, SenderState } from './direction-record.ts'
 import type { HistogramState } from './histogram.ts'
+import type { PhaseState } from './phase-records.ts'
 import type { ClientRecord, FlowRecord, Side } from './recorded.ts'
 import type { RunRecorder } from './run-recorder.ts'
 import type { IncidentRow } from './run-result.ts'
@@ -18,6 +19,7 @@ export interface RecorderState {
   readonly receivers: readonly (readonly [number, ReceiverState])[]
   readonly acts: readonly ActState[]
   readonly windows: readonly WindowState[]
+  readonly phases: readonly PhaseState[]
   readonly response: HistogramState
   readonly service: HistogramState
   readonly loopDelays: HistogramState
@@ -52,7 +54,7 @@ const incidentsMax = 1000
 const errorCodesMax = 200
 
 /** Everything that this recorder knows of the clients that run here. */
-export function recorderState(recorder: RunRecorder): RecorderState {
+export function recorderState(recorder: RunRecorder, nowMs: number): RecorderState {
   const { plan } = recorder
   const isMine = (client: number): boolean => recorder.options.mine?.has(client) ?? true
   const directions = plan.flows.flatMap((flow) => flow.directions)
@@ -70,6 +72,7 @@ export function recorderState(recorder: RunRecorder): RecorderState {
     ),
     acts: recorder.acts.map((act) => act.state()),
     windows: recorder.windowed.state(),
+    phases: recorder.phases.state(nowMs),
     response: recorder.response.state(),
     service: recorder.service.state(),
     loopDelays: recorder.loopDelays.state(),
@@ -102,6 +105,7 @@ export function addRecorderState(
   for (const [direction, receiver] of state.receivers) recorder.directions[direction]!.adopt(undefined, receiver)
   for (const act of state.acts) recorder.acts[act.act]!.add(act, carriedOut(act.act) ? told : undefined)
   recorder.windowed.add(state.windows)
+  recorder.phases.add(state.phases)
   recorder.response.add(state.response)
   recorder.service.add(state.service)
   recorder.loopDelays.add(state.loopDelays)
