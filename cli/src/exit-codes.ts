@@ -11,6 +11,7 @@ export interface CodedError extends Error {
 
 /** Codes that say a relay, the other end or a signed paper refuses: trying again unchanged cannot help. */
 const refusedCodes: ReadonlySet<string> = new Set([
+  'agent_refused',
   'application_mismatch',
   'application_not_allowed',
   'both_passive',
@@ -42,6 +43,7 @@ const refusedCodes: ReadonlySet<string> = new Set([
   'relay_mismatch',
   'revoked',
   'self',
+  'token_wrong',
   'unsupported',
   'version_incompatible',
   'wrong_mesh',
@@ -56,6 +58,8 @@ const unreachableCodes: ReadonlySet<string> = new Set([
   'closed',
   'connect_timeout',
   'consul_failed',
+  'coordinator_gone',
+  'coordinator_unreachable',
   'dial_failed',
   'dial_refused',
   'dial_timeout',
@@ -83,6 +87,7 @@ const unreachableCodes: ReadonlySet<string> = new Set([
 
 /** Codes that say the command line, or a file or port that it names, is wrong. */
 const usageCodes: ReadonlySet<string> = new Set([
+  'agents_missing',
   'bad_bind',
   'bad_carriers',
   'bad_directory',

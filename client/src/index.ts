@@ -13,5 +13,6 @@ export type { ClientEvent, CloseInfo, ConnectionEvent, DirectoryEvent } from './
 export { Listener } from './node/listener.ts'
 export type { ReceiveOptions } from './node/message-receiver.ts'
 export type { SendUntil } from './node/message-sender.ts'
+export { type Outbound, outbound } from './node/outbound.ts'
 export type { ProxySettings } from './node/proxy.ts'
 export { connectionEndedCode, Stream } from './node/stream.ts'

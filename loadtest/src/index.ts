@@ -1,7 +1,9 @@
 // The test set: a workbook becomes a plan, a run of it becomes a result, a result becomes reports.
+export { type AgentOptions, runAgent } from './agents/run-agent.ts'
+export { type AgentsOptions, runAgents } from './agents/run-agents.ts'
 export { environmentOf } from './environment.ts'
 export { type LiveOptions, runLive } from './live/run-live.ts'
-export { type Plan, planHash, type ReportKind, reportKinds } from './plan.ts'
+export { agentsMax, type Plan, planHash, type ReportKind, reportKinds } from './plan.ts'
 export { type RunTestOptions, runTest, type TestSheets } from './run-test.ts'
 export { type ComparedMetric, type Comparison, compareRuns, type Move } from './verdict/compare.ts'
 export {

@@ -8,15 +8,15 @@ import { createOutput, jsonOption } from '../output.ts'
 import { endWithParent, programPath } from '../relay-process.ts'
 import { onInterrupt } from '../signals.ts'
 import { version } from '../version.ts'
+import { addAgentCommand, addSharedRunOptions, type SharedRunOptions, sharedRun } from './test-agent.ts'
 import { addCompareCommand } from './test-compare.ts'
 import { addConvertCommand } from './test-convert.ts'
 import { readPlan } from './test-plan.ts'
 import { addShrinkCommand } from './test-shrink.ts'
 
-interface RunOptions {
+interface RunOptions extends SharedRunOptions {
   readonly json?: boolean
   readonly out?: string
-  readonly virtual?: boolean
   readonly seed?: string
   readonly scale?: string
   readonly mesh?: string
@@ -68,30 +68,35 @@ export function addTestCommands(program: Command): void {
         describePlan(plan),
       )
     })
-  test
-    .command('run')
-    .argument('<file>', 'workbook .xlsx, or its text twin .sennit.yaml')
-    .option('--out <dir>', 'where results go (default: sennit-results/NAME-TIME)')
-    .option('--virtual', 'run in the simulated world: same cores, same checkers, simulated clock, network and relays')
-    .option('--seed <n>', 'seed instead of the one in the workbook')
-    .option('--scale <x>', 'share of the clients, such as 0.1')
-    .addOption(
-      new Option('--mesh <dir>', 'use the relays of a mesh that runs already (faults on relay processes are refused then)').env(
-        'SENNIT_MESH',
-      ),
-    )
-    .addOption(new Option('--relay-list <file>', 'the same, named by the signed relay list in the mesh directory').env('SENNIT_RELAY_LIST'))
-    .option('--report <kinds>', 'what to write beside summary.json, of html,xlsx,csv,junit,prometheus (default: what the workbook says)')
-    .option('--relay-log', 'pass on what relays log')
+  addSharedRunOptions(
+    test
+      .command('run')
+      .argument('<file>', 'workbook .xlsx, or its text twin .sennit.yaml')
+      .option('--out <dir>', 'where results go (default: sennit-results/NAME-TIME)')
+      .option('--virtual', 'run in the simulated world: same cores, same checkers, simulated clock, network and relays')
+      .option('--seed <n>', 'seed instead of the one in the workbook')
+      .option('--scale <x>', 'share of the clients, such as 0.1')
+      .addOption(
+        new Option('--mesh <dir>', 'use the relays of a mesh that runs already (faults on relay processes are refused then)').env(
+          'SENNIT_MESH',
+        ),
+      )
+      .addOption(
+        new Option('--relay-list <file>', 'the same, named by the signed relay list in the mesh directory').env('SENNIT_RELAY_LIST'),
+      )
+      .option('--report <kinds>', 'what to write beside summary.json, of html,xlsx,csv,junit,prometheus (default: what the workbook says)')
+      .option('--relay-log', 'pass on what relays log'),
+  )
     .addOption(jsonOption())
     .description('run a workbook: verdict, summary.json, and report.html, NAME.result.xlsx, timeline.csv, junit.xml, metrics.prom as asked')
     .addHelpText(
       'after',
-      `${codesHelp}\n\nExamples:\n  sennit test run scenarios/relay-failover.xlsx\n  sennit test run load.xlsx --scale 0.1 --out results\n  sennit test run load.xlsx --virtual --seed 7\n  sennit test run load.xlsx --mesh mesh\n  sennit test run load.xlsx --report html,junit,csv     # for a build server`,
+      `${codesHelp}\n\nExamples:\n  sennit test run scenarios/relay-failover.xlsx\n  sennit test run load.xlsx --scale 0.1 --out results\n  sennit test run load.xlsx --virtual --seed 7\n  sennit test run load.xlsx --mesh mesh\n  sennit test run load.xlsx --local-agents 4\n  sennit test run load.xlsx --agents 4 --coordinator 10.0.0.5:7700 --token T --mesh mesh\n  sennit test run load.xlsx --report html,junit,csv     # for a build server`,
     )
     .action(async (file: string, options: RunOptions) => {
       await run(file, options)
     })
+  addAgentCommand(test)
   addConvertCommand(test)
   addCompareCommand(test)
   addShrinkCommand(test)
@@ -123,6 +128,7 @@ async function run(file: string, options: RunOptions): Promise<void> {
   const reports = options.report === undefined ? undefined : await reportsOf(options.report)
   const plan = await readPlan(file, options, out)
   if (plan === undefined) return
+  const shared = sharedRun(options, plan, out)
   const outDir = resolve(options.out ?? join('sennit-results', `${basename(file, extname(file)).replace(/\.sennit$/i, '')}-${timeName()}`))
   mkdirSync(outDir, { recursive: true })
   const { createLiveStatus, describePlan, describeResult } = await import('../run-text.ts')
@@ -141,15 +147,14 @@ async function run(file: string, options: RunOptions): Promise<void> {
       signal: interruption.signal,
       onStatus: (status: RunStatus) => live.show(status),
     }
-    result =
-      options.virtual === true
-        ? await (await import('@sennit/loadtest/virtual')).runVirtual(common)
-        : await (await import('@sennit/loadtest')).runLive({
-            ...common,
-            relayCommand: [...endWithParent(), process.execPath, programPath, 'relay'],
-            ...(meshDir === undefined ? {} : { meshDir }),
-            ...(options.relayLog === true ? { onRelayLog: (_relay: string, line: string) => process.stderr.write(`${line}\n`) } : {}),
-          })
+    const relays = {
+      relayCommand: [...endWithParent(), process.execPath, programPath, 'relay'],
+      ...(meshDir === undefined ? {} : { meshDir }),
+      ...(options.relayLog === true ? { onRelayLog: (_relay: string, line: string) => process.stderr.write(`${line}\n`) } : {}),
+    }
+    if (options.virtual === true) result = await (await import('@sennit/loadtest/virtual')).runVirtual(common)
+    else if (shared === undefined) result = await (await import('@sennit/loadtest')).runLive({ ...common, ...relays })
+    else result = await (await import('@sennit/loadtest')).runAgents({ ...common, ...relays, ...shared })
   } finally {
     live.end()
     interruption.dispose()

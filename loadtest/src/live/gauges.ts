@@ -16,11 +16,14 @@ export class Gauges {
   readonly #fleet: RelayFleet | undefined
   readonly #now: () => number
   readonly #cpuBefore = new Map<string, { seconds: number; atMs: number }>()
+  readonly #ownLoop: boolean
   #timers: NodeJS.Timeout[] = []
   #ownBefore: NodeJS.CpuUsage = process.cpuUsage()
   #ownAtMs = 0
 
-  constructor(recorder: RunRecorder, fleet: RelayFleet | undefined, now: () => number) {
+  /** `ownLoop: false`: this process runs no clients, so that what it uses itself says nothing about them. */
+  constructor(recorder: RunRecorder, fleet: RelayFleet | undefined, now: () => number, { ownLoop = true }: { ownLoop?: boolean } = {}) {
+    this.#ownLoop = ownLoop
     this.#recorder = recorder
     this.#fleet = fleet
     this.#now = now
@@ -30,7 +33,7 @@ export class Gauges {
     let expectedMs = this.#now() + loopProbeMs
     const probe = setInterval(() => {
       const nowMs = this.#now()
-      this.#recorder.loopDelay(nowMs, Math.max(0, nowMs - expectedMs))
+      if (this.#ownLoop) this.#recorder.loopDelay(nowMs, Math.max(0, nowMs - expectedMs))
       expectedMs = nowMs + loopProbeMs
     }, loopProbeMs)
     const sample = setInterval(() => {
@@ -58,7 +61,7 @@ export class Gauges {
       const pid = this.#fleet.pid(relay)
       return [pid === undefined ? { relay, state } : { ...this.#relay(relay, pid, nowMs), state }]
     })
-    this.#recorder.sample(nowMs, cpu, relays)
+    this.#recorder.sample(nowMs, this.#ownLoop ? cpu : undefined, relays)
   }
 
   #relay(relay: string, pid: number, nowMs: number): RelaySample {

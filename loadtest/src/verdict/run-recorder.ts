@@ -418,13 +418,19 @@ export class RunRecorder {
   }
 
   /** Ends the run. Call it after the drain (or when interrupted), when every connection was closed or given up. */
-  finish(nowMs: number, how: { interrupted: boolean }): RunResult {
+  finish(
+    nowMs: number,
+    how: {
+      interrupted: boolean /** It was ended before its time, and what was under way may have got lost by that. */
+      brokenOff?: boolean
+    },
+  ): RunResult {
     this.#at(nowMs)
     this.timeline.end(nowMs, this.#facts)
     const gone = new Set(this.lostClients)
     for (const flow of this.plan.flows) {
       if (gone.has(flow.caller) || gone.has(flow.listener)) this.flows[flow.flow]!.orphaned = true
-      this.#finishFlow(nowMs, flow.flow, flow.directions, how.interrupted)
+      this.#finishFlow(nowMs, flow.flow, flow.directions, how.interrupted || how.brokenOff === true)
     }
     for (const act of this.acts) {
       act.settle()

@@ -1,0 +1,336 @@
+// An agent: dials its coordinator, is handed a share of the clients, sets its clock, waits for the start, runs them alone, and tells what it recorded.
+import { hostname } from 'node:os'
+import { SennitError } from '@sennit/protocol'
+import type { ActRunner } from '../live/act-runner.ts'
+import { ListFiles } from '../live/list-files.ts'
+import { runDice, runLoad } from '../live/live-load.ts'
+import { Network } from '../live/network.ts'
+import { recorderState } from '../verdict/recorder-state.ts'
+import { RunRecorder } from '../verdict/run-recorder.ts'
+import type { Environment } from '../verdict/run-result.ts'
+import type { TimelineSecond } from '../verdict/timeline.ts'
+import { openAgentMesh } from './agent-mesh.ts'
+import { type ClockEstimate, clockErrorOver, estimateClock, type RoundTrip, steadyMs } from './clock-estimate.ts'
+import { CoordinatorLink } from './coordinator-link.ts'
+import { agentProtocol, bodyMax, type Clock, type Drain, type Order, type Share, type Snapshot, silenceMaxMs } from './messages.ts'
+
+export interface AgentOptions {
+  /** `http://host:port`, `https://host:port` */
+  readonly coordinator: string
+  readonly token: string
+  /** '' = any. */
+  readonly zone: string
+  readonly rank: number | null
+  readonly size: number | null
+  /** Of the program: coordinator and agents must be the same. */
+  readonly version: string
+  readonly environment: Environment
+  /** How long a coordinator that does not answer yet is dialled. */
+  readonly waitMs: number
+  /** Aborting it heals what this agent does and tells the coordinator. */
+  readonly signal: AbortSignal
+  readonly onNote: (text: string) => void
+}
+
+/** A coordinator that is not there yet is dialled again after this. */
+const dialEveryMs = 500
+/** Round trips for the clock: the best of so many is as good as it gets on a quiet network. */
+const tripsMin = 12
+/** On a busy one more are tried, until one is good enough. */
+const tripsMax = 60
+/** A clock known to this needs no more tries. */
+const goodErrorMs = 0.5
+/** While everything that is under way arrives, it is told this often. */
+const drainEveryMs = 100
+/** Seconds that are kept for a coordinator that does not answer. */
+const secondsMax = 600
+
+/** Runs one share to its end. @throws SennitError `agent_refused`, `version_incompatible`, `token_wrong`, `coordinator_unreachable`, `coordinator_gone` */
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const link = new CoordinatorLink(options.coordinator, options.token)
+  try {
+    await new AgentRun(options, link).run()
+  } finally {
+    link.close()
+  }
+}
+
+class AgentRun {
+  readonly #options: AgentOptions
+  readonly #link: CoordinatorLink
+  /** Aborted with why the run ends here: the coordinator is gone, or says so. */
+  readonly #end = new AbortController()
+  /** Either that, or somebody at this machine says so. */
+  readonly #signal: AbortSignal
+  readonly #heard = new Map<Order['do'], (order: Order) => void>()
+  readonly #orders = new Map<Order['do'], Order>()
+  #acts: ActRunner | undefined
+  readonly #early: Order[] = []
+  #heardMs = 0
+  #told = false
+  #offsetMs = 0
+  #startMs = 0
+  #seconds: TimelineSecond[] = []
+  #telling = false
+
+  constructor(options: AgentOptions, link: CoordinatorLink) {
+    this.#options = options
+    this.#link = link
+    this.#signal = AbortSignal.any([options.signal, this.#end.signal])
+  }
+
+  async run(): Promise<void> {
+    const { onNote, signal } = this.#options
+    const rank = await this.#join()
+    onNote(`agent ${rank} of the coordinator ${this.#link.host}`)
+    const listening = this.#listen().catch(() => {})
+    try {
+      await this.#take('share')
+      const share = await this.#link.long<Share>('GET', '/v1/share', { signal: this.#signal })
+      onNote(`runs ${share.clients.length} of ${share.plan.clients.length} clients of ${share.plan.name}`)
+      await this.#work(share)
+      this.#told = true
+    } catch (error) {
+      signal.throwIfAborted()
+      if (this.#end.signal.aborted) throw this.#end.signal.reason
+      throw error
+    } finally {
+      this.#end.abort(new SennitError('aborted', 'the agent ends'))
+      await listening
+    }
+    signal.throwIfAborted()
+  }
+
+  /** Dials until somebody answers. */
+  async #join(): Promise<number> {
+    const { zone, rank, size, version, waitMs, signal, onNote } = this.#options
+    const join = { version, protocol: agentProtocol, zone, rank, size, host: hostname(), pid: process.pid }
+    const untilMs = performance.now() + waitMs
+    let told = false
+    for (;;) {
+      try {
+        const joined = await this.#link.join(join, signal)
+        this.#heardMs = performance.now()
+        return joined.rank
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!(error instanceof SennitError) || error.code !== 'coordinator_unreachable' || performance.now() > untilMs) throw error
+        if (!told) onNote(`${error.message}; tries again for ${waitMs / 1000} s`)
+        told = true
+        await pause(dialEveryMs, signal)
+      }
+    }
+  }
+
+  /** Asks for orders as long as the run lasts, and for nothing else: that the coordinator answers is what tells that it lives. */
+  async #listen(): Promise<void> {
+    let after = 0
+    while (!this.#end.signal.aborted) {
+      try {
+        const orders = await this.#link.get<Order[]>(`/v1/orders?after=${after}`, { signal: this.#end.signal })
+        this.#heardMs = performance.now()
+        after += orders.length
+        for (const order of orders) this.#order(order)
+      } catch (error) {
+        if (this.#end.signal.aborted) return
+        const refused = error instanceof SennitError && error.code !== 'coordinator_unreachable'
+        const silentMs = performance.now() - this.#heardMs
+        if (refused) this.#end.abort(error)
+        else if (silentMs > silenceMaxMs) {
+          const why = error instanceof Error ? error.message : String(error)
+          this.#end.abort(
+            new SennitError(
+              'coordinator_gone',
+              `the coordinator is gone: nothing was heard of it for ${Math.round(silentMs / 1000)} s (${why})`,
+            ),
+          )
+        } else await pause(dialEveryMs, this.#end.signal)
+      }
+    }
+  }
+
+  #order(order: Order): void {
+    if (order.do === 'act' || order.do === 'healed') {
+      if (this.#acts === undefined) this.#early.push(order)
+      else this.#act(this.#acts, order)
+      return
+    }
+    if (order.do === 'stop') {
+      this.#options.onNote(`the coordinator ends the run: ${order.why}`)
+      this.#end.abort(new SennitError('stopped', order.why))
+      return
+    }
+    if (order.do === 'leave') {
+      if (!this.#told && !this.#end.signal.aborted)
+        this.#end.abort(new SennitError('agent_refused', `the run does not take place: ${order.why}`))
+      return
+    }
+    this.#orders.set(order.do, order)
+    this.#heard.get(order.do)?.(order)
+  }
+
+  #act(acts: ActRunner, order: Order): void {
+    if (order.do === 'act') acts.told(order.act, order.relay ?? undefined)
+    if (order.do === 'healed') acts.healed(order.act, order.atMs)
+  }
+
+  /** The order of that kind, when it comes. @throws why the run ends before */
+  #take<K extends Order['do']>(kind: K): Promise<Extract<Order, { do: K }>> {
+    return new Promise((done, fail) => {
+      const known = this.#orders.get(kind)
+      if (known !== undefined) return done(known as Extract<Order, { do: K }>)
+      const ended = (): void => fail(this.#signal.reason)
+      if (this.#signal.aborted) return ended()
+      this.#signal.addEventListener('abort', ended, { once: true })
+      this.#heard.set(kind, (order) => {
+        this.#signal.removeEventListener('abort', ended)
+        done(order as Extract<Order, { do: K }>)
+      })
+    })
+  }
+
+  async #work({ plan, clients, relays, credentials }: Share): Promise<void> {
+    const { environment, onNote } = this.#options
+    const mine = new Set(clients)
+    const here = { ...plan, clients: plan.clients.filter((_, index) => mine.has(index)) }
+    const mesh = openAgentMesh({ relays, credentials })
+    let network: Network | undefined
+    let lists: ListFiles | undefined
+    try {
+      network = await Network.open(here, mesh.entries, runDice(plan))
+      lists = new ListFiles({ ...here, acts: [] }, mesh, network)
+      const clock = await this.#setClock()
+      this.#offsetMs = clock.offsetMs
+      await this.#link.post('/v1/ready', clock, { signal: this.#signal })
+      const { atMs } = await this.#take('start')
+      this.#startMs = atMs
+      const recorder = new RunRecorder(plan, { engine: 'agent', environment, startedAt: new Date().toISOString(), mine })
+      recorder.timeline.onSecond = (second) => {
+        this.#seconds.push(second)
+        if (this.#seconds.length > secondsMax) this.#seconds.shift()
+      }
+      await pause(-this.#now(), this.#signal)
+      await runLoad(
+        {
+          plan,
+          recorder,
+          mesh,
+          network,
+          lists,
+          fleet: undefined,
+          now: () => this.#now(),
+          onSecond: () => void this.#tell(recorder),
+          part: {
+            acts: { does: 'clients' },
+            onActs: (acts) => {
+              this.#acts = acts
+              for (const order of this.#early.splice(0)) this.#act(acts, order)
+            },
+            drained: (settled) => this.#drained(recorder, settled),
+          },
+        },
+        this.#signal,
+      )
+      recorder.endSeconds(this.#now())
+      onNote('tells the coordinator what it recorded')
+      await this.#finish(recorder, clock)
+    } finally {
+      await network?.close()
+      lists?.dispose()
+      mesh.dispose()
+    }
+  }
+
+  async #finish(recorder: RunRecorder, clock: ClockEstimate): Promise<void> {
+    const stopped = this.#end.signal.reason
+    if (stopped instanceof SennitError && stopped.code !== 'stopped') throw stopped
+    const later = this.#signal.aborted ? undefined : await this.#setClock().catch(() => undefined)
+    const finished = {
+      state: recorderState(recorder, this.#now()),
+      seconds: this.#seconds,
+      clock: { offsetMs: clock.offsetMs, errorMs: clockErrorOver(clock, later) },
+    }
+    // Told even to a coordinator that was interrupted: it still listens for a moment.
+    await this.#link.long('POST', '/v1/finished', { body: finished })
+  }
+
+  async #setClock(): Promise<ClockEstimate> {
+    const trips: RoundTrip[] = []
+    let best: ClockEstimate | undefined
+    while (trips.length < tripsMin || (trips.length < tripsMax && (best?.errorMs ?? Number.POSITIVE_INFINITY) > goodErrorMs)) {
+      const sentMs = steadyMs()
+      const { receivedMs, answeredMs } = await this.#link.post<Clock>('/v1/clock', {}, { signal: this.#signal, bytesMax: bodyMax.small })
+      trips.push({ sentMs, receivedMs, answeredMs, backMs: steadyMs() })
+      best = estimateClock(trips)
+    }
+    if (best === undefined) throw new SennitError('coordinator_unreachable', 'the clock of the coordinator runs backwards')
+    return best
+  }
+
+  /** Milliseconds of the run, by the coordinator's clock. */
+  #now(): number {
+    return steadyMs() + this.#offsetMs - this.#startMs
+  }
+
+  /** Tells how it stands; what could not be told goes with the next. */
+  async #tell(recorder: RunRecorder, drain?: Drain): Promise<void> {
+    if (this.#telling) return
+    this.#telling = true
+    const seconds = this.#seconds
+    this.#seconds = []
+    const snapshot: Snapshot = {
+      status: recorder.status(this.#now()),
+      seconds,
+      traffic: recorder.plan.relays.map(({ relay }) => [relay, recorder.trafficOf(relay)] as const),
+      ...(drain === undefined ? {} : { drain }),
+    }
+    try {
+      await this.#link.post('/v1/snapshot', snapshot, { signal: this.#end.signal })
+      this.#heardMs = performance.now()
+    } catch {
+      // Whether the coordinator is gone is told by the request for orders.
+      this.#seconds = [...seconds, ...this.#seconds].slice(-secondsMax)
+    } finally {
+      this.#telling = false
+    }
+  }
+
+  async #drained(recorder: RunRecorder, settled: () => boolean): Promise<ReadonlySet<number>> {
+    const across = recorder.plan.flows.filter((flow) => recorder.endsOf(flow).length === 1).flatMap((flow) => flow.directions)
+    const isMine = (client: number): boolean => recorder.options.mine?.has(client) === true
+    const closed = this.#take('close').catch(() => undefined)
+    let close: Extract<Order, { do: 'close' }> | undefined
+    void closed.then((order) => {
+      close = order
+    })
+    while (close === undefined && !this.#signal.aborted) {
+      const counts = (sent: boolean): [number, number][] =>
+        across.flatMap(({ direction, from, to }) => {
+          const record = recorder.directions[direction]
+          return record !== undefined && isMine(sent ? from : to) ? [[direction, sent ? record.sentMessages : record.receivedMessages]] : []
+        })
+      await this.#tell(recorder, { settled: settled(), sent: counts(true), received: counts(false) })
+      await Promise.race([closed, pause(drainEveryMs, this.#signal).catch(() => {})])
+    }
+    return new Set(close?.unsettled ?? [])
+  }
+}
+
+/** @throws the signal's reason */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((done, fail) => {
+    if (signal.aborted) return fail(signal.reason)
+    const ended = (): void => {
+      clearTimeout(timer)
+      fail(signal.reason)
+    }
+    const timer = setTimeout(
+      () => {
+        signal.removeEventListener('abort', ended)
+        done()
+      },
+      Math.max(0, ms),
+    )
+    signal.addEventListener('abort', ended, { once: true })
+  })
+}

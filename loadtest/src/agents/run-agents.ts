@@ -1,0 +1,344 @@
+// A run that several agents share: the shell around the coordinator's machine. Relays and the faults on them are here, clients are there, and what the
+// agents recorded becomes one result.
+import { readFileSync } from 'node:fs'
+import { hex, SennitError } from '@sennit/protocol'
+import { familyOf, refuseActs } from '../fault-actions.ts'
+import { ActRunner } from '../live/act-runner.ts'
+import { Gauges } from '../live/gauges.ts'
+import { ListFiles } from '../live/list-files.ts'
+import { runDice } from '../live/live-load.ts'
+import { Network } from '../live/network.ts'
+import { openRelays, type RelayOptions, type RunRelays } from '../live/run-relays.ts'
+import type { Plan } from '../plan.ts'
+import { DurationHistogram } from '../verdict/histogram.ts'
+import { addRecorderState } from '../verdict/recorder-state.ts'
+import { RunRecorder } from '../verdict/run-recorder.ts'
+import type { AgentResult, Environment, RunResult } from '../verdict/run-result.ts'
+import type { RunStatus } from '../verdict/run-status.ts'
+import type { TimelineSecond } from '../verdict/timeline.ts'
+import { steadyMs } from './clock-estimate.ts'
+import { type AgentEntry, type CoordinatorEffect, CoordinatorMachine } from './coordinator-machine.ts'
+import { CoordinatorServer, type Desk } from './coordinator-server.ts'
+import { LocalAgents } from './local-agents.ts'
+import { mergeSeconds } from './merge-seconds.ts'
+import { mergeStatuses } from './merge-status.ts'
+import type { Finished, Share, Snapshot } from './messages.ts'
+import { zonesOfLocalAgents } from './share.ts'
+
+export interface AgentsOptions extends RelayOptions {
+  readonly environment: Environment
+  /** Of the program: coordinator and agents must be the same. */
+  readonly version: string
+  /** So many agents take part. */
+  readonly agents: number
+  /** Where the coordinator listens; port 0 is any free one. */
+  readonly listen: { readonly host: string; readonly port: number }
+  readonly token: string
+  /** How long all agents are waited for. */
+  readonly waitMs: number
+  /** Agents that are started here, of all. */
+  readonly local: { readonly count: number; readonly command: readonly string[] }
+  /** Aborting it tells the agents, heals every fault, ends every relay, and gives the partial result. */
+  readonly signal: AbortSignal
+  /** Once, when agents can dial in. */
+  readonly onListening: (port: number) => void
+  readonly onStatus: (status: RunStatus) => void
+  readonly onNote: (text: string) => void
+}
+
+/** Once a second, as agents tell. */
+const statusEveryMs = 1_000
+/** Agents that were told to leave get their order within this. */
+const lastOrdersMs = 500
+
+/** Runs a plan on several agents. @throws SennitError `agents_missing` when they do not come, and whatever keeps a run from beginning */
+export async function runAgents(options: AgentsOptions): Promise<RunResult> {
+  const { plan, agents, local } = options
+  refuseActs(plan, 'live')
+  refuseLists(plan)
+  if (local.count > agents) throw new SennitError('usage', `expected at most ${agents} agents of this machine; found ${local.count}`)
+  const relays = await openRelays(options)
+  try {
+    return await new AgentsRun(options, relays).run()
+  } finally {
+    await relays.end()
+    relays.mesh.dispose()
+  }
+}
+
+/** Lists that clients read are signed with a key of the mesh, which does not travel. */
+function refuseLists({ acts }: Plan): void {
+  const act = acts.find((one) => familyOf(one) === 'client')
+  if (act !== undefined)
+    throw new SennitError(
+      'not_allowed',
+      `fault ${act.fault} (${act.action}) cannot be done by agents: it needs the mesh's own keys, which stay with the coordinator. Run it in one process, or disable the row`,
+    )
+}
+
+class AgentsRun {
+  readonly #options: AgentsOptions
+  readonly #relays: RunRelays
+  readonly #machine: CoordinatorMachine
+  readonly #recorder: RunRecorder
+  readonly #statuses = new Map<number, Snapshot>()
+  readonly #seconds = new Map<number, TimelineSecond[]>()
+  readonly #finished = new Map<number, Finished>()
+  readonly #over: Promise<void>
+  #ended: (error?: Error) => void = () => {}
+  #server: CoordinatorServer | undefined
+  #timer: NodeJS.Timeout | undefined
+  #acts: ActRunner | undefined
+  #gauges: Gauges | undefined
+  #startMs = Number.POSITIVE_INFINITY
+  #part: Promise<void> = Promise.resolve()
+
+  constructor(options: AgentsOptions, relays: RunRelays) {
+    const { plan, version, agents, waitMs, environment, meshDir } = options
+    this.#options = options
+    this.#relays = relays
+    this.#over = new Promise((done, fail) => {
+      this.#ended = (error) => (error === undefined ? done() : fail(error))
+    })
+    this.#over.catch(() => {})
+    this.#machine = new CoordinatorMachine({ plan, version, agents, waitMs, relaysOnLoopback: meshDir === undefined }, steadyMs())
+    this.#recorder = new RunRecorder(plan, { engine: plan.run.engine ?? 'local', environment, startedAt: new Date().toISOString() })
+  }
+
+  async run(): Promise<RunResult> {
+    const { token, listen, signal, onListening } = this.#options
+    this.#server = await CoordinatorServer.listen({ desk: this.#desk(), token, ...listen })
+    onListening(this.#server.port)
+    const stop = (): void => {
+      this.#machine.stop(steadyMs(), 'the run was interrupted')
+      this.#pump()
+    }
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    const local = this.#startLocal(this.#server.port)
+    this.#pump()
+    try {
+      await this.#over
+    } finally {
+      signal.removeEventListener('abort', stop)
+      clearTimeout(this.#timer)
+      await this.#endPart()
+      await this.#server.close(lastOrdersMs)
+      await local.end()
+    }
+    return this.#result()
+  }
+
+  #desk(): Desk {
+    const machine = this.#machine
+    const rankOf = (session: string): number => machine.agent(session)?.rank ?? -1
+    const now = (): number => steadyMs()
+    const then = <T>(value: T): T => {
+      this.#pump()
+      return value
+    }
+    const keep = (rank: number, seconds: readonly TimelineSecond[]): void => {
+      const kept = this.#seconds.get(rank)
+      if (kept === undefined) this.#seconds.set(rank, [...seconds])
+      else kept.push(...seconds)
+    }
+    return {
+      now,
+      isKnown: (session) => machine.agent(session) !== undefined,
+      heard: (session) => machine.heard(now(), session),
+      join: (session, join, isLocal) => then(machine.join(now(), session, join, isLocal)),
+      share: (session) => this.#shareOf(machine.agent(session)),
+      ready: (session, clock) => then(machine.ready(now(), session, clock)),
+      snapshot: (session, snapshot) => {
+        this.#statuses.set(rankOf(session), snapshot)
+        keep(rankOf(session), snapshot.seconds)
+        then(machine.snapshot(now(), session, snapshot))
+      },
+      finished: (session, finished) => {
+        this.#finished.set(rankOf(session), finished)
+        keep(rankOf(session), finished.seconds)
+        then(machine.finished(now(), session, finished.clock))
+      },
+    }
+  }
+
+  #startLocal(port: number): LocalAgents {
+    const { plan, token, listen, agents, local, onNote } = this.#options
+    const host = listen.host === '0.0.0.0' || listen.host === '::' ? '127.0.0.1' : listen.host
+    return new LocalAgents({
+      command: local.command,
+      coordinator: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+      token,
+      zones: zonesOfLocalAgents(plan.zones, local.count),
+      size: agents,
+      onNote,
+      onExit: (rank, how) => {
+        const agent = this.#machine.agents.find((one) => one.rank === rank)
+        if (agent !== undefined) this.#machine.lost(steadyMs(), agent.session, how)
+        else if (this.#machine.phase === 'waiting') this.#machine.stop(steadyMs(), `agent ${rank} ended before it had dialled in: ${how}`)
+        this.#pump()
+      },
+    })
+  }
+
+  /** Does what the machine says, and comes back when it wants to. */
+  #pump(): void {
+    for (let effect = this.#machine.poll(); effect !== undefined; effect = this.#machine.poll()) this.#do(effect)
+    clearTimeout(this.#timer)
+    const wakeAtMs = this.#machine.wakeAtMs()
+    if (wakeAtMs === undefined) return
+    this.#timer = setTimeout(
+      () => {
+        this.#machine.tick(steadyMs())
+        this.#pump()
+      },
+      Math.max(1, wakeAtMs - steadyMs()),
+    )
+  }
+
+  #do(effect: CoordinatorEffect): void {
+    switch (effect.type) {
+      case 'order': {
+        const agent = this.#machine.agents.find(({ rank }) => rank === effect.rank)
+        if (agent !== undefined) this.#server?.order(agent.session, effect.order)
+        return
+      }
+      case 'note':
+        this.#options.onNote(effect.text)
+        return
+      case 'start':
+        this.#startMs = effect.atMs
+        this.#part = this.#runPart()
+        return
+      case 'failed':
+        this.#ended(new SennitError(effect.code, effect.message))
+        return
+      case 'over':
+        this.#ended()
+    }
+  }
+
+  #shareOf(agent: AgentEntry | undefined): Share {
+    const { plan } = this.#options
+    const { entries, credentials } = this.#relays.mesh
+    const clients = agent?.clients ?? []
+    const users = new Set(clients.map((index) => plan.clients[index]!.user))
+    return {
+      plan,
+      clients,
+      relays: entries.map(({ relayId, urls, key, failureDomain, zone }) => ({
+        relayId,
+        urls,
+        ...(key === undefined ? {} : { key: hex(key) }),
+        ...(failureDomain === undefined ? {} : { failureDomain }),
+        ...(zone === undefined ? {} : { zone }),
+      })),
+      credentials: [...users].map((user) => [user, readFileSync(credentials.get(user) ?? '', 'utf8')] as const),
+    }
+  }
+
+  /** The coordinator's own part: acts on relays, what is chosen for agents, what relays use. */
+  async #runPart(): Promise<void> {
+    const { plan, onStatus } = this.#options
+    const { fleet, mesh } = this.#relays
+    const recorder = this.#recorder
+    const now = (): number => steadyMs() - this.#startMs
+    const nobody = { ...plan, clients: [], flows: [], links: [], acts: [] }
+    const network = await Network.open(nobody, mesh.entries, runDice(plan))
+    this.#acts = new ActRunner({
+      recorder,
+      fleet,
+      network,
+      lists: new ListFiles(nobody, mesh, network),
+      culprit: () => undefined,
+      flowsOf: () => [],
+      random: runDice(plan),
+      now,
+      part: {
+        does: 'relays',
+        onChosen: (act, relay) => {
+          this.#machine.tell({ do: 'act', act: act.act, relay: relay ?? null })
+          this.#pump()
+        },
+        onHealed: (act, atMs) => {
+          this.#machine.tell({ do: 'healed', act: act.act, atMs })
+          this.#pump()
+        },
+        trafficOf: (relay) => {
+          let sum = 0
+          for (const { traffic } of this.#statuses.values()) for (const [name, perSecond] of traffic) if (name === relay) sum += perSecond
+          return sum
+        },
+      },
+    })
+    this.#acts.start()
+    this.#gauges = new Gauges(recorder, fleet, now, { ownLoop: false })
+    let atMs = 0
+    this.#gauges.start(() => {
+      if (now() < 0 || now() - atMs < statusEveryMs / 2) return
+      atMs = now()
+      const told = [...this.#statuses].map(([rank, { status }]) => ({ id: String(rank), status }))
+      onStatus(mergeStatuses(recorder.status(now()), told))
+    })
+    setTimeout(() => void this.#endPart(), Math.max(0, plan.run.durationMs - now())).unref()
+  }
+
+  /** Heals what is in force. */
+  async #endPart(): Promise<void> {
+    await this.#part
+    await this.#acts?.end()
+    this.#acts = undefined
+    this.#gauges?.stop()
+    this.#machine.relaysHealed(steadyMs())
+    this.#pump()
+  }
+
+  #result(): RunResult {
+    const { signal } = this.#options
+    const recorder = this.#recorder
+    const nowMs = steadyMs() - this.#startMs
+    const lost: number[] = []
+    const agents = this.#machine.agents.map((agent): AgentResult => {
+      const finished = agent.state === 'finished' ? this.#finished.get(agent.rank) : undefined
+      const whole = finished !== undefined && this.#take(agent, finished)
+      if (!whole) lost.push(...agent.clients)
+      return agentResult(agent, whole ? finished : undefined)
+    })
+    recorder.timeline.adopt(mergeSeconds([...this.#seconds.values()]))
+    recorder.agents = agents
+    recorder.lostClients = lost
+    return recorder.finish(nowMs, {
+      interrupted: signal.aborted,
+      brokenOff: this.#machine.stopped !== undefined,
+    })
+  }
+
+  /** Takes in what an agent recorded. false: it makes no sense, and the agent counts as lost. */
+  #take(agent: AgentEntry, { state }: Finished): boolean {
+    const { plan } = this.#options
+    try {
+      addRecorderState(this.#recorder, state, `agent ${agent.rank}`, (act) => familyOf(plan.acts[act]!) !== 'process')
+      return true
+    } catch (error) {
+      this.#options.onNote(`what agent ${agent.rank} told makes no sense: ${error instanceof Error ? error.message : String(error)}`)
+      return false
+    }
+  }
+}
+
+function agentResult({ rank, zone, host, pid, clients, clock }: AgentEntry, finished: Finished | undefined): AgentResult {
+  const loopDelays = new DurationHistogram()
+  if (finished !== undefined) loopDelays.add(finished.state.loopDelays)
+  const rounded = (value: number | null | undefined): number | null => (value == null ? null : Math.round(value * 1000) / 1000)
+  return {
+    id: String(rank),
+    zone,
+    host: `${host} pid ${pid}`,
+    clients: clients.length,
+    loopDelayP99Ms: rounded(loopDelays.at(99)),
+    cpu: rounded(finished?.state.cpuMax),
+    clockOffsetMs: rounded(clock?.offsetMs),
+    clockErrorMs: rounded(clock?.errorMs),
+    lost: finished === undefined,
+  }
+}
