@@ -200,7 +200,7 @@ const rows: [why: string, sheets: Sheets, error: string][] = [
     },
     'Phases!B2 executor: expected one of fixed, constant_clients, ramping_clients, constant_rate, ramping_rate, stairs; found "ramping rates". Did you mean ramping_rate? [W112]',
   ],
-  ['agents', run('agents', 4), 'Run!B2 agents: "4" is not built yet: expected auto or 1 (one agent, this process); found 4 [W140]'],
+  ['agents', run('agents', 0), 'Run!B2 agents: expected auto or a whole number from 1 to 1000; found 0 [W107]'],
   [
     'key modes that have nothing in common',
     client('key_mode', 'relay'),
