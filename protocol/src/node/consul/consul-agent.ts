@@ -8,6 +8,7 @@ import { z } from 'zod'
 import { SennitError } from '../../errors.ts'
 import { listBytesMax } from '../../trust/lists.ts'
 import type { SeenRelay } from '../../trust/seen-relays.ts'
+import { boundedAgent } from './bounded-agent.ts'
 import { type ConsulAddress, consulToken } from './consul-address.ts'
 import { type RelayRegistration, registrationWords, relaysOfAnswer } from './consul-rows.ts'
 
@@ -45,7 +46,7 @@ export class ConsulAgent {
   static async load(address: ConsulAddress, meshId: string): Promise<ConsulAgent> {
     const { default: Package } = await import('consul')
     const { host, port, secure } = address
-    return new ConsulAgent(new Package({ host, port, secure }), address, meshId)
+    return new ConsulAgent(new Package({ host, port, secure, agent: boundedAgent(secure) as never }), address, meshId)
   }
 
   /** Registers a relay, or replaces what it said before. Its check passes until `ttlMs` are over without {@link passing}. */
