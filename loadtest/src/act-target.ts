@@ -76,9 +76,14 @@ export function carriedBy(
   }
 }
 
+/** Those of the plan, and those that may be begun by hand. */
+export function possibleActs({ acts, drills = [] }: Plan): readonly Omit<FaultAct, 'act'>[] {
+  return [...acts, ...drills.flatMap((drill) => drill.acts)]
+}
+
 /** Clients that some act names: each has a way of its own to every relay. */
 export function namedClients(plan: Plan): ReadonlySet<string> {
-  return new Set(plan.acts.flatMap(({ target }) => (target.kind === 'clients' ? target.clients : [])))
+  return new Set(possibleActs(plan).flatMap(({ target }) => (target.kind === 'clients' ? target.clients : [])))
 }
 
 function zoneOfRelay(plan: Plan, relay: string): string | undefined {

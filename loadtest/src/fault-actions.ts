@@ -97,8 +97,11 @@ export function refuseActs(plan: Plan, engine: Engine): void {
       'not_allowed',
       `client ${squeezing.client} compresses, and simulated clients send messages as they are; run it live`,
     )
-  for (const { action, fault } of plan.acts) {
-    const why = faultActions[action].refused?.[engine]
-    if (why !== undefined) throw new SennitError('not_allowed', `fault ${fault} (${action}) cannot be done here: ${why}`)
-  }
+  for (const act of plan.acts) refuseAct(act, engine)
+}
+
+/** @throws SennitError `not_allowed` when the engine cannot do it */
+export function refuseAct({ action, fault }: Pick<FaultAct, 'action' | 'fault'>, engine: Engine): void {
+  const why = faultActions[action].refused?.[engine]
+  if (why !== undefined) throw new SennitError('not_allowed', `fault ${fault} (${action}) cannot be done here: ${why}`)
 }

@@ -23,6 +23,8 @@ export interface Plan {
   readonly phases?: readonly PlanPhase[]
   /** How rates change over time: a factor on the rate of each direction that points here; absent: none does. */
   readonly paces?: readonly (readonly PacePoint[])[]
+  /** What can be begun by hand while the run lasts: the rows of `Faults`, also those that are `never` due. Absent: nothing. */
+  readonly drills?: readonly Drill[]
 }
 
 export const phaseExecutors = ['fixed', 'constant_clients', 'ramping_clients', 'constant_rate', 'ramping_rate', 'stairs'] as const
@@ -240,6 +242,16 @@ export type FaultAction =
   | 'garbage'
   | 'oversize'
 
+/** A row of `Faults`, to be begun by hand. */
+export interface Drill {
+  readonly fault: string
+  readonly action: FaultAction
+  /** As it is written, such as `busiest(relay:*)`. */
+  readonly target: string
+  /** `atMs` counts from the moment when it is begun. */
+  readonly acts: readonly Omit<FaultAct, 'act'>[]
+}
+
 /** One concrete act. A row of `Faults` with a schedule or several targets gives several; a rolling restart one per relay. */
 export interface FaultAct extends ActParameters {
   /** Index in `plan.acts`. */
@@ -254,6 +266,8 @@ export interface FaultAct extends ActParameters {
   /** `never`: it is not healed while the run lasts, and nothing else revives that target. (Processes are cleaned up after the run.) */
   readonly heal: 'auto' | 'never'
   readonly expect: 'survive' | 'degrade' | 'outage'
+  /** Begun by hand while the run lasted; it is in no plan. */
+  readonly unplanned?: true
 }
 
 /** What `p1`–`p4` say. A field that an action does not have is absent (the first four: 0 or both). */
@@ -331,6 +345,8 @@ export interface Limit {
   readonly windowText: string
   /** `sometimes`: must have held at least once (in some second), else the run is inconclusive. */
   readonly severity: 'fail' | 'warn' | 'sometimes'
+  /** The run ends early once the limit is broken for so long; absent: it goes to its end. */
+  readonly abortAfterMs?: number
   readonly note: string
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { SennitError } from '@sennit/protocol'
 import { environmentOf } from './environment.ts'
 import type { Plan } from './plan.ts'
+import type { RunControls } from './run-controls.ts'
 import type { RunResult, RunStatus } from './verdict/index.ts'
 import { writeReports } from './verdict/write-reports.ts'
 import type { RunKey, SheetName, sheetColumns } from './workbook/columns.ts'
@@ -30,6 +31,8 @@ export interface RunTestOptions {
   readonly signal?: AbortSignal
   /** About once a second. */
   readonly onStatus?: (status: RunStatus) => void
+  /** Once, when the run begins: to pause its ramp, inject a fault, or stop it. */
+  readonly onControls?: (controls: RunControls) => void
   /** For `local`: the command line of one relay without its config, such as `['npx', 'sennit', 'relay']`. */
   readonly relayCommand?: readonly string[]
 }
@@ -42,12 +45,13 @@ export interface RunTestOptions {
  */
 export async function runTest(test: string | TestSheets | Plan, options: RunTestOptions = {}): Promise<RunResult> {
   const plan = isPlan(test) ? test : await planOf(test, options)
-  const { engine = 'virtual', outDir, relayCommand, signal, onStatus } = options
+  const { engine = 'virtual', outDir, relayCommand, signal, onStatus, onControls } = options
   const common = {
     plan,
     environment: environmentOf(engine, packageVersion()),
     ...(signal === undefined ? {} : { signal }),
     ...(onStatus === undefined ? {} : { onStatus }),
+    ...(onControls === undefined ? {} : { onControls }),
   }
   let result: RunResult
   if (engine === 'virtual') {

@@ -282,7 +282,6 @@ test('every later feature is refused with "not yet", and only where a row asks f
     [fault(['fault', 'target', 'action'], ['F1', 'relay:r1', 'cert_expired']), 'action'],
     [fault(['fault', 'target', 'action', 'abort_if'], ['F1', 'relay:r1', 'kill', 'lost>0']), 'abort_if'],
     [limit(['limit', 'metric', 'op', 'value', 'window'], ['L1', 'response_time', '<', '1s', 'phase:a']), 'window'],
-    [limit(['limit', 'metric', 'op', 'value', 'abort'], ['L1', 'response_time', '<', '1s', 'yes']), 'abort'],
     [limit(['limit', 'metric', 'op', 'value'], ['L1', 'relay_fd', '<', 1]), 'metric'],
   ]
   for (const [sheets, column] of asked) {

@@ -93,6 +93,11 @@ export class ActRunner {
     if (this.#options.recorder.acts[index]?.startMs != null) this.#options.recorder.faultHealed(atMs, index, '')
   }
 
+  /** Begins an act that the plan does not have, at its time. */
+  inject(act: FaultAct): void {
+    if (!this.#ended) this.#at(act.atMs, () => this.#begin(act, undefined))
+  }
+
   /** Heals whatever is in force, in any case; resolves when all is healed. */
   async end(): Promise<void> {
     this.#ended = true

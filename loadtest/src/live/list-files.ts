@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { possibleActs } from '../act-target.ts'
 import { familyOf } from '../fault-actions.ts'
 import type { FaultAct, Plan, PlanClient } from '../plan.ts'
 import type { Network } from './network.ts'
@@ -22,7 +23,7 @@ export class ListFiles {
     this.#mesh = mesh
     this.#network = network
     const named = new Set(
-      plan.acts.flatMap((act) => (familyOf(act) === 'client' && act.target.kind === 'clients' ? act.target.clients : [])),
+      possibleActs(plan).flatMap((act) => (familyOf(act) === 'client' && act.target.kind === 'clients' ? act.target.clients : [])),
     )
     if (named.size === 0) return
     this.#dir = mkdtempSync(join(tmpdir(), 'sennit-test-lists-'))

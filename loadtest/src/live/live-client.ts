@@ -18,6 +18,8 @@ export interface LiveClientContext {
   readonly now: () => number
   /** Does something at a time of the run, unless the run is over by then. */
   readonly at: (atMs: number, what: () => Promise<void>) => void
+  /** The same for what belongs to the ramp, which may be paused. */
+  readonly ramp: (atMs: number, what: () => Promise<void>) => void
   /** Work that the run waits for at its end. */
   readonly track: (work: Promise<void>) => void
   /** The run ends: what fails now is no fault. */
@@ -50,7 +52,7 @@ export class LiveClient {
 
   /** Attaches, and begins what the plan says from then on. */
   async run(): Promise<void> {
-    const { recorder, now, at, track, isOver } = this.#context
+    const { recorder, now, at, ramp, track, isOver } = this.#context
     const { detachAtMs } = this.planned
     let client: Client
     try {
@@ -68,7 +70,7 @@ export class LiveClient {
     if (detachAtMs !== null) at(detachAtMs, () => this.#detach())
     const serves = this.flows.filter(({ side }) => side === 'listener')
     for (const application of new Set(serves.map(({ flow }) => flow.flow.application))) track(this.#listen(client, application))
-    for (const { flow, side } of this.flows) if (side === 'caller') at(flow.flow.openAtMs, () => this.#connect(client, flow))
+    for (const { flow, side } of this.flows) if (side === 'caller') ramp(flow.flow.openAtMs, () => this.#connect(client, flow))
   }
 
   /** Ends it, whatever it does. */

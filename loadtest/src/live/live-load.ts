@@ -3,8 +3,12 @@
 
 import { Pace } from '../pace.ts'
 import type { Plan } from '../plan.ts'
+import { Ramp } from '../ramp.ts'
+import { controlsOf, type RunControls } from '../run-controls.ts'
+import { AbortWatch } from '../verdict/abort-watch.ts'
 import { keystreamKey } from '../verdict/keystream.ts'
 import type { RunRecorder } from '../verdict/run-recorder.ts'
+import type { EndedEarly } from '../verdict/run-result.ts'
 import { type ActPart, ActRunner } from './act-runner.ts'
 import { Gauges } from './gauges.ts'
 import type { ListFiles } from './list-files.ts'
@@ -28,6 +32,8 @@ export interface LoadOptions {
   readonly now: () => number
   /** About once a second. */
   readonly onSecond: () => void
+  /** Once, when the load begins: what a person may do to it. */
+  readonly onControls?: (controls: RunControls) => void
   /** What is decided elsewhere, where agents share a run. */
   readonly part?: LoadPart
 }
@@ -77,6 +83,9 @@ class LiveLoad {
   readonly #work = new Set<Promise<void>>()
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #pacer: Pacer
+  readonly #ramp: Ramp
+  /** Nobody starts any more. */
+  #loadOver = false
   #over = false
 
   constructor(options: LoadOptions) {
@@ -85,13 +94,18 @@ class LiveLoad {
     this.#plan = plan
     this.#recorder = recorder
     this.#pacer = new Pacer(now)
+    this.#ramp = new Ramp(now, (atMs, what) =>
+      this.#at(atMs, async () => {
+        if (!this.#loadOver) what()
+      }),
+    )
     const paces = (plan.paces ?? []).map((points) => new Pace(points))
     const context: FlowContext = { plan, recorder, pacer: this.#pacer, paces, now }
     this.#flows = plan.flows.filter((flow) => recorder.endsOf(flow).length > 0).map((flow) => new LiveFlow(flow, context))
   }
 
   async run(signal: AbortSignal | undefined): Promise<void> {
-    const { mesh, network, lists, fleet, now, onSecond, part } = this.#options
+    const { mesh, network, lists, fleet, now, onSecond, onControls, part } = this.#options
     const context: LiveClientContext = {
       plan: this.#plan,
       recorder: this.#recorder,
@@ -100,6 +114,7 @@ class LiveLoad {
       lists,
       now,
       at: (atMs, what) => this.#at(atMs, what),
+      ramp: (atMs, what) => this.#ramp.add(atMs, () => this.#track(what())),
       track: (work) => this.#track(work),
       isOver: () => this.#over,
     }
@@ -124,16 +139,39 @@ class LiveLoad {
     })
     part?.onActs(acts)
     const gauges = new Gauges(this.#recorder, fleet, now)
-    gauges.start(onSecond)
-    for (const client of this.#clients) this.#at(client.planned.attachAtMs, () => client.run())
+    const ending = new AbortController()
+    const endLoad = (why: Omit<EndedEarly, 'atMs'>): void => {
+      this.#recorder.endLoad(now(), why)
+      ending.abort()
+    }
+    // An agent sees a part of what a limit is about: it ends nothing.
+    const watch = part === undefined ? new AbortWatch(this.#recorder) : undefined
+    gauges.start(() => {
+      const broken = now() < this.#recorder.loadEndMs ? watch?.look(now()) : undefined
+      if (broken !== undefined) endLoad(broken)
+      onSecond()
+    })
+    onControls?.(
+      controlsOf({
+        recorder: this.#recorder,
+        ramp: this.#ramp,
+        engine: 'live',
+        ownRelays: fleet !== undefined,
+        now,
+        begin: (act) => acts.inject(act),
+        stop: () => endLoad({ by: 'hand', why: 'stopped by hand' }),
+      }),
+    )
+    for (const client of this.#clients) this.#ramp.add(client.planned.attachAtMs, () => this.#track(client.run()))
     acts.start()
-    await this.#until(this.#plan.run.durationMs, signal)
+    await this.#until(this.#plan.run.durationMs, signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal]))
     await this.#boundedOnceInterrupted(this.#wind(acts, signal), signal)
     gauges.stop()
   }
 
   /** Ends the load, the faults, the connections and the clients, in this order. Interrupted, it waits for nothing that a dead relay could hold up. */
   async #wind(acts: ActRunner, signal: AbortSignal | undefined): Promise<void> {
+    this.#loadOver = true
     this.#pacer.stop()
     const cut = (): void => {
       this.#over = true

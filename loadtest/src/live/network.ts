@@ -1,7 +1,7 @@
 // The network between simulated clients and relays: one fault proxy for each (zone of clients, relay) where the plan asks for one, and for each
 // client that an act names; else nothing in between, so that a drill without network faults measures relays and not proxies.
 import type { RelayEntry } from '@sennit/protocol'
-import { type Between, isHit, namedClients } from '../act-target.ts'
+import { type Between, isHit, namedClients, possibleActs } from '../act-target.ts'
 import { familyOf } from '../fault-actions.ts'
 import { type LinkRule, linkRules, type NetworkStep, ruleOf } from '../network-script.ts'
 import type { FaultAct, Plan, PlanClient } from '../plan.ts'
@@ -13,7 +13,7 @@ interface Way extends Between {
   readonly nameless: Set<number>
 }
 
-function isNetworkAct(act: FaultAct): boolean {
+function isNetworkAct(act: Pick<FaultAct, 'action'>): boolean {
   return familyOf(act) === 'network'
 }
 
@@ -38,7 +38,7 @@ export class Network {
   /** Opens the proxies a plan needs. `random` draws jitter and corruption. */
   static async open(plan: Plan, entries: readonly RelayEntry[], random: () => number): Promise<Network> {
     const network = new Network(plan, entries)
-    const needed = plan.links.length > 0 || plan.acts.some(isNetworkAct)
+    const needed = plan.links.length > 0 || possibleActs(plan).some(isNetworkAct)
     if (!needed) return network
     const places = new Map(plan.clients.map((client) => [network.#place(client), client]))
     for (const [name, { zone }] of places) {

@@ -2,6 +2,7 @@
 import { SennitError } from '@sennit/protocol'
 import { refuseActs } from '../fault-actions.ts'
 import type { Plan } from '../plan.ts'
+import type { RunControls } from '../run-controls.ts'
 import { RunRecorder, type RunStatus } from '../verdict/run-recorder.ts'
 import type { Environment, RunResult } from '../verdict/run-result.ts'
 import { ListFiles } from './list-files.ts'
@@ -15,11 +16,13 @@ export interface LiveOptions extends RelayOptions {
   readonly signal?: AbortSignal
   /** About once a second. */
   readonly onStatus?: (status: RunStatus) => void
+  /** Once, when the run begins: what a person may do to it. */
+  readonly onControls?: (controls: RunControls) => void
 }
 
 /** Runs a plan and gives what happened. Throws only before the run began: a mesh that cannot be made, acts that cannot be done there. */
 export async function runLive(options: LiveOptions): Promise<RunResult> {
-  const { plan, environment, signal, onStatus } = options
+  const { plan, environment, signal, onStatus, onControls } = options
   refuseActs(plan, 'live')
   refuseAgents(plan)
   const relays = await openRelays(options)
@@ -32,7 +35,9 @@ export async function runLive(options: LiveOptions): Promise<RunResult> {
     const recorder = new RunRecorder(plan, { engine: 'local', environment, startedAt: new Date().toISOString() })
     const startedMs = performance.now()
     const now = (): number => performance.now() - startedMs
-    await runLoad({ plan, recorder, mesh, network, lists, fleet, now, onSecond: () => onStatus?.(recorder.status(now())) }, signal)
+    const onSecond = (): void => onStatus?.(recorder.status(now()))
+    const controls = onControls === undefined ? {} : { onControls }
+    await runLoad({ plan, recorder, mesh, network, lists, fleet, now, onSecond, ...controls }, signal)
     return recorder.finish(now(), { interrupted: signal?.aborted === true })
   } finally {
     await relays.end()

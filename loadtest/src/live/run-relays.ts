@@ -1,5 +1,6 @@
 // The relays of a run: started here for it, or those of a mesh that runs already.
 import { SennitError } from '@sennit/protocol'
+import { possibleActs } from '../act-target.ts'
 import { familyOf } from '../fault-actions.ts'
 import type { FaultAction, Plan } from '../plan.ts'
 import { RelayFleet } from './relay-fleet.ts'
@@ -39,7 +40,7 @@ export async function openRelays({ plan, relayCommand, meshDir, onRelayLog }: Re
     meshDir: mesh.dir,
     relayIds: plan.relays.map(({ relay }) => relay),
     drainMs: relayDrainMs,
-    clocks: plan.acts.some(({ action }) => clockActions.includes(action)),
+    clocks: possibleActs(plan).some(({ action }) => clockActions.includes(action)),
     ...(onRelayLog === undefined ? {} : { onLog: onRelayLog }),
   })
   try {

@@ -5,7 +5,6 @@ import type { ActRecord } from './act-record.ts'
 import { percentileOf } from './histogram.ts'
 import type { RunRecorder } from './run-recorder.ts'
 import type { LimitResult } from './run-result.ts'
-import { windowSeconds } from './windows.ts'
 
 /** Above this the generator's own pauses would be taken for stalls of the connection. */
 const stallLoopDelayMaxMs = 20
@@ -17,22 +16,39 @@ interface Measured {
 
 /** Measures all limits of the plan, in its order. */
 export function measureLimits(recorder: RunRecorder, endedAtMs: number): LimitResult[] {
+  const { endedEarly } = recorder
   return recorder.plan.limits.map((limit) => {
-    const { value, remark } = measure(limit, recorder, endedAtMs)
-    return {
-      limit: limit.limit,
-      metric: limit.metric,
-      stat: limit.statText,
-      op: limit.op,
-      value: limit.value,
-      measured: value,
-      held: value === null ? null : compare(value, limit.op, limit.value),
-      severity: limit.severity,
-      unit: metrics[limit.metric].unit,
-      window: limit.windowText,
-      remark,
-    }
+    const result = measureLimit(limit, recorder, endedAtMs)
+    if (endedEarly?.limit !== limit.limit || result.held === false) return result
+    return { ...result, measured: endedEarly.measured ?? null, held: false, remark: endedEarly.why }
   })
+}
+
+/** Measures one limit, as it stands at that time. */
+export function measureLimit(limit: Limit, recorder: RunRecorder, nowMs: number): LimitResult {
+  const { value, remark } = measure(limit, recorder, nowMs)
+  return {
+    limit: limit.limit,
+    metric: limit.metric,
+    stat: limit.statText,
+    op: limit.op,
+    value: limit.value,
+    measured: value,
+    held: value === null ? null : compare(value, limit.op, limit.value),
+    severity: limit.severity,
+    unit: metrics[limit.metric].unit,
+    window: limit.windowText,
+    remark,
+  }
+}
+
+/** How a limit stands while the run lasts. `open`: nothing was measured yet, or what it asks for may still come. */
+export function limitState({ metric, stat, op, value, severity }: Limit, { held, measured }: LimitResult): 'held' | 'broken' | 'open' {
+  if (held === true) return 'held'
+  // Counts only grow: what is too few now may be enough in the end. `sometimes` waits for its moment.
+  const grows = metrics[metric].kind === 'counter' || metric === 'failover_connections' || stat.kind === 'count'
+  const mayCome = grows && (op === '>' || op === '>=' || (op === '=' && (measured ?? 0) < value))
+  return held === null || mayCome || severity === 'sometimes' ? 'open' : 'broken'
 }
 
 function compare(measured: number, op: LimitOperator, value: number): boolean {
@@ -83,14 +99,17 @@ function ofHistogram(limit: Limit, recorder: RunRecorder, endedAtMs: number): Me
   if (stat.kind === 'min') return { value: histogram.min, remark: '' }
   if (stat.kind === 'count') return { value: histogram.count, remark: '' }
   if (stat.kind === 'rate') {
-    return { value: histogram.count / Math.max(0.1, windowSeconds(limit.window, recorder.plan, recorder.acts, endedAtMs)), remark: '' }
+    return {
+      value: histogram.count / Math.max(0.1, recorder.windowed.seconds(limit.window, Math.min(endedAtMs, recorder.loadEndMs))),
+      remark: '',
+    }
   }
   return { value: histogram.mean, remark: '' }
 }
 
 function ofRate(limit: Limit, recorder: RunRecorder, endedAtMs: number): Measured {
   const counts = recorder.windowed.counts(limit.window)
-  const seconds = windowSeconds(limit.window, recorder.plan, recorder.acts, endedAtMs)
+  const seconds = recorder.windowed.seconds(limit.window, Math.min(endedAtMs, recorder.loadEndMs))
   if (counts === undefined || seconds === 0) return { value: null, remark: `the window ${limit.windowText} was empty` }
   const amount = limit.metric === 'goodput' ? counts.bytes : counts.messages
   return { value: limit.stat.kind === 'count' ? amount : amount / seconds, remark: '' }

@@ -67,7 +67,7 @@ type Decided = Pick<Summary, 'verdict' | 'exitCode' | 'limits'> & { readonly pha
 
 function summaryOf(recorder: RunRecorder, endedAtMs: number, decided: Decided): Summary {
   const { plan, options, damage } = recorder
-  const loadSeconds = Math.max(0.001, Math.min(endedAtMs, plan.run.durationMs) / 1000)
+  const loadSeconds = Math.max(0.001, Math.min(endedAtMs, recorder.loadEndMs) / 1000)
   const opened = recorder.flows.filter((flow) => flow.state !== 'planned' && flow.state !== 'failed').length
   return {
     verdict: decided.verdict,
@@ -77,6 +77,7 @@ function summaryOf(recorder: RunRecorder, endedAtMs: number, decided: Decided): 
     planHash: planHash(plan),
     engine: options.engine,
     durationMs: Math.round(endedAtMs),
+    ...(recorder.endedEarly === undefined ? {} : { endedEarly: recorder.endedEarly }),
     environment: options.environment,
     clients: {
       planned: plan.clients.length,
@@ -144,6 +145,7 @@ function failoverRecord(record: ActRecord): FailoverRecord {
     action: record.act.action,
     target: record.target === '' ? plannedTarget(record.act) : record.target,
     plannedAtMs: record.act.atMs,
+    ...(record.act.unplanned === true ? { unplanned: true } : {}),
     actualAtMs: rounded(record.startMs),
     healedAtMs: rounded(record.endMs),
     connections: record.connections,
@@ -203,7 +205,9 @@ function neverRecoveredReasons(recorder: RunRecorder): string[] {
 }
 
 function connectionReasons(recorder: RunRecorder): string[] {
-  const unopened = recorder.flows.filter((flow) => (flow.state === 'failed' || flow.state === 'planned') && flow.orphaned !== true).length
+  const unopened = recorder.flows.filter(
+    ({ state, orphaned }) => (state === 'failed' || (state === 'planned' && recorder.endedEarly === undefined)) && orphaned !== true,
+  ).length
   return unopened === 0 ? [] : [`${unopened} of ${recorder.flows.length} connections were never opened`]
 }
 
@@ -217,6 +221,7 @@ function limitReasons(limits: readonly LimitResult[], recorder: RunRecorder): st
     ...broken.map((one) =>
       `limit ${one.limit}: ${one.metric} ${one.stat} is ${shown(one.measured)}, must be ${one.op} ${shown(one.value)} ${one.unit}`.trimEnd(),
     ),
+    ...(recorder.endedEarly?.by === 'limit' ? [recorder.endedEarly.why] : []),
     ...(recorder.droppedStarts > 0 ? [`${recorder.droppedStarts} starts that were due could not be tried`] : []),
   ]
 }
@@ -239,7 +244,9 @@ function inconclusiveReasons(recorder: RunRecorder, limits: readonly LimitResult
     if ((loopDelayP99Ms ?? 0) > delayMax)
       reasons.push(`the event loop of agent ${id} was late by ${loopDelayP99Ms!.toFixed(1)} ms at p99 (at most ${delayMax} ms)`)
   }
-  const unheld = interrupted ? [] : recorder.acts.filter((record) => record.startMs === null)
+  const unheld = interrupted
+    ? []
+    : recorder.acts.filter(({ act, startMs }) => startMs === null && act.unplanned !== true && act.atMs < recorder.loadEndMs)
   for (const record of unheld) {
     reasons.push(`fault ${record.act.fault} (${record.act.action}) did not happen${record.receipt === '' ? '' : `: ${record.receipt}`}`)
   }

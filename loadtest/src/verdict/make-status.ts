@@ -1,8 +1,7 @@
 // From everything recorded to what is happening now.
 import { plannedTarget } from '../act-target.ts'
-import { type Limit, metrics } from '../plan.ts'
 import { percentileOfBins } from './latency-bins.ts'
-import { measureLimits } from './limits.ts'
+import { limitState, measureLimit } from './limits.ts'
 import type { RunRecorder } from './run-recorder.ts'
 import { type LimitStatus, nextActsMax, type RunStatus } from './run-status.ts'
 
@@ -47,9 +46,9 @@ export class StatusMaker {
     }
     return {
       nowMs,
-      stage: nowMs < plan.run.warmupMs ? 'warmup' : nowMs < plan.run.durationMs ? 'load' : 'drain',
+      stage: nowMs < plan.run.warmupMs ? 'warmup' : nowMs < recorder.loadEndMs ? 'load' : 'drain',
       phases: (plan.phases ?? []).filter(({ startMs, endMs }) => nowMs >= startMs && nowMs < endMs).map(({ phase }) => phase),
-      rampPaused: false,
+      rampPaused: recorder.rampPaused,
       clients,
       connections,
       attached: clients.attached,
@@ -88,15 +87,9 @@ function nextActs({ acts }: RunRecorder, nowMs: number): RunStatus['next'] {
 }
 
 function limitStatuses(recorder: RunRecorder, nowMs: number): LimitStatus[] {
-  return measureLimits(recorder, nowMs).map(({ limit, metric, stat, op, value, unit, window, severity, measured, held }, index) => ({
-    ...{ limit, metric, stat, op, value, unit, window, severity, measured },
-    state: held === true ? 'held' : held === null || mayStillHold(recorder.plan.limits[index]!, measured) ? 'open' : 'broken',
-  }))
-}
-
-/** Counts only grow: what is too few now may be enough in the end. `sometimes` waits for its moment. */
-function mayStillHold({ metric, stat, op, value, severity }: Limit, measured: number | null): boolean {
-  if (severity === 'sometimes') return true
-  const grows = metrics[metric].kind === 'counter' || metric === 'failover_connections' || stat.kind === 'count'
-  return grows && (op === '>' || op === '>=' || (op === '=' && (measured ?? 0) < value))
+  return recorder.plan.limits.map((limit) => {
+    const result = measureLimit(limit, recorder, nowMs)
+    const { metric, stat, op, value, unit, window, severity, measured } = result
+    return { limit: limit.limit, metric, stat, op, value, unit, window, severity, measured, state: limitState(limit, result) }
+  })
 }

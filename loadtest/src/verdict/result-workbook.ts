@@ -81,7 +81,19 @@ function resultSheets(result: RunResult): WrittenSheet[] {
     {
       name: 'FaultLog',
       rows: [
-        ['act', 'fault', 'action', 'target', 'planned_at_ms', 'actual_at_ms', 'healed_at_ms', 'heal', 'receipt', 'heal_receipt'],
+        [
+          'act',
+          'fault',
+          'action',
+          'target',
+          'planned_at_ms',
+          'actual_at_ms',
+          'healed_at_ms',
+          'heal',
+          'receipt',
+          'heal_receipt',
+          'unplanned',
+        ],
         ...result.faultLog.map((row) => [
           row.act.act,
           row.act.fault,
@@ -93,6 +105,7 @@ function resultSheets(result: RunResult): WrittenSheet[] {
           row.act.heal,
           row.receipt,
           row.healReceipt,
+          row.act.unplanned === true ? 'begun by hand' : null,
         ]),
       ],
     },
@@ -199,6 +212,12 @@ function summaryRows(result: RunResult): CellValue[][] {
     ['engine', summary.engine],
     ['started', result.startedAt],
     ['duration', summary.durationMs, 'ms'],
+    ...(summary.endedEarly === undefined
+      ? []
+      : [
+          ['ended early', summary.endedEarly.why],
+          ['ended early at', summary.endedEarly.atMs, 'ms'],
+        ]),
     ...Object.entries(summary.clients).map(([name, value]) => [`clients ${name}`, value]),
     ...Object.entries(summary.connections).map(([name, value]) => [`connections ${name}`, value]),
     ...(summary.datagrams.sent === 0

@@ -2,7 +2,7 @@
 // the verdict and every report are made. Memory is bounded by the plan: histograms, one row a second, one record a flow and act.
 //
 // All times are milliseconds after the start of the run, from one monotonic clock, fractions welcome.
-import type { Flow, Plan } from '../plan.ts'
+import type { FaultAct, Flow, Plan } from '../plan.ts'
 import { ActRecord } from './act-record.ts'
 import type { Incident } from './checker.ts'
 import type { DamageKind } from './damage.ts'
@@ -14,7 +14,7 @@ import { StatusMaker } from './make-status.ts'
 import type { MessageHeader } from './message.ts'
 import { PhaseRecords } from './phase-records.ts'
 import type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, Side } from './recorded.ts'
-import type { AgentResult, IncidentRow, RunResult, Summary } from './run-result.ts'
+import type { AgentResult, EndedEarly, IncidentRow, RunResult, Summary } from './run-result.ts'
 import type { RunStatus } from './run-status.ts'
 import { type SecondFacts, Timeline } from './timeline.ts'
 import { WindowedMetrics } from './windowed-metrics.ts'
@@ -70,6 +70,11 @@ export class RunRecorder {
   sentMessages = 0
   sentBytes = 0
   droppedStarts = 0
+  rampPaused = false
+  /** When the load ends, or ended. */
+  loadEndMs: number
+  /** Why it ended before its time. */
+  endedEarly: EndedEarly | undefined
   resets = 0
   failovers = 0
   cpuMax: number | null = null
@@ -89,6 +94,7 @@ export class RunRecorder {
   constructor(plan: Plan, options: RecorderOptions) {
     this.plan = plan
     this.options = options
+    this.loadEndMs = plan.run.durationMs
     this.clients = plan.clients.map(() => ({ state: 'planned', attachMs: null, error: '' }))
     this.flows = plan.flows.map(() => ({
       state: 'planned',
@@ -275,6 +281,13 @@ export class RunRecorder {
 
   // Faults
 
+  /** An act that the plan does not have. */
+  addAct(act: Omit<FaultAct, 'act'>): FaultAct {
+    const added: FaultAct = { ...act, act: this.acts.length, unplanned: true }
+    this.acts.push(new ActRecord(added))
+    return added
+  }
+
   /**
    * The relay among these that carries the most traffic as planned (messages a second of the ends that send over it), and is not held by another
    * act: what `busiest(…)` means. undefined when none is left.
@@ -409,6 +422,14 @@ export class RunRecorder {
   status(nowMs: number): RunStatus {
     this.#at(nowMs)
     return this.#statuses.status(nowMs)
+  }
+
+  /** The load ends before its time. What was to come after is not missing. */
+  endLoad(nowMs: number, why: Omit<EndedEarly, 'atMs'>): void {
+    this.#at(nowMs)
+    if (nowMs >= this.loadEndMs) return
+    this.loadEndMs = nowMs
+    this.endedEarly = { atMs: nowMs, ...why }
   }
 
   /** Ends the last, begun second: for an agent, whose coordinator finishes the run. */

@@ -42,6 +42,8 @@ export interface Summary {
   readonly planHash: string
   readonly engine: string
   readonly durationMs: number
+  /** Absent: the load went to its end, or the run was interrupted. */
+  readonly endedEarly?: EndedEarly
   readonly environment: Environment
   readonly clients: { readonly planned: number; readonly attached: number; readonly rejected: number }
   readonly connections: {
@@ -110,6 +112,18 @@ export interface AgentResult {
   readonly lost: boolean
 }
 
+/** Why the load ended before its time. */
+export interface EndedEarly {
+  readonly atMs: number
+  /** `hand`: a person stopped it. `limit`: a limit was broken, and its row says `abort`. */
+  readonly by: 'hand' | 'limit'
+  /** A sentence. */
+  readonly why: string
+  /** The limit that ended it, and what was measured then. */
+  readonly limit?: string
+  readonly measured?: number
+}
+
 /** Some whole seconds of the measured part of a run. */
 export interface Block {
   readonly fromSecond: number
@@ -127,6 +141,8 @@ export interface FailoverRecord {
   readonly action: string
   readonly target: string
   readonly plannedAtMs: number
+  /** Begun by hand. */
+  readonly unplanned?: true
   readonly actualAtMs: number | null
   readonly healedAtMs: number | null
   readonly connections: number

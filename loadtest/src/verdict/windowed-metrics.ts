@@ -8,6 +8,9 @@ interface Kept {
   readonly histograms: Map<Metric, DurationHistogram>
   messages: number
   bytes: number
+  /** Steps of the run that were looked at, and how many of them lie in the window. */
+  stepsSeen: number
+  steps: number
 }
 
 /** What one window of limits holds, as data. */
@@ -17,6 +20,9 @@ export interface WindowState {
   readonly bytes: number
   readonly histograms: readonly (readonly [Metric, HistogramState])[]
 }
+
+/** How finely the length of a window is known. */
+const stepMs = 100
 
 export class WindowedMetrics {
   readonly #plan: Plan
@@ -30,7 +36,7 @@ export class WindowedMetrics {
       const kind = metrics[metric].kind
       if (kind !== 'histogram' && kind !== 'rate') continue
       const key = windowKey(window)
-      const kept = this.#kept.get(key) ?? { window, histograms: new Map(), messages: 0, bytes: 0 }
+      const kept = this.#kept.get(key) ?? { window, histograms: new Map(), messages: 0, bytes: 0, stepsSeen: 0, steps: 0 }
       this.#kept.set(key, kept)
       if (kind === 'histogram') kept.histograms.set(metric, new DurationHistogram())
     }
@@ -78,6 +84,15 @@ export class WindowedMetrics {
 
   histogram(metric: Metric, window: LimitWindow): DurationHistogram | undefined {
     return this.#kept.get(windowKey(window))?.histograms.get(metric)
+  }
+
+  /** Seconds up to `untilMs` that lie in the window, to the tenth: what a rate is divided by. Each call goes on where the last one stood. */
+  seconds(window: LimitWindow, untilMs: number): number {
+    const kept = this.#kept.get(windowKey(window))
+    if (kept === undefined) return 0
+    for (; kept.stepsSeen * stepMs < untilMs; kept.stepsSeen++)
+      if (inWindow(kept.window, kept.stepsSeen * stepMs, this.#plan, this.#acts)) kept.steps += 1
+    return (kept.steps * stepMs) / 1000
   }
 
   counts(window: LimitWindow): { messages: number; bytes: number } | undefined {

@@ -33,14 +33,6 @@ export function inWindow(window: LimitWindow, atMs: number, plan: Plan, acts: re
   }
 }
 
-/** Seconds of the run that lie in the window, to the tenth: what a rate is divided by. */
-export function windowSeconds(window: LimitWindow, plan: Plan, acts: readonly ActTimes[], endedAtMs: number): number {
-  const stepMs = 100
-  let steps = 0
-  for (let at = 0; at < Math.min(endedAtMs, plan.run.durationMs); at += stepMs) if (inWindow(window, at, plan, acts)) steps++
-  return (steps * stepMs) / 1000
-}
-
 /** The newest act of the fault that is healed and waited for decides; any act that began since ends its window. */
 function isAfter(fault: string, delayMs: number, atMs: number, acts: readonly ActTimes[]): boolean {
   let from = Number.NEGATIVE_INFINITY

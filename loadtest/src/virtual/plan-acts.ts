@@ -41,11 +41,14 @@ export class PlanActs {
   }
 
   arm(): void {
-    const { world, recorder } = this.#options
-    for (const act of recorder.plan.acts)
-      world.at(act.atMs, () => {
-        if (!this.#ended) this.#begin(act)
-      })
+    for (const act of this.#options.recorder.plan.acts) this.inject(act)
+  }
+
+  /** Begins an act at its time, be it in the plan or not. */
+  inject(act: FaultAct): void {
+    this.#options.world.at(act.atMs, () => {
+      if (!this.#ended) this.#begin(act)
+    })
   }
 
   /** Heals whatever is in force. */

@@ -6,6 +6,9 @@ import { refuseActs } from '../fault-actions.ts'
 import { linkRules } from '../network-script.ts'
 import { Pace } from '../pace.ts'
 import type { Plan } from '../plan.ts'
+import { Ramp } from '../ramp.ts'
+import { controlsOf, type RunControls } from '../run-controls.ts'
+import { AbortWatch } from '../verdict/abort-watch.ts'
 import type { RelaySample } from '../verdict/recorded.ts'
 import { RunRecorder } from '../verdict/run-recorder.ts'
 import type { Environment, RunResult } from '../verdict/run-result.ts'
@@ -25,6 +28,8 @@ export interface VirtualOptions {
   readonly signal?: AbortSignal
   /** Once every second of the world. */
   readonly onStatus?: (status: RunStatus) => void
+  /** Once, when the run begins: what a person may do to it. The world is faster than they are. */
+  readonly onControls?: (controls: RunControls) => void
 }
 
 /** The result must repeat to the letter, so a simulated run begins at a time of its own. */
@@ -54,6 +59,8 @@ class VirtualRun {
   readonly #links: Link[] = []
   readonly #zones = new Map<Link, string>()
   readonly #flows: PlanFlow[]
+  readonly #ramp: Ramp
+  readonly #watch: AbortWatch
   readonly #clients: { readonly host: ClientHost; readonly application: PlanClientApplication }[] = []
 
   constructor(options: VirtualOptions) {
@@ -62,6 +69,14 @@ class VirtualRun {
     this.#plan = plan
     this.#world = new World({ seed: plan.seed })
     this.#recorder = new RunRecorder(plan, { engine: 'virtual', environment, startedAt })
+    this.#watch = new AbortWatch(this.#recorder)
+    this.#ramp = new Ramp(
+      () => this.#world.nowMs,
+      (atMs, what) =>
+        this.#world.at(atMs, () => {
+          if (this.#world.nowMs < this.#recorder.loadEndMs) what()
+        }),
+    )
     const users = this.#world.userList(plan.clients.map((client) => client.user))
     for (const { relay } of plan.relays) this.#relays.set(relay, new RelayHost(this.#world, relay, { users: () => users, turnMs }))
     const paces = (plan.paces ?? []).map((points) => new Pace(points))
@@ -90,7 +105,18 @@ class VirtualRun {
     })
     acts.arm()
     this.#everySecond(1_000)
-    await this.#until(durationMs, () => false)
+    this.#options.onControls?.(
+      controlsOf({
+        recorder: this.#recorder,
+        ramp: this.#ramp,
+        engine: 'virtual',
+        ownRelays: true,
+        now: () => world.nowMs,
+        begin: (act) => acts.inject(act),
+        stop: () => this.#recorder.endLoad(world.nowMs, { by: 'hand', why: 'stopped by hand' }),
+      }),
+    )
+    await this.#until(durationMs, () => this.#recorder.endedEarly !== undefined)
     for (const flow of this.#flows) flow.stopSending()
     acts.end()
     if (!this.#interrupted) {
@@ -113,6 +139,8 @@ class VirtualRun {
       // A simulated event loop is never late; saying so lets limits on it be judged.
       this.#recorder.loopDelay(atMs, 0)
       this.#recorder.sample(atMs, undefined, [...this.#relays].map(sampleOf))
+      const broken = atMs < this.#recorder.loadEndMs ? this.#watch.look(atMs) : undefined
+      if (broken !== undefined) this.#recorder.endLoad(atMs, broken)
       this.#options.onStatus?.(this.#recorder.status(atMs))
       this.#everySecond(atMs + 1_000)
     })
@@ -168,7 +196,7 @@ class VirtualRun {
       turnMs,
     })
     this.#clients.push({ host, application })
-    world.at(planned.attachAtMs, () => host.start())
+    this.#ramp.add(planned.attachAtMs, () => host.start())
     if (planned.detachAtMs !== null) world.at(planned.detachAtMs, () => application.detach(host))
   }
 

@@ -1,6 +1,6 @@
 // The sheet `Faults`: rows with schedules and patterns become concrete acts, drawn from the seed.
 import { actionNames, faultActions } from '../fault-actions.ts'
-import type { ActTarget, FaultAct, FaultAction, PlanClient, PlanRelay, PlanZone } from '../plan.ts'
+import type { ActTarget, Drill, FaultAct, FaultAction, PlanClient, PlanRelay, PlanZone } from '../plan.ts'
 import { clientsOf, someOf } from './client-target.ts'
 import { type RowParameters, readParameters } from './fault-parameters.ts'
 import { duration, fits, type Kind, name, oneOf, type Schedule, schedule, type Target, target } from './grammar.ts'
@@ -54,7 +54,7 @@ const action: Kind<FaultAction> = {
   guess: (text) => nearest(text, actionNames),
 }
 
-export function readFaults(table: Table, context: FaultsContext): { acts: FaultAct[]; faults: string[] } {
+export function readFaults(table: Table, context: FaultsContext): { acts: FaultAct[]; faults: string[]; drills: Drill[] } {
   const rows = table.rows.map((row) => readRow(row, context)).filter((row) => row !== undefined)
   const byName = new Map<string, FaultRow>()
   for (const row of rows) {
@@ -72,8 +72,23 @@ export function readFaults(table: Table, context: FaultsContext): { acts: FaultA
   }
   return {
     acts: placed.map(({ row: _row, explicit: _explicit, ...draft }, act) => ({ act, ...draft })),
+    drills: drillsOf([...byName.values()], context),
     faults: [...new Set([...byName.values(), ...injected].map(({ fault }) => fault))],
   }
+}
+
+/** What the rows do when they are begun by hand, as long as it is no more than a plan may have. */
+function drillsOf(rows: readonly FaultRow[], context: FaultsContext): Drill[] {
+  const drills: Drill[] = []
+  let count = 0
+  for (const row of rows) {
+    const drafts = expand(row, [0], context)
+    count += drafts.length
+    if (count > actsMax) break
+    const acts = drafts.map(({ row: _row, explicit: _explicit, ...act }) => act)
+    drills.push({ fault: row.fault, action: row.action, target: row.row.text('target').replace(/ /g, ''), acts })
+  }
+  return drills
 }
 
 function readRow(row: TableRow, context: FaultsContext): FaultRow | undefined {

@@ -79,6 +79,9 @@ const windowKind: Kind<LimitWindow> = {
   },
 }
 
+/** Rates and latencies need some seconds to say anything: a limit must be broken for so long. */
+const abortDelayMs = 5_000
+
 /** Integrity counters need a checker that looks. */
 const checked: Partial<Record<Metric, readonly FlowDirection['check'][]>> = {
   lost: ['full', 'counter'],
@@ -104,8 +107,7 @@ export function readLimits(table: Table, context: LimitsContext): Limit[] {
 function readRow(row: TableRow, context: LimitsContext): Limit | undefined {
   const limit = row.read('limit', name, `L${row.row - 1}`)
   const severity = row.read('severity', oneOf(['fail', 'warn', 'sometimes']), 'fail')
-  if (row.read('abort', yesNo, false)) row.notYet('abort', [], 'expected no (the run goes to its end)')
-  row.notYet('abort_delay', [], 'expected nothing')
+  const abortAfterMs = readAbort(row, severity)
   const note = row.read('note', anyText, '')
   const op = row.need('op', operatorKind)
   const window = readWindow(row, context)
@@ -135,8 +137,22 @@ function readRow(row: TableRow, context: LimitsContext): Limit | undefined {
     window,
     windowText: windowText(window),
     severity,
+    ...(abortAfterMs === undefined ? {} : { abortAfterMs }),
     note,
   }
+}
+
+/** A limit that says `abort` ends the run when it was broken for so long. */
+function readAbort(row: TableRow, severity: Limit['severity']): number | undefined {
+  const aborts = row.read('abort', yesNo, false)
+  const delayMs = row.read('abort_delay', duration, abortDelayMs)
+  if (!aborts) {
+    if (row.has('abort_delay')) row.wrong('W120', 'abort_delay', 'expected nothing (abort is not yes)')
+    return undefined
+  }
+  if (severity === 'fail') return delayMs
+  row.wrong('W112', 'abort', `expected no (only a limit of severity fail ends a run; this one is ${severity})`)
+  return undefined
 }
 
 function readStat(row: TableRow, metric: Metric): LimitStat {

@@ -70,6 +70,7 @@ export function makePlan(workbook: RawWorkbook, options: PlanOptions, problems: 
     limits,
     ...(paced.phases.length === 0 ? {} : { phases: paced.phases }),
     ...(paced.paces.length === 0 ? {} : { paces: paced.paces }),
+    ...(faults.drills.length === 0 ? {} : { drills: faults.drills }),
   })
 }
 

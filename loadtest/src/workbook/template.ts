@@ -97,7 +97,7 @@ const notes: Notes = {
   },
   Faults: {
     fault: 'Its name, for limits such as during:F1.',
-    when: 'at(30s), every(5m,±10%), poisson(0.2/s), once or after:F1+5s.',
+    when: 'at(30s), every(5m,±10%), poisson(0.2/s), once, after:F1+5s, or never: only by hand, while the run lasts.',
     duration: 'How long it lasts, such as 3s.',
     target: 'relay:r1, relay:*, busiest(relay:*), one(relay:*), zone:eu, link:eu>us, client:c1, tag:iot.',
     action: `One of: ${actionNames.join(', ')}.`,
@@ -119,8 +119,8 @@ const notes: Notes = {
     value: 'With its unit: 50ms, 0, 1MB/s.',
     window: 'run, steady, during:F1 or after:F1+10s. Default run.',
     severity: 'fail: the run fails. warn: it says so. sometimes: must hold once, or the run proved nothing.',
-    abort: 'Not built yet: leave blank.',
-    abort_delay: 'Not built yet: leave blank.',
+    abort: 'yes: the run ends early, and fails, once the limit is broken for abort_delay. Default no.',
+    abort_delay: 'How long it must be broken without a break. Default 5s.',
     note: 'For people; not read.',
   },
 }

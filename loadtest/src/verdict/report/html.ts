@@ -62,7 +62,19 @@ function verdict({ summary, reasons }: RunResult): string {
     inconclusive: 'Nothing was found wrong, but the run does not prove what it was made for.',
   }
   const list = reasons.length === 0 ? '' : `<ul>${reasons.map((reason) => `<li>${html(reason)}</li>`).join('')}</ul>`
-  return `<section class="verdict ${summary.verdict}" aria-label="verdict"><strong>${summary.verdict}</strong> <span class="soft">exit code ${summary.exitCode}</span><p>${words[summary.verdict]}</p>${list}</section>`
+  return `<section class="verdict ${summary.verdict}" aria-label="verdict"><strong>${summary.verdict}</strong> <span class="soft">exit code ${summary.exitCode}</span><p>${words[summary.verdict]}</p>${list}${byHand(summary)}</section>`
+}
+
+/** What a person did to the run, which its plan does not say. */
+function byHand({ endedEarly, failovers, durationMs }: RunResult['summary']): string {
+  const injected = failovers.filter(({ unplanned }) => unplanned === true).length
+  const lines = [
+    ...(endedEarly?.by === 'hand'
+      ? [`The load was ${endedEarly.why} at ${moment(endedEarly.atMs)}; the verdict is about these ${moment(durationMs)}.`]
+      : []),
+    ...(injected === 0 ? [] : [`${count(injected)} fault acts were begun by hand; the plan does not have them.`]),
+  ]
+  return lines.map((line) => `<p class="soft">${html(line)}</p>`).join('')
 }
 
 function cards({ summary }: RunResult): string {
