@@ -1,11 +1,8 @@
-// What a test run says: its parameters, where it stands (a block that is redrawn on a terminal, plain lines elsewhere), and its verdict.
+// What a test run says: its parameters, a line on where it stands, and its verdict.
 import { relative } from 'node:path'
 import type { Plan, RunResult, RunStatus } from '@sennit/loadtest'
-import logUpdate from 'log-update'
-import { type Output, table } from './output.ts'
-
-/** Without a terminal a line this often is enough to see that it lives. */
-const plainEveryMs = 5_000
+import { viewOf } from '@sennit/loadtest'
+import { table } from './output.ts'
 
 export function describePlan(plan: Plan): string {
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(0)} s`
@@ -35,53 +32,12 @@ function targetText(target: Plan['acts'][number]['target']): string {
   }
 }
 
-export interface LiveStatus {
-  show(status: RunStatus): void
-  end(): void
-}
-
-export function createLiveStatus(out: Output, plan: Plan): LiveStatus {
-  const redraw = process.stderr.isTTY && !out.json
-  let shownMs = Number.NEGATIVE_INFINITY
-  return {
-    show(status) {
-      if (redraw) {
-        logUpdate(block(status, plan))
-        return
-      }
-      if (status.nowMs - shownMs < plainEveryMs) return
-      shownMs = status.nowMs
-      out.note(line(status, plan), { status })
-    },
-    end() {
-      if (redraw) logUpdate.done()
-    },
-  }
-}
-
-function damageText(status: RunStatus): string {
-  const wrong = Object.entries(status.damage).filter(([, bytes]) => bytes > 0)
-  return wrong.length === 0 ? 'nothing lost, doubled, moved or changed' : wrong.map(([kind, bytes]) => `${bytes} B ${kind}`).join(', ')
-}
-
-function line(status: RunStatus, plan: Plan): string {
+/** One line, where there is no screen. */
+export function statusLine(status: RunStatus, plan: Plan): string {
+  const broken = status.limits.filter(({ state }) => state === 'broken')
+  const limits = broken.length === 0 ? '' : `  BROKEN ${broken.map(({ limit }) => limit).join(', ')}`
   const faults = status.faults.length === 0 ? '' : `  [${status.faults.join('; ')}]`
-  return `${(status.nowMs / 1000).toFixed(0).padStart(4)} s  ${status.attached}/${plan.clients.length} attached  ${status.connected}/${plan.flows.length} connected  ${status.messagesPerSecond} msg/s  p99 ${status.p99Ms?.toFixed(1) ?? '-'} ms  ${status.failovers} fail-overs  ${damageText(status)}${faults}`
-}
-
-function block(status: RunStatus, plan: Plan): string {
-  const rows = [
-    ['time', `${(status.nowMs / 1000).toFixed(0)} of ${(plan.run.durationMs / 1000).toFixed(0)} s`],
-    ['clients', `${status.attached} of ${plan.clients.length} attached, ${status.rejected} refused`],
-    ['connections', `${status.connected} of ${plan.flows.length} open, ${status.withoutPath} without a path`],
-    ['rate', `${status.messagesPerSecond} messages/s, ${(status.bytesPerSecond / 1e6).toFixed(2)} MB/s`],
-    ['latency', `p99 ${status.p99Ms?.toFixed(1) ?? '-'} ms`],
-    ['messages', `${status.messages} of ${status.sentMessages} sent have arrived`],
-    ['integrity', damageText(status)],
-    ['fail-overs', String(status.failovers)],
-    ['faults now', status.faults.length === 0 ? 'none' : status.faults.join('; ')],
-  ]
-  return table([plan.name, ''], rows)
+  return `${(status.nowMs / 1000).toFixed(0).padStart(4)} s  ${status.attached}/${plan.clients.length} attached  ${status.connected}/${plan.flows.length} connected  ${status.messagesPerSecond} msg/s  p99 ${status.p99Ms?.toFixed(1) ?? '-'} ms  ${status.failovers} fail-overs  ${viewOf(status).damage}${limits}${faults}`
 }
 
 export function describeResult(result: RunResult, files: readonly string[]): string {
@@ -92,6 +48,9 @@ export function describeResult(result: RunResult, files: readonly string[]): str
     '',
     `verdict: ${summary.verdict.toUpperCase()} (exit code ${summary.exitCode})`,
     ...result.reasons.map((reason) => `  ${reason}`),
+    ...(summary.endedEarly?.by === 'hand'
+      ? [`${summary.endedEarly.why} at ${(summary.endedEarly.atMs / 1000).toFixed(1)} s: the verdict is about what there was`]
+      : []),
     `integrity: ${integrity.messages} messages, ${integrity.deliveredBytes} of ${integrity.sentBytes} bytes delivered; lost ${integrity.lost}, duplicated ${integrity.duplicated}, reordered ${integrity.reordered}, corrupted ${integrity.corrupted}, unexpected ${integrity.unexpected}, unknown ${integrity.unknown}`,
     ...datagramText(summary),
     `connections: ${summary.connections.opened} of ${summary.connections.planned} opened, ${summary.connections.neverRecovered} never recovered`,
@@ -103,7 +62,7 @@ export function describeResult(result: RunResult, files: readonly string[]): str
       table(
         ['fault', 'action', 'target', 'connections', 'stall p50', 'p99', 'max ms'],
         summary.failovers.map((act) => [
-          act.fault,
+          act.unplanned === true ? `${act.fault} (by hand)` : act.fault,
           act.action,
           act.target,
           String(act.connections),

@@ -1,10 +1,10 @@
 // `sennit test run` as a person uses it: interrupted, it ends in seconds whatever its relays do, leaves nothing behind, and reports what it has.
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { allGone } from './mesh.ts'
-import { type Program, Workshop } from './program.ts'
+import { bin, type Json, type Program, until, Workshop } from './program.ts'
 
 const workbook = fileURLToPath(new URL('../../scenarios/relay-failover.xlsx', import.meta.url))
 
@@ -20,7 +20,7 @@ afterEach(async () => {
 async function frozenRun(): Promise<{ run: Program; relays: number[] }> {
   const run = shop.sennit('test', 'run', workbook, '--scale', '0.1', '--json', '--out', 'out')
   await run.says(/"connected":3,/)
-  const relays = spawnSync('pgrep', ['-P', String(run.pid)], { encoding: 'utf8' })
+  const relays = spawnSync('pgrep', ['-P', String(run.pid), '-f', '--', 'relay --config'], { encoding: 'utf8' })
     .stdout.trim()
     .split('\n')
     .map(Number)
@@ -66,5 +66,76 @@ describe('test new', { timeout: 60_000 }, () => {
       code: 2,
       stderr: expect.stringMatching(/even number/),
     })
+  })
+})
+
+describe('test run, watched and steered', { timeout: 60_000 }, () => {
+  it('shows itself on its page, takes a fault from it, stops when told, and its report says so', async () => {
+    const run = shop.sennit('test', 'run', workbook, '--scale', '0.1', '--json', '--out', 'out', '--live-port', 'auto')
+    const page = /"livePage":"([^"]+)"/.exec(await run.says(/"livePage":"[^"]+"/))![1]!
+    const status = async (): Promise<Json> => (await (await fetch(`${page}status`)).json()) as Json
+    const act = async (what: object): Promise<number> =>
+      (await fetch(`${page}act`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(what) })).status
+    await run.says(/"connected":3,/)
+    expect(await status()).toMatchObject({ connections: { open: 3 }, relays: [{ state: 'up' }, { state: 'up' }, { state: 'up' }] })
+    expect(await (await fetch(new URL('/metrics', page))).text()).toMatch(/^sennit_test_relay_resident_memory_bytes\{.*\} \d{7,}$/m)
+    const { fault } = ((await eventOf(page)) as { drills: { fault: string; action: string }[] }).drills.find(
+      ({ action }) => action === 'kill',
+    )!
+    expect(await act({ do: 'inject', fault })).toBe(200)
+    await until(() => run.stderr.includes(`${fault} kill`), 'the fault in force', 10_000)
+    expect(await act({ do: 'stop' })).toBe(200)
+    expect((await run.end(20_000)).code).not.toBe(1)
+    const summary = JSON.parse(readFileSync(shop.path('out/summary.json'), 'utf8'))
+    expect(summary).toMatchObject({ endedEarly: { by: 'hand' }, integrity: { lost: 0, duplicated: 0, reordered: 0, corrupted: 0 } })
+    expect(summary.failovers.find((one: Json) => one.unplanned === true)).toMatchObject({ fault, action: 'kill' })
+  })
+})
+
+/** What the stream of the page says first. */
+async function eventOf(page: string): Promise<Json> {
+  const reader = (await fetch(`${page}events`)).body!.pipeThrough(new TextDecoderStream()).getReader()
+  let text = ''
+  while (!/event: begin\ndata: .*\n\n/.test(text)) text += (await reader.read()).value ?? ''
+  await reader.cancel()
+  return JSON.parse(/event: begin\ndata: (.*)\n\n/.exec(text)![1]!) as Json
+}
+
+describe('test run, killed', { timeout: 60_000 }, () => {
+  it('leaves no relay, not even one that it had stopped, and no folder, where no kernel ends children with their parent', async () => {
+    const sheets = {
+      sennit: 1,
+      sheets: {
+        Run: { columns: ['key', 'value'], rows: [{ key: 'duration', value: '40s' }] },
+        Relays: { columns: ['relay'], rows: [{ relay: 'r1' }, { relay: 'r2' }] },
+        Clients: {
+          columns: ['client', 'rate'],
+          rows: [
+            { client: 'a', rate: '5/s' },
+            { client: 'b', rate: '5/s' },
+          ],
+        },
+        Faults: {
+          columns: ['fault', 'when', 'duration', 'target', 'action'],
+          rows: [{ fault: 'F1', when: 'at(1s)', duration: '30s', target: 'relay:r1', action: 'pause' }],
+        },
+      },
+    }
+    writeFileSync(shop.path('paused.sennit.json'), JSON.stringify(sheets))
+    const run = shop.program(process.execPath, [bin, 'test', 'run', 'paused.sennit.json', '--json', '--out', 'out'], {
+      TMPDIR: shop.dir,
+      // So that setpriv is not found.
+      PATH: '/nowhere',
+    })
+    await run.says(/"faults":\["F1 pause r1"\]/)
+    const children = spawnSync('pgrep', ['-P', String(run.pid)], { encoding: 'utf8' })
+      .stdout.trim()
+      .split('\n')
+      .map(Number)
+    expect(children).toHaveLength(3)
+    expect(readdirSync(shop.dir).filter((name) => name.startsWith('sennit-test-mesh-'))).toHaveLength(1)
+    run.signal('SIGKILL')
+    await allGone(children, 5_000)
+    await until(() => !readdirSync(shop.dir).some((name) => name.startsWith('sennit-test-mesh-')), 'its folder to be gone', 5_000)
   })
 })

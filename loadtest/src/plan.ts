@@ -68,6 +68,8 @@ export interface RunSettings {
   readonly agents?: number
   /** The run ends at once when an agent is lost; absent: it goes on, and is inconclusive. */
   readonly onAgentLoss?: 'abort'
+  /** Where the live page listens; absent: there is none. */
+  readonly livePort?: number
 }
 
 /** More agents than this is no drill any more. */

@@ -1,7 +1,7 @@
 // `sennit test new | check | run` (and `compare` beside this file): a workbook is the scenario, the limits and the report.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, extname, join, resolve } from 'node:path'
-import type { ReportKind, RunResult, RunStatus } from '@sennit/loadtest'
+import type { ReportKind, RunControls, RunResult, RunStatus } from '@sennit/loadtest'
 import { type Command, Option } from 'commander'
 import { usageError } from '../exit-codes.ts'
 import { createOutput, jsonOption } from '../output.ts'
@@ -11,6 +11,7 @@ import { version } from '../version.ts'
 import { addAgentCommand, addSharedRunOptions, type SharedRunOptions, sharedRun } from './test-agent.ts'
 import { addCompareCommand } from './test-compare.ts'
 import { addConvertCommand } from './test-convert.ts'
+import { openLivePageOf } from './test-live.ts'
 import { readPlan } from './test-plan.ts'
 import { addShrinkCommand } from './test-shrink.ts'
 
@@ -23,6 +24,8 @@ interface RunOptions extends SharedRunOptions {
   readonly relayList?: string
   readonly relayLog?: boolean
   readonly report?: string
+  readonly livePort?: string
+  readonly liveHost?: string
 }
 
 interface NewOptions {
@@ -85,13 +88,15 @@ export function addTestCommands(program: Command): void {
         new Option('--relay-list <file>', 'the same, named by the signed relay list in the mesh directory').env('SENNIT_RELAY_LIST'),
       )
       .option('--report <kinds>', 'what to write beside summary.json, of html,xlsx,csv,junit,prometheus (default: what the workbook says)')
+      .option('--live-port <n>', 'a page to watch and steer the run by, and /metrics: its port, auto for a free one, 0 for none')
+      .option('--live-host <address>', 'where that page listens (default: 127.0.0.1); whoever has its whole address can stop the run')
       .option('--relay-log', 'pass on what relays log'),
   )
     .addOption(jsonOption())
     .description('run a workbook: verdict, summary.json, and report.html, NAME.result.xlsx, timeline.csv, junit.xml, metrics.prom as asked')
     .addHelpText(
       'after',
-      `${codesHelp}\n\nExamples:\n  sennit test run scenarios/relay-failover.xlsx\n  sennit test run load.xlsx --scale 0.1 --out results\n  sennit test run load.xlsx --virtual --seed 7\n  sennit test run load.xlsx --mesh mesh\n  sennit test run load.xlsx --local-agents 4\n  sennit test run load.xlsx --agents 4 --coordinator 10.0.0.5:7700 --token T --mesh mesh\n  sennit test run load.xlsx --report html,junit,csv     # for a build server`,
+      `${codesHelp}\n\nExamples:\n  sennit test run scenarios/relay-failover.xlsx\n  sennit test run load.xlsx --scale 0.1 --out results\n  sennit test run load.xlsx --virtual --seed 7\n  sennit test run load.xlsx --mesh mesh\n  sennit test run load.xlsx --local-agents 4\n  sennit test run load.xlsx --agents 4 --coordinator 10.0.0.5:7700 --token T --mesh mesh\n  sennit test run load.xlsx --report html,junit,csv     # for a build server\n  sennit test run load.xlsx --live-port 8090            # watch and steer it in a browser`,
     )
     .action(async (file: string, options: RunOptions) => {
       await run(file, options)
@@ -131,11 +136,12 @@ async function run(file: string, options: RunOptions): Promise<void> {
   const shared = sharedRun(options, plan, out)
   const outDir = resolve(options.out ?? join('sennit-results', `${basename(file, extname(file)).replace(/\.sennit$/i, '')}-${timeName()}`))
   mkdirSync(outDir, { recursive: true })
-  const { createLiveStatus, describePlan, describeResult } = await import('../run-text.ts')
+  const [{ describePlan, describeResult }, { openLiveScreen }] = await Promise.all([import('../run-text.ts'), import('../live-screen.ts')])
   const { environmentOf, writeReports } = await import('@sennit/loadtest')
   out.note(describePlan(plan))
+  const page = await openLivePageOf(plan, options, out)
   const interruption = onInterrupt()
-  const live = createLiveStatus(out, plan)
+  const live = openLiveScreen(out, plan)
   interruption.signal.addEventListener('abort', () => {
     out.note('interrupted: heals faults, ends relays, writes the report of what there is; once more ends at once, without a report')
   })
@@ -145,7 +151,14 @@ async function run(file: string, options: RunOptions): Promise<void> {
       plan,
       environment: environmentOf(options.virtual === true ? 'virtual' : 'local', version),
       signal: interruption.signal,
-      onStatus: (status: RunStatus) => live.show(status),
+      onStatus: (status: RunStatus) => {
+        live.show(status)
+        page?.show(status)
+      },
+      onControls: (controls: RunControls) => {
+        live.control(controls)
+        page?.control(controls)
+      },
     }
     const relays = {
       relayCommand: [...endWithParent(), process.execPath, programPath, 'relay'],
@@ -159,9 +172,11 @@ async function run(file: string, options: RunOptions): Promise<void> {
     live.end()
     interruption.dispose()
   }
+  page?.over(result.summary, result.reasons)
   const files = await writeReports({ result, outDir, workbook: file, ...(reports === undefined ? {} : { reports }) })
   out.result(result.summary, describeResult(result, Object.values(files)))
   process.exitCode = result.summary.exitCode
+  await page?.close()
 }
 
 /** `html,junit` as `--report` takes it. */

@@ -24,6 +24,7 @@ export function mergeStatuses(own: RunStatus, agents: readonly { readonly id: st
     connected: sum(({ connected }) => connected),
     withoutPath: sum(({ withoutPath }) => withoutPath),
     sentMessages: sum(({ sentMessages }) => sentMessages),
+    sentBytes: sum(({ sentBytes }) => sentBytes),
     messages: sum(({ messages }) => messages),
     bytes: sum(({ bytes }) => bytes),
     sentPerSecond: sum(({ sentPerSecond }) => sentPerSecond),

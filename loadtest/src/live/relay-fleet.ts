@@ -6,6 +6,7 @@ import type { Writable } from 'node:stream'
 import { SennitError } from '@sennit/protocol'
 import { renewRelayKey } from '@sennit/protocol/node'
 import { type Clock, clockOptions, rightClock } from './false-clock.ts'
+import type { Guard } from './guard.ts'
 
 /** A relay starts in well under a second; one that has not after this is stuck. */
 const readyTimeoutMs = 20_000
@@ -17,6 +18,8 @@ export interface FleetOptions {
   readonly relayCommand: readonly string[]
   readonly meshDir: string
   readonly relayIds: readonly string[]
+  /** Ends the relays when this process is killed. */
+  readonly guard: Guard
   /** Told of each line a relay logs, for the report's errors; relays log JSON on stderr. */
   readonly onLog?: (relayId: string, line: string) => void
   readonly drainMs?: number
@@ -71,7 +74,7 @@ export class RelayFleet {
     if (program === undefined) throw new SennitError('usage', 'expected a relay command; found an empty one')
     const config = join(this.#options.meshDir, 'relays', `${relayId}.toml`)
     const drain = this.#options.drainMs === undefined ? [] : ['--drain', `${this.#options.drainMs}ms`]
-    const { clocks = false } = this.#options
+    const { clocks = false, guard } = this.#options
     const child = spawn(program, [...args, '--config', config, '--json', '--exit-with-stdin', ...drain], {
       stdio: ['pipe', 'pipe', 'pipe', ...(clocks ? (['pipe'] as const) : [])],
       // In a group of its own: a Ctrl-C at the terminal is for the run, which ends its relays itself and in order.
@@ -81,6 +84,7 @@ export class RelayFleet {
     const clock = clocks ? (child.stdio[3] as unknown as Writable) : undefined
     clock?.on('error', () => {})
     child.stdin.on('error', () => {})
+    guard.watch(child.pid)
     createInterface({ input: child.stderr }).on('line', (line) => this.#options.onLog?.(relayId, line))
     const exited = new Promise<void>((done) => {
       child.once('exit', () => done())
@@ -88,6 +92,7 @@ export class RelayFleet {
     }).then(() => {
       if (this.#running.get(relayId)?.child === child) this.#running.delete(relayId)
       this.#frozen.delete(relayId)
+      guard.forget(child.pid)
     })
     const pending: Running = { child, clock, exited, adminUrl: '' }
     this.#running.set(relayId, pending)
@@ -142,6 +147,7 @@ export class RelayFleet {
     }, endTimeoutMs)
     await Promise.all(all.map(([, { exited }]) => exited))
     clearTimeout(timer)
+    this.#options.guard.end()
   }
 
   async #signalAndWait(relayId: string, name: NodeJS.Signals): Promise<boolean> {

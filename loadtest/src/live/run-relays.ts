@@ -3,6 +3,7 @@ import { SennitError } from '@sennit/protocol'
 import { possibleActs } from '../act-target.ts'
 import { familyOf } from '../fault-actions.ts'
 import type { FaultAction, Plan } from '../plan.ts'
+import { Guard } from './guard.ts'
 import { RelayFleet } from './relay-fleet.ts'
 import { makeTestMesh, openTestMesh, type TestMesh } from './test-mesh.ts'
 
@@ -36,6 +37,7 @@ export async function openRelays({ plan, relayCommand, meshDir, onRelayLog }: Re
   }
   const mesh = await makeTestMesh(plan)
   const fleet = new RelayFleet({
+    guard: new Guard(mesh.dir),
     relayCommand,
     meshDir: mesh.dir,
     relayIds: plan.relays.map(({ relay }) => relay),

@@ -56,6 +56,7 @@ export class StatusMaker {
       connected: connections.open,
       withoutPath: connections.withoutPath,
       sentMessages: recorder.sentMessages,
+      sentBytes: recorder.sentBytes,
       messages: recorder.messages,
       bytes: recorder.bytes,
       sentPerSecond: last?.sentMessages ?? 0,

@@ -25,6 +25,7 @@ export interface RunStatus {
   readonly connected: number
   readonly withoutPath: number
   readonly sentMessages: number
+  readonly sentBytes: number
   readonly messages: number
   readonly bytes: number
   /** Over the last whole second. */

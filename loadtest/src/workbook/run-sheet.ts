@@ -51,7 +51,7 @@ export function readRun(table: Table, fallbackName: string, problems: Problems):
   }
 
   notYet('model', ['open'], 'expected open (messages are due whether or not the last one arrived)')
-  notYet('live_port', ['0'], 'expected 0 (no live page)')
+  const livePort = read('live_port', whole(0, 65_535), 0)
   const engine = read('engine', oneOf(runEngines), 'local')
   const agents = read('agents', agentCount, 0)
   const onAgentLoss = read('on_agent_loss', oneOf(['inconclusive', 'abort']), 'inconclusive')
@@ -79,6 +79,7 @@ export function readRun(table: Table, fallbackName: string, problems: Problems):
       percentiles: read('percentiles', percentileList, [50, 90, 99, 99.9]),
       clockErrorMaxMs: read('clock_error_max', duration, 5),
       loopDelayP99MaxMs: read('loop_delay_p99_max', duration, 50),
+      ...(livePort === 0 ? {} : { livePort }),
       reports: readReports(read('report', words, ['html', 'xlsx', 'json']), place('report'), problems),
       ...(engine === 'local' ? {} : { engine }),
       ...(agents === 0 ? {} : { agents }),

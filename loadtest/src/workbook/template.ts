@@ -180,7 +180,7 @@ const run: { readonly [Key in RunKey]: readonly [CellValue, string] } = {
   loop_delay_p99_max: ['50ms', 'a busier machine makes the run inconclusive: it measured itself'],
   on_agent_loss: ['inconclusive', 'or abort: the run ends when an agent is lost'],
   report: ['html,xlsx,json', 'also csv, junit, prometheus'],
-  live_port: [0, 'no live page'],
+  live_port: [0, 'port of a page to watch and steer the run by; 0: none'],
 }
 
 const help: readonly string[] = [

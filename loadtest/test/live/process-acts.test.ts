@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePorts, initMesh, readMeshTrust, readRelayList } from '@sennit/protocol/node'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Guard } from '../../src/live/guard.ts'
 import { doProcessAct } from '../../src/live/process-acts.ts'
 import { RelayFleet } from '../../src/live/relay-fleet.ts'
 import type { FaultAct } from '../../src/plan.ts'
@@ -24,6 +25,7 @@ beforeAll(async () => {
   fleet = new RelayFleet({
     relayCommand: [process.execPath, program, 'relay'],
     meshDir: dir,
+    guard: new Guard(''),
     relayIds: ['r1'],
     clocks: true,
     drainMs: 200,

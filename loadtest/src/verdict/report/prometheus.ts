@@ -3,7 +3,7 @@
 import type { Percentiles } from '../histogram.ts'
 import type { RunResult } from '../run-result.ts'
 
-type Sample = readonly [labels: Readonly<Record<string, string | number>>, value: number | null]
+export type Sample = readonly [labels: Readonly<Record<string, string | number>>, value: number | null]
 
 const quantiles: Readonly<Record<keyof Percentiles, string>> = { p50: '0.5', p90: '0.9', p99: '0.99', p999: '0.999', max: '1' }
 
@@ -87,7 +87,7 @@ function stateSamples(counts: Readonly<Record<string, number>>): Sample[] {
   return Object.entries(counts).map(([state, value]) => [{ state: state.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) }, value])
 }
 
-function family(name: string, help: string, samples: readonly Sample[]): (run: string) => string {
+export function family(name: string, help: string, samples: readonly Sample[]): (run: string) => string {
   return (run) => {
     const lines = samples.flatMap(([labels, value]) => {
       if (value === null) return []
@@ -99,7 +99,7 @@ function family(name: string, help: string, samples: readonly Sample[]): (run: s
   }
 }
 
-function seconds(ms: number | null): number | null {
+export function seconds(ms: number | null): number | null {
   return ms === null ? null : Number((ms / 1000).toPrecision(12))
 }
 
