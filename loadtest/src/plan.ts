@@ -334,8 +334,14 @@ export interface Limit {
   /** Which acts count, for metrics of acts; both empty = all. */
   readonly actions: readonly FaultAction[]
   readonly faults: readonly string[]
-  /** Which connections count, for metrics of acts: those of a client that carries one of these tags; empty = all. */
+  /** Which connections count: those with an end that carries one of these tags; empty = all. */
   readonly tags: readonly string[]
+  /** The same by profile, zone and name of the client; absent: all. */
+  readonly profiles?: readonly string[]
+  readonly zones?: readonly string[]
+  readonly clients?: readonly string[]
+  /** Which relays count, for metrics of relays; absent: all. */
+  readonly relays?: readonly string[]
   readonly stat: LimitStat
   /** The cell as it was, such as `p(99)`. */
   readonly statText: string
@@ -356,7 +362,9 @@ export interface Limit {
 export type MetricKind = 'histogram' | 'rate' | 'counter' | 'act' | 'ratio' | 'gauge' | 'seen' | 'shares'
 
 export type Metric =
+  | 'handshake_time'
   | 'connect_time'
+  | 'reconnect_time'
   | 'response_time'
   | 'service_time'
   | 'e2e_latency'
@@ -385,13 +393,16 @@ export type Metric =
   | 'bystander_p99_ratio'
   | 'relay_rss'
   | 'relay_cpu'
+  | 'relay_fd'
   | 'relay_bytes_seen'
   | 'path_share'
   | 'generator_loop_delay'
 
 /** What a limit can be set on, and what it is measured in. `kind` says where the number comes from. */
 export const metrics: Readonly<Record<Metric, { readonly kind: MetricKind; readonly unit: string }>> = {
+  handshake_time: { kind: 'histogram', unit: 'ms' },
   connect_time: { kind: 'histogram', unit: 'ms' },
+  reconnect_time: { kind: 'histogram', unit: 'ms' },
   response_time: { kind: 'histogram', unit: 'ms' },
   service_time: { kind: 'histogram', unit: 'ms' },
   e2e_latency: { kind: 'histogram', unit: 'ms' },
@@ -420,6 +431,7 @@ export const metrics: Readonly<Record<Metric, { readonly kind: MetricKind; reado
   bystander_p99_ratio: { kind: 'ratio', unit: '' },
   relay_rss: { kind: 'gauge', unit: 'B' },
   relay_cpu: { kind: 'gauge', unit: 'cores' },
+  relay_fd: { kind: 'gauge', unit: 'descriptors' },
   relay_bytes_seen: { kind: 'seen', unit: 'B' },
   path_share: { kind: 'shares', unit: 'share' },
   generator_loop_delay: { kind: 'histogram', unit: 'ms' },

@@ -1,5 +1,5 @@
 // What the machines of a run used: the generator's own loop and CPU, and memory and CPU of each relay process (Linux).
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import type { RelaySample, RunRecorder } from '../verdict/run-recorder.ts'
 import type { RelayFleet } from './relay-fleet.ts'
 
@@ -15,6 +15,8 @@ export class Gauges {
   readonly #recorder: RunRecorder
   readonly #fleet: RelayFleet | undefined
   readonly #now: () => number
+  /** Counting them costs as much as there are: only where a limit asks. */
+  readonly #descriptors: boolean
   readonly #cpuBefore = new Map<string, { seconds: number; atMs: number }>()
   readonly #ownLoop: boolean
   #timers: NodeJS.Timeout[] = []
@@ -27,6 +29,7 @@ export class Gauges {
     this.#recorder = recorder
     this.#fleet = fleet
     this.#now = now
+    this.#descriptors = recorder.plan.limits.some(({ metric }) => metric === 'relay_fd')
   }
 
   start(onSecond: () => void): void {
@@ -72,8 +75,9 @@ export class Gauges {
       const seconds = (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
       const before = this.#cpuBefore.get(`${relay} ${pid}`)
       this.#cpuBefore.set(`${relay} ${pid}`, { seconds, atMs: nowMs })
-      if (before === undefined || nowMs <= before.atMs) return { relay, rssBytes: resident }
-      return { relay, rssBytes: resident, cpu: ((seconds - before.seconds) * 1000) / (nowMs - before.atMs) }
+      const used = { relay, rssBytes: resident, ...(this.#descriptors ? { descriptors: readdirSync(`/proc/${pid}/fd`).length } : {}) }
+      if (before === undefined || nowMs <= before.atMs) return used
+      return { ...used, cpu: ((seconds - before.seconds) * 1000) / (nowMs - before.atMs) }
     } catch {
       return { relay }
     }

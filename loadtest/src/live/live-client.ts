@@ -54,6 +54,7 @@ export class LiveClient {
   async run(): Promise<void> {
     const { recorder, now, at, ramp, track, isOver } = this.#context
     const { detachAtMs } = this.planned
+    const dialledMs = now()
     let client: Client
     try {
       client = await Client.open(this.#options())
@@ -66,7 +67,7 @@ export class LiveClient {
       return
     }
     this.#client = client
-    recorder.clientAttached(now(), this.#index)
+    recorder.clientAttached(now(), this.#index, now() - dialledMs)
     if (detachAtMs !== null) at(detachAtMs, () => this.#detach())
     const serves = this.flows.filter(({ side }) => side === 'listener')
     for (const application of new Set(serves.map(({ flow }) => flow.flow.application))) track(this.#listen(client, application))

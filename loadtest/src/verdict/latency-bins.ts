@@ -18,6 +18,14 @@ export class LatencyBins {
     this.#counts[bin]! += 1
   }
 
+  /** Adds what was counted elsewhere. */
+  add(bins: Bins): void {
+    for (let at = 0; at + 1 < bins.length; at += 2) {
+      const bin = bins[at]!
+      if (bin >= 0 && bin < binsMax) this.#counts[bin]! += bins[at + 1]!
+    }
+  }
+
   /** What was counted so far. */
   read(): Bins {
     const bins: number[] = []

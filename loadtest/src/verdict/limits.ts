@@ -1,8 +1,9 @@
 // Measures each limit of the plan and says whether it held. A limit that could not be measured has `held: null` and makes the run
 // inconclusive: a pass that could not have failed is not a pass.
-import { type Limit, type LimitOperator, type LimitStat, type Metric, metrics, type Plan } from '../plan.ts'
+import { type Limit, type LimitOperator, type LimitStat, type Metric, metrics } from '../plan.ts'
 import type { ActRecord } from './act-record.ts'
 import { percentileOf } from './histogram.ts'
+import { connectionFilter } from './limit-filter.ts'
 import type { RunRecorder } from './run-recorder.ts'
 import type { LimitResult } from './run-result.ts'
 
@@ -83,14 +84,14 @@ function measure(limit: Limit, recorder: RunRecorder, endedAtMs: number): Measur
     case 'shares':
       return ofPathShares(limit, recorder)
     case 'counter':
-      return { value: counter(limit.metric, recorder), remark: '' }
+      return { value: ofCounter(limit, recorder), remark: '' }
     case 'ratio':
-      return ofRatio(limit.metric, recorder)
+      return limit.metric === 'bystander_p99_ratio' ? recorder.bystanders.ratio(limit) : ofRatio(limit.metric, recorder)
   }
 }
 
 function ofHistogram(limit: Limit, recorder: RunRecorder, endedAtMs: number): Measured {
-  const histogram = recorder.windowed.histogram(limit.metric, limit.window)
+  const histogram = recorder.windowed.histogram(limit)
   if (histogram === undefined || histogram.count === 0)
     return { value: null, remark: `nothing was measured in the window ${limit.windowText}` }
   const stat = limit.stat
@@ -100,7 +101,7 @@ function ofHistogram(limit: Limit, recorder: RunRecorder, endedAtMs: number): Me
   if (stat.kind === 'count') return { value: histogram.count, remark: '' }
   if (stat.kind === 'rate') {
     return {
-      value: histogram.count / Math.max(0.1, recorder.windowed.seconds(limit.window, Math.min(endedAtMs, recorder.loadEndMs))),
+      value: histogram.count / Math.max(0.1, recorder.windowed.seconds(limit, Math.min(endedAtMs, recorder.loadEndMs))),
       remark: '',
     }
   }
@@ -108,23 +109,29 @@ function ofHistogram(limit: Limit, recorder: RunRecorder, endedAtMs: number): Me
 }
 
 function ofRate(limit: Limit, recorder: RunRecorder, endedAtMs: number): Measured {
-  const counts = recorder.windowed.counts(limit.window)
-  const seconds = recorder.windowed.seconds(limit.window, Math.min(endedAtMs, recorder.loadEndMs))
+  const counts = recorder.windowed.counts(limit)
+  const seconds = recorder.windowed.seconds(limit, Math.min(endedAtMs, recorder.loadEndMs))
   if (counts === undefined || seconds === 0) return { value: null, remark: `the window ${limit.windowText} was empty` }
   const amount = limit.metric === 'goodput' ? counts.bytes : counts.messages
   return { value: limit.stat.kind === 'count' ? amount : amount / seconds, remark: '' }
 }
 
 function ofRelays(limit: Limit, recorder: RunRecorder): Measured {
-  const values = [...recorder.relaySamples.values()]
-    .map((kept) => (limit.metric === 'relay_rss' ? kept.rssMaxBytes : kept.cpuMax))
+  const values = [...recorder.relaySamples]
+    .filter(([relay]) => countsRelay(limit, relay))
+    .map(([, { rssMaxBytes, cpuMax, descriptorsMax }]) =>
+      limit.metric === 'relay_rss' ? rssMaxBytes : limit.metric === 'relay_cpu' ? cpuMax : descriptorsMax,
+    )
     .filter((value) => value !== null)
-  return values.length === 0 ? { value: null, remark: 'no relay was sampled' } : { value: Math.max(...values), remark: '' }
+  return values.length === 0 ? { value: null, remark: 'no such relay was sampled' } : { value: Math.max(...values), remark: '' }
 }
 
 /** One value for each relay: its part of all active paths, over the seconds of the run. */
 function ofPathShares(limit: Limit, recorder: RunRecorder): Measured {
-  const shares = recorder.plan.relays.map(({ relay }) => recorder.timeline.pathShare(relay)).filter((share) => share !== null)
+  const shares = recorder.plan.relays
+    .filter(({ relay }) => countsRelay(limit, relay))
+    .map(({ relay }) => recorder.timeline.pathShare(relay))
+    .filter((share) => share !== null)
   return shares.length === 0
     ? { value: null, remark: 'no connection had an active path' }
     : { value: overValues(shares, limit.stat), remark: '' }
@@ -144,11 +151,21 @@ function ofRatio(metric: Metric, recorder: RunRecorder): Measured {
 
 /** One value for each relay that carried something of a connection, both ways, as the caller counted it. */
 function ofBytesSeen(limit: Limit, recorder: RunRecorder): Measured {
-  const seen = [...recorder.bytesSeen].filter(([flow]) => isTagged(recorder.plan, flow, limit.tags))
-  const values = seen.flatMap(([, relays]) => Object.values(relays))
+  const counts = connectionFilter(recorder.plan, limit) ?? (() => true)
+  const seen = [...recorder.bytesSeen].filter(([flow]) => counts(flow)).flatMap(([, relays]) => Object.entries(relays))
+  const values = seen.filter(([relay]) => countsRelay(limit, relay)).map(([, bytes]) => bytes)
   return values.length === 0
     ? { value: null, remark: 'no connection said what its relays carried' }
     : { value: overValues(values, limit.stat), remark: '' }
+}
+
+function ofCounter(limit: Limit, recorder: RunRecorder): number {
+  const whole = limit.window.kind === 'run' && connectionFilter(recorder.plan, limit) === undefined
+  return (whole ? undefined : recorder.windowed.amount(limit)) ?? counter(limit.metric, recorder)
+}
+
+function countsRelay({ relays = [] }: Limit, relay: string): boolean {
+  return relays.length === 0 || relays.includes(relay)
 }
 
 function counter(metric: Metric, recorder: RunRecorder): number {
@@ -188,7 +205,8 @@ function ofActs(limit: Limit, recorder: RunRecorder): Measured {
       remark: '',
     }
   }
-  const impacts = begun.flatMap((record) => record.impacts()).filter(({ flow }) => isTagged(recorder.plan, flow, limit.tags))
+  const isMeant = connectionFilter(recorder.plan, limit) ?? (() => true)
+  const impacts = begun.flatMap((record) => record.impacts()).filter(({ flow }) => isMeant(flow))
   const values = impacts.map((impact) => impactValue(limit.metric, impact)).filter((value) => value !== null)
   if (values.length === 0) {
     const why =
@@ -227,14 +245,9 @@ function ownPause(limit: Limit, begun: readonly ActRecord[], value: number | nul
   return `${value?.toFixed(1)} ms, but the generator itself paused for up to ${longest} ms: the stall may be its own`
 }
 
-function isTagged({ flows, clients }: Plan, flow: number, tags: readonly string[]): boolean {
-  if (tags.length === 0) return true
-  const ends = [flows[flow]?.caller, flows[flow]?.listener].map((client) => (client === undefined ? [] : (clients[client]?.tags ?? [])))
-  return ends.flat().some((tag) => tags.includes(tag))
-}
-
-function counts(limit: Limit, { act }: ActRecord): boolean {
+function counts(limit: Limit, { act, target }: ActRecord): boolean {
   if (limit.window.kind === 'during' && act.fault !== limit.window.fault) return false
+  if (!countsRelay(limit, target)) return false
   if (limit.actions.length === 0 && limit.faults.length === 0) return true
   return limit.actions.includes(act.action) || limit.faults.includes(act.fault)
 }

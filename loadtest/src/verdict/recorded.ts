@@ -37,6 +37,8 @@ export interface RelaySample {
   readonly relay: string
   readonly state?: RelayState
   readonly rssBytes?: number
+  /** Descriptors that it has open. */
+  readonly descriptors?: number
   /** Cores used since the last sample. */
   readonly cpu?: number
 }

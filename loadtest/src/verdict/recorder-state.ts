@@ -2,6 +2,7 @@
 // process had seen the whole run. Counts are added, histograms are added, never averaged; of a connection whose ends were on two agents each
 // tells its half, and what was lost is worked out from both.
 import type { ActState } from './act-record.ts'
+import type { BystanderState } from './bystanders.ts'
 import type { DamageKind } from './damage.ts'
 import type { ReceiverState, SenderState } from './direction-record.ts'
 import type { HistogramState } from './histogram.ts'
@@ -19,6 +20,7 @@ export interface RecorderState {
   readonly receivers: readonly (readonly [number, ReceiverState])[]
   readonly acts: readonly ActState[]
   readonly windows: readonly WindowState[]
+  readonly bystanders: readonly BystanderState[]
   readonly phases: readonly PhaseState[]
   readonly response: HistogramState
   readonly service: HistogramState
@@ -72,6 +74,7 @@ export function recorderState(recorder: RunRecorder, nowMs: number): RecorderSta
     ),
     acts: recorder.acts.map((act) => act.state()),
     windows: recorder.windowed.state(),
+    bystanders: recorder.bystanders.state(),
     phases: recorder.phases.state(nowMs),
     response: recorder.response.state(),
     service: recorder.service.state(),
@@ -105,6 +108,7 @@ export function addRecorderState(
   for (const [direction, receiver] of state.receivers) recorder.directions[direction]!.adopt(undefined, receiver)
   for (const act of state.acts) recorder.acts[act.act]!.add(act, carriedOut(act.act) ? told : undefined)
   recorder.windowed.add(state.windows)
+  recorder.bystanders.add(state.bystanders)
   recorder.phases.add(state.phases)
   recorder.response.add(state.response)
   recorder.service.add(state.service)

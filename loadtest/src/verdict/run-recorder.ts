@@ -4,6 +4,7 @@
 // All times are milliseconds after the start of the run, from one monotonic clock, fractions welcome.
 import type { FaultAct, Flow, Plan } from '../plan.ts'
 import { ActRecord } from './act-record.ts'
+import { Bystanders } from './bystanders.ts'
 import type { Incident } from './checker.ts'
 import type { DamageKind } from './damage.ts'
 import { DirectionRecord } from './direction-record.ts'
@@ -38,6 +39,7 @@ export class RunRecorder {
   readonly directions: (DirectionRecord | undefined)[] = []
   readonly acts: ActRecord[]
   readonly windowed: WindowedMetrics
+  readonly bystanders: Bystanders
   readonly phases: PhaseRecords
   readonly timeline: Timeline = new Timeline()
   readonly response: DurationHistogram = new DurationHistogram()
@@ -58,7 +60,7 @@ export class RunRecorder {
   /** What was accepted and had to be refused. */
   readonly breaches: string[] = []
   readonly errors: Map<string, { count: number; message: string }> = new Map()
-  readonly relaySamples: Map<string, { rssMaxBytes: number | null; cpuMax: number | null }> = new Map()
+  readonly relaySamples: Map<string, { rssMaxBytes: number | null; cpuMax: number | null; descriptorsMax: number | null }> = new Map()
   /** Bytes of each connection that each relay carried. */
   readonly bytesSeen: Map<number, Readonly<Record<string, number>>> = new Map()
   /** Longest time without a path per act of a fault that was expected to be survived. */
@@ -112,16 +114,19 @@ export class RunRecorder {
     }
     this.acts = plan.acts.map((act) => new ActRecord(act))
     this.windowed = new WindowedMetrics(plan, this.acts)
+    this.bystanders = new Bystanders(plan, this.acts)
     this.phases = new PhaseRecords(plan)
     this.#statuses = new StatusMaker(this)
   }
 
   // Clients
 
-  clientAttached(nowMs: number, client: number): void {
+  /** `tookMs`: from the first dial to the first relay that let it in. */
+  clientAttached(nowMs: number, client: number, tookMs?: number): void {
     this.#at(nowMs)
     const record = this.clients[client]!
     if (record.attachMs === null) record.attachMs = nowMs
+    if (tookMs !== undefined) this.windowed.recordClient('handshake_time', nowMs, tookMs, client)
     if (record.state !== 'attached') this.phases.attached(nowMs, client)
     record.state = 'attached'
   }
@@ -168,13 +173,15 @@ export class RunRecorder {
   connectionOpened(nowMs: number, flow: number, connectMs: number): void {
     this.#at(nowMs)
     this.flows[flow]!.state = 'open'
-    this.windowed.record('connect_time', nowMs, connectMs)
+    this.windowed.record('connect_time', nowMs, connectMs, flow)
+    this.windowed.count('connections_opened', nowMs, 1, flow)
   }
 
   /** It never came to be. */
   connectionFailed(nowMs: number, flow: number, code: string, message: string): void {
     this.#at(nowMs)
     this.flows[flow]!.state = 'failed'
+    this.windowed.count('connections_failed', nowMs, 1, flow)
     this.flows[flow]!.code = code
     this.error(nowMs, code, message)
   }
@@ -190,6 +197,7 @@ export class RunRecorder {
       record.withoutPathSinceMs ??= nowMs
     } else if (this.endsOf(this.plan.flows[flow]!).every((end) => record.activeRelay[end] !== null)) {
       this.#pathGap(nowMs, flow)
+      if (record.withoutPathSinceMs !== null) this.windowed.record('reconnect_time', nowMs, nowMs - record.withoutPathSinceMs, flow)
       record.withoutPathSinceMs = null
     }
   }
@@ -217,6 +225,7 @@ export class RunRecorder {
     if (record.state !== 'open') return
     record.state = 'broken'
     record.code = code
+    this.windowed.count('connections_reset', nowMs, 1, flow)
     this.resets += 1
     this.error(nowMs, code, message)
   }
@@ -230,7 +239,7 @@ export class RunRecorder {
     this.sentBytes += bytes
     this.timeline.sent()
     this.directions[direction]!.sent(nowMs, bytes, dueMs)
-    this.windowed.record('send_delay', dueMs, nowMs - dueMs)
+    this.windowed.record('send_delay', dueMs, nowMs - dueMs, this.directions[direction]!.plan.flow)
     this.phases.sent(nowMs, this.directions[direction]!.plan, dueMs)
   }
 
@@ -265,7 +274,8 @@ export class RunRecorder {
       this.response.record(responseMs)
       this.responseBins.record(responseMs)
       if (serviceMs !== undefined) this.service.record(serviceMs)
-      this.windowed.message(header.dueMs, header.length, responseMs, serviceMs)
+      this.bystanders.message(header.dueMs, record.plan.flow, responseMs)
+      this.windowed.message(header.dueMs, record.plan.flow, header.length, responseMs, serviceMs)
     }
     return header
   }
@@ -398,10 +408,11 @@ export class RunRecorder {
       this.cpuMax = Math.max(this.cpuMax ?? 0, cpu)
     }
     for (const sample of relays) {
-      const { relay, rssBytes, cpu: relayCpu } = sample
+      const { relay, rssBytes, cpu: relayCpu, descriptors } = sample
       this.relaysNow.set(relay, sample)
-      const kept = this.relaySamples.get(relay) ?? { rssMaxBytes: null, cpuMax: null }
+      const kept = this.relaySamples.get(relay) ?? { rssMaxBytes: null, cpuMax: null, descriptorsMax: null }
       if (rssBytes !== undefined) kept.rssMaxBytes = Math.max(kept.rssMaxBytes ?? 0, rssBytes)
+      if (descriptors !== undefined) kept.descriptorsMax = Math.max(kept.descriptorsMax ?? 0, descriptors)
       if (relayCpu !== undefined) kept.cpuMax = Math.max(kept.cpuMax ?? 0, relayCpu)
       this.relaySamples.set(relay, kept)
     }
@@ -473,6 +484,7 @@ export class RunRecorder {
     const pathless = began && flow.state !== 'closed' && (flow.state === 'broken' || flow.withoutPathSinceMs !== null)
     if (pathless && flow.orphaned !== true) {
       flow.neverRecovered = true
+      this.windowed.count('never_recovered', nowMs, 1, index)
       this.#pathGap(nowMs, index)
       this.#lastActOf(index)?.neverRecovered(index)
     }
@@ -481,6 +493,7 @@ export class RunRecorder {
       const { unknown } = record.checker.finish(record.sentBytes, pathless || interrupted || flow.orphaned === true)
       record.unknownBytes = unknown
       this.damage.unknown += unknown
+      this.windowed.count('unknown', nowMs, unknown, index)
       if (unknown > 0) this.#row({ direction, kind: 'unknown', index: -1, offset: record.sentBytes - unknown, bytes: unknown })
     }
   }
@@ -499,6 +512,7 @@ export class RunRecorder {
 
   #incident(incident: Incident): void {
     this.damage[incident.kind] += incident.bytes
+    this.windowed.count(incident.kind, this.#nowMs, incident.bytes, this.directions[incident.direction]!.plan.flow)
     this.directions[incident.direction]!.damagedBytes += incident.bytes
     this.timeline.damaged(incident.bytes)
     this.#row(incident)

@@ -13,6 +13,7 @@ export class PlanClientApplication implements Application {
   readonly #recorder: RunRecorder
   readonly #flows: readonly PlanFlow[]
   readonly #calls = new Map<number, { readonly flow: PlanFlow; readonly startedMs: number }>()
+  #startedMs = 0
   #attached = false
   #over = false
 
@@ -23,6 +24,7 @@ export class PlanClientApplication implements Application {
   }
 
   started(client: ClientHost): void {
+    this.#startedMs = client.world.nowMs
     client.touch()
     client.world.after(openMs, () => {
       if (this.#attached || this.#over) return
@@ -94,7 +96,7 @@ export class PlanClientApplication implements Application {
   #isAttached(client: ClientHost): void {
     if (this.#attached || this.#over) return
     this.#attached = true
-    this.#recorder.clientAttached(client.world.nowMs, this.#index)
+    this.#recorder.clientAttached(client.world.nowMs, this.#index, client.world.nowMs - this.#startedMs)
     this.#listen(client)
     for (const flow of this.#flows) if (flow.flow.caller === this.#index) this.#connectAt(client, flow)
   }

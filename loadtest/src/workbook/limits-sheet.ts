@@ -10,7 +10,8 @@ import {
   metrics,
 } from '../plan.ts'
 import { stallRateMin } from '../verdict/act-record.ts'
-import { anyText, bandwidth, duration, type Kind, name, oneOf, percent, quantity, rate, size, whole, yesNo } from './grammar.ts'
+import { momentCounters } from '../verdict/windowed-metrics.ts'
+import { anyText, bandwidth, duration, fits, type Kind, name, oneOf, percent, quantity, rate, size, whole, yesNo } from './grammar.ts'
 import { listed, nearest } from './problems.ts'
 import type { Table, TableRow } from './table.ts'
 
@@ -18,18 +19,21 @@ export interface LimitsContext {
   readonly faults: readonly string[]
   readonly actions: ReadonlySet<FaultAction>
   readonly tags: readonly string[]
+  readonly profiles: readonly string[]
+  readonly zones: readonly string[]
+  readonly clients: readonly string[]
+  readonly relays: readonly string[]
+  readonly phases: readonly string[]
   readonly directions: readonly FlowDirection[]
 }
 
 const metricNames = Object.keys(metrics) as Metric[]
-const later = ['handshake_time', 'bystander_p99_ratio', 'relay_fd']
-const built = metricNames.filter((metric) => !later.includes(metric))
 
 const metricKind: Kind<Metric> = {
   code: 'W112',
-  expected: `one of ${built.join(', ')}`,
-  parse: (text) => built.find((metric) => metric === text.toLowerCase().replace(/ /g, '_')),
-  guess: (text) => nearest(text.replace(/ /g, '_'), built),
+  expected: `one of ${metricNames.join(', ')}`,
+  parse: (text) => metricNames.find((metric) => metric === text.toLowerCase().replace(/ /g, '_')),
+  guess: (text) => nearest(text.replace(/ /g, '_'), metricNames),
 }
 
 const statKind: Kind<LimitStat> = {
@@ -66,10 +70,12 @@ const operatorKind: Kind<LimitOperator> = { code: 'W112', expected: 'one of <, <
 
 const windowKind: Kind<LimitWindow> = {
   code: 'W132',
-  expected: 'a window such as run, steady, during:F1 or after:F1+10s',
+  expected: 'a window such as run, steady, phase:rush, during:F1 or after:F1+10s',
   parse: (text) => {
     const plain = text.replace(/ /g, '')
     if (plain.toLowerCase() === 'run' || plain.toLowerCase() === 'steady') return { kind: plain.toLowerCase() as 'run' }
+    const phase = /^phase:(.{1,80})$/i.exec(text.trim())
+    if (phase !== null) return { kind: 'phase', phase: phase[1]!.trim() }
     const during = /^during:([\w.-]{1,63})$/i.exec(plain)
     if (during !== null) return { kind: 'during', fault: during[1]! }
     const after = /^after:([\w.-]{1,63})(?:\+(.{1,20}))?$/i.exec(plain)
@@ -111,10 +117,6 @@ function readRow(row: TableRow, context: LimitsContext): Limit | undefined {
   const note = row.read('note', anyText, '')
   const op = row.need('op', operatorKind)
   const window = readWindow(row, context)
-  if (later.includes(row.text('metric').toLowerCase().replace(/ /g, '_'))) {
-    row.notYet('metric', [], `expected one of ${built.join(', ')}`)
-    return undefined
-  }
   const metric = row.need('metric', metricKind)
   if (metric === undefined) {
     row.read('stat', statKind, { kind: 'value' })
@@ -195,6 +197,7 @@ function valueKind(metric: Metric): Kind<number | null> {
       return percent
     case 'connections':
     case 'datagrams':
+    case 'descriptors':
     case 'clients':
       return whole(0, 1_000_000)
     default:
@@ -202,12 +205,16 @@ function valueKind(metric: Metric): Kind<number | null> {
   }
 }
 
-function readWindow(row: TableRow, { faults }: LimitsContext): LimitWindow {
-  if (row.text('window').toLowerCase().startsWith('phase:')) {
-    row.notYet('window', [], 'expected run, steady, during:F1 or after:F1+10s')
+function readWindow(row: TableRow, { faults, phases }: LimitsContext): LimitWindow {
+  const window = row.read('window', windowKind, { kind: 'run' })
+  if (window.kind === 'phase') {
+    const phase = phases.find((one) => one.toLowerCase() === window.phase.toLowerCase())
+    if (phase !== undefined) return { kind: 'phase', phase }
+    const near = nearest(window.phase, phases)
+    const expected = `expected the name of a phase (${listed(phases) || 'there is none'})`
+    row.wrong('W111', 'window', expected, `"${window.phase}"`, near === undefined ? '' : `Nearest: ${near}`)
     return { kind: 'run' }
   }
-  const window = row.read('window', windowKind, { kind: 'run' })
   if (!('fault' in window)) return window
   const fault = faults.find((one) => one.toLowerCase() === window.fault.toLowerCase())
   if (fault !== undefined) return { ...window, fault }
@@ -222,29 +229,84 @@ function readWindow(row: TableRow, { faults }: LimitsContext): LimitWindow {
   return { kind: 'run' }
 }
 
-/** `action:kill,pause`, `fault:F1,F2` and `tag:measured`, joined by `;`, for metrics of faults. */
-function readFilter(row: TableRow, metric: Metric, context: LimitsContext): Pick<Limit, 'actions' | 'faults' | 'tags'> {
-  const chosen = { action: [] as string[], fault: [] as string[], tag: [] as string[] }
-  const known = { action: [...context.actions] as readonly string[], fault: context.faults, tag: context.tags }
-  const sheet = { action: 'Faults', fault: 'Faults', tag: 'Clients' }
+/** What a filter may name, and the sheet that has the names. */
+const filterSheets = {
+  action: 'Faults',
+  fault: 'Faults',
+  tag: 'Clients',
+  profile: 'Profiles',
+  zone: 'Zones',
+  client: 'Clients',
+  relay: 'Relays',
+}
+
+type FilterWord = keyof typeof filterSheets
+
+/** What a metric can be told apart by. */
+function filterWords(metric: Metric): readonly FilterWord[] {
+  const ofClients = ['tag', 'profile', 'zone', 'client'] as const
+  switch (metrics[metric].kind) {
+    case 'act':
+      return ['action', 'fault', 'relay', ...ofClients]
+    case 'gauge':
+    case 'shares':
+      return ['relay']
+    case 'seen':
+      return ['relay', ...ofClients]
+    case 'ratio':
+      return metric === 'bystander_p99_ratio' ? ['action', 'fault', ...ofClients] : []
+    case 'counter':
+      return metric === 'dropped_starts' || metric === 'datagrams_missing' ? [] : ofClients
+    default:
+      return metric === 'generator_loop_delay' ? [] : ofClients
+  }
+}
+
+type Chosen = Pick<Limit, 'actions' | 'faults' | 'tags' | 'profiles' | 'zones' | 'clients' | 'relays'>
+
+/** `action:kill,pause`, `tag:measured` and so on, joined by `;`. */
+function readFilter(row: TableRow, metric: Metric, context: LimitsContext): Chosen {
+  const { actions, faults, tags, profiles, zones, clients, relays } = context
+  const known: Record<FilterWord, readonly string[]> = {
+    action: [...actions],
+    fault: faults,
+    tag: tags,
+    profile: profiles,
+    zone: zones,
+    client: clients,
+    relay: relays,
+  }
+  const chosen: Record<FilterWord, string[]> = { action: [], fault: [], tag: [], profile: [], zone: [], client: [], relay: [] }
+  const words = filterWords(metric)
   for (const part of row.text('filter').replace(/ /g, '').split(';')) {
     if (part === '') continue
-    const match = /^(action|fault|tag):([\w.,-]{1,200})$/i.exec(part)
-    if (match === null || metrics[metric].kind !== 'act') {
-      if (/^(tag|profile|zone|client|relay):/i.test(part))
-        row.notYet('filter', [], 'expected action:…, fault:… or tag:… for metrics of faults')
-      else row.wrong('W107', 'filter', 'expected action:kill,pause, fault:F1,F2 or tag:x, joined by ;, for metrics of faults such as stall')
+    const match = /^([a-z]+):([\w.,*-]{1,200})$/i.exec(part)
+    const word = words.find((one) => one === match?.[1]?.toLowerCase())
+    if (match === null || word === undefined) {
+      const can =
+        words.length === 0 ? `expected nothing (${metric} cannot be told apart)` : `expected ${words.map((one) => `${one}:…`).join(', ')}`
+      row.wrong('W107', 'filter', words.length === 0 ? can : `${can}, joined by ;, for ${metric}`)
       continue
     }
-    const kind = match[1]!.toLowerCase() as keyof typeof chosen
     for (const one of match[2]!.split(',')) {
-      const fit = known[kind].find((candidate) => candidate.toLowerCase() === one.toLowerCase())
-      if (fit !== undefined) chosen[kind].push(fit)
-      else if (one !== '')
-        row.wrong('W111', 'filter', `expected what the sheet ${sheet[kind]} has (${listed(known[kind]) || 'nothing'})`, `"${one}"`)
+      const found = known[word].filter((candidate) => fits(one, candidate))
+      chosen[word].push(...found)
+      if (found.length > 0 || one === '') continue
+      const near = nearest(one, known[word])
+      const expectation = `expected what the sheet ${filterSheets[word]} has (${listed(known[word]) || 'nothing'})`
+      row.wrong('W111', 'filter', expectation, `"${one}"`, near === undefined ? '' : `Nearest: ${near}`)
     }
   }
-  return { actions: chosen.action as FaultAction[], faults: chosen.fault, tags: chosen.tag }
+  const { action, fault, tag, profile, zone, client, relay } = chosen
+  return {
+    actions: action as FaultAction[],
+    faults: fault,
+    tags: tag,
+    ...(profile.length === 0 ? {} : { profiles: profile }),
+    ...(zone.length === 0 ? {} : { zones: zone }),
+    ...(client.length === 0 ? {} : { clients: client }),
+    ...(relay.length === 0 ? {} : { relays: relay }),
+  }
 }
 
 /** A limit that nothing can break is worse than none. */
@@ -260,11 +322,18 @@ function checkMeasurable(row: TableRow, metric: Metric, window: LimitWindow, { d
   }
   if (metric === 'compression_ratio' && directions.length > 0 && !directions.some(({ content }) => content === 'text'))
     row.wrong('W131', 'metric', `no enabled client has compression = auto or always, so "${metric}" cannot be measured`, metric)
-  if ((kind === 'counter' || kind === 'gauge' || kind === 'ratio' || kind === 'shares') && window.kind !== 'run') {
-    row.wrong('W132', 'window', `expected run (${metric} is counted over the whole run)`, windowText(window))
+  if (metric === 'bystander_p99_ratio') {
+    if (actions.size === 0) row.wrong('W131', 'metric', `the sheet Faults has no act, so "${metric}" cannot be measured`, metric)
+    if (window.kind !== 'run' && window.kind !== 'during')
+      row.wrong('W132', 'window', `expected run or during:F1 (${metric} compares with quiet times)`, windowText(window))
+  } else if (
+    window.kind !== 'run' &&
+    (['gauge', 'ratio', 'shares', 'seen'].includes(kind) || (kind === 'counter' && !momentCounters.includes(metric)))
+  ) {
+    row.wrong('W132', 'window', `expected run (${metric} is known for the whole run only)`, windowText(window))
   }
   if (kind !== 'act') return
-  if (window.kind === 'steady' || window.kind === 'after')
+  if (window.kind !== 'run' && window.kind !== 'during')
     row.wrong('W132', 'window', `expected run or during:F1 (${metric} belongs to a fault)`, windowText(window))
   if (actions.size === 0) row.wrong('W131', 'metric', `the sheet Faults has no act, so "${metric}" cannot be measured`, metric)
   else if (metric === 'stall' && directions.length > 0 && !hasMeasurableFlow(directions)) {

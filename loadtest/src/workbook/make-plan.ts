@@ -55,6 +55,11 @@ export function makePlan(workbook: RawWorkbook, options: PlanOptions, problems: 
     actions: new Set(faults.acts.map((act) => act.action)),
     directions: flows.flatMap((flow) => flow.directions),
     tags: [...new Set(planClients.flatMap((client) => client.tags))],
+    profiles: [...new Set(planClients.map((client) => client.profile))],
+    zones: [...new Set(planClients.map((client) => client.zone))],
+    clients: planClients.map((client) => client.client),
+    relays: relays.names(),
+    phases: paced.phases.map(({ phase }) => phase),
   })
   return freezePlan({
     version: 1,

@@ -113,11 +113,11 @@ const notes: Notes = {
   Limits: {
     limit: 'Its name in the report.',
     metric: 'What is measured: lost, duplicated, reordered, corrupted, never_recovered, stall, response_time, connect_time …',
-    filter: 'Only part of it: action:kill; tag:measured.',
+    filter: 'Only part of it: tag:measured; zone:eu, or profile:, client:, relay:, action:, fault:.',
     stat: 'p(99), max, min, avg, count, rate or value.',
     op: '<=, >=, =, <, > or !=.',
     value: 'With its unit: 50ms, 0, 1MB/s.',
-    window: 'run, steady, during:F1 or after:F1+10s. Default run.',
+    window: 'run, steady, phase:rush, during:F1 or after:F1+10s. Default run.',
     severity: 'fail: the run fails. warn: it says so. sometimes: must hold once, or the run proved nothing.',
     abort: 'yes: the run ends early, and fails, once the limit is broken for abort_delay. Default no.',
     abort_delay: 'How long it must be broken without a break. Default 5s.',
