@@ -1,8 +1,8 @@
-// The source of bad-clients.xlsx: some clients read slowly, send too much, come and go, or speak through networks that break everything they say.
+// The source of 05-bad-clients.xlsx: some clients read slowly, send too much, come and go, or speak through networks that break everything they say.
 // The others must not notice.
 import { always, Relays, run, talkers, Zones } from './parts/faults.mjs'
 
-export const Run = run('50s', { name: ['bad-clients'] })
+export const Run = run('50s', { name: ['05-bad-clients'] })
 export { Relays, Zones }
 
 export const Profiles = [
