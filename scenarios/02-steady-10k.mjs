@@ -6,8 +6,8 @@ import { limit } from './parts/limits.mjs'
 export const Run = {
   name: ['02-steady-10k'],
   seed: [1],
-  duration: ['90s', 'how long the clients send'],
-  warmup: ['40s', 'the clients attach in the first 20 to 30 s'],
+  duration: ['75s', 'how long the clients send'],
+  warmup: ['35s', 'the clients attach in the first 20 to 30 s'],
   drain: ['15s'],
   ramp_limit: ['500/s', 'attaches a second'],
   loop_delay_p99_max: ['50ms', 'else the run is inconclusive: the generator was the limit, not the mesh'],

@@ -25,13 +25,14 @@ export const Clients = [
   { client: 'bulk-{n}', count: 20, profile: 'bulk' },
 ].map((row) => ({ enabled: 'yes', zone: 'here', application: 'soak', relays: 'nearest', carrier: 'auto', ...row }))
 
+// Five in a hundred, so that nothing else falls into the upgrade whatever the seed.
 export const Faults = [
-  { fault: 'kill', when: 'every(7m,±30%)', duration: '20s', target: 'busiest(relay:*)', action: 'kill' },
-  { fault: 'freeze', when: 'every(11m,±30%)', duration: '10s', target: 'busiest(relay:*)', action: 'pause' },
-  { fault: 'silence', when: 'every(13m,±30%)', duration: '20s', target: 'busiest(relay:*)', action: 'blackhole' },
+  { fault: 'kill', when: 'every(7m,±5%)', duration: '20s', target: 'busiest(relay:*)', action: 'kill' },
+  { fault: 'freeze', when: 'every(11m,±5%)', duration: '10s', target: 'busiest(relay:*)', action: 'pause' },
+  { fault: 'silence', when: 'every(13m,±5%)', duration: '20s', target: 'busiest(relay:*)', action: 'blackhole' },
   {
     fault: 'upgrade',
-    when: 'at(25m)',
+    when: 'at(30m)',
     duration: '0s',
     target: 'relay:*',
     action: 'rolling_restart',

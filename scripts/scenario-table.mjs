@@ -22,6 +22,12 @@ export const scenarios = [
     without: { what: 'one relay', scale: 0.01, change: only(/^r1$/), breaks: 'no_favourite' },
   },
   {
+    name: '03-ramp-to-knee',
+    testScale: 0.5,
+    live: { scale: 1 },
+    without: { what: 'paths = best for everybody', scale: 0.5, change: best, breaks: 'response' },
+  },
+  {
     name: '04-relay-kill-rotation',
     testScale: 0.1,
     live: { scale: 0.2 },

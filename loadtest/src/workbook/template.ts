@@ -85,15 +85,15 @@ const notes: Notes = {
     note: 'For people; not read.',
   },
   Phases: {
-    phase: 'Not built yet: leave the sheet empty.',
-    start: 'Not built yet.',
-    duration: 'Not built yet.',
-    target: 'Not built yet.',
-    executor: 'Not built yet.',
-    from: 'Not built yet.',
-    to: 'Not built yet.',
-    step: 'Not built yet.',
-    hold: 'Not built yet.',
+    phase: 'Name of a stage, such as climb. Without rows the clients send at their own rates all the time.',
+    start: 'When it begins, such as 10s. Default: where the row above ends.',
+    duration: 'How long it lasts, such as 20s. Default: to the next row or the end.',
+    target: 'Whose rate it sets: *, client:cam-*, tag:iot, zone:eu, percent(20%,tag:iot). Default *.',
+    executor: 'fixed: their own rates. constant_rate: to. ramping_rate: from to to. stairs: in steps. Default fixed.',
+    from: 'Where a ramp or stairs begin: 100/s for all of them together, or 50% of their own rates. Default 0.',
+    to: 'Where it ends: 1000/s or 150%.',
+    step: 'How much higher each stair is, such as 100/s or 20%.',
+    hold: 'How long each stair lasts. Default: all share the duration.',
   },
   Faults: {
     fault: 'Its name, for limits such as during:F1.',
@@ -140,6 +140,7 @@ const choices: { readonly [Sheet in SheetName]?: Readonly<Record<string, readonl
     flow_check: ['full', 'counter', 'none'],
     paths,
   },
+  Phases: { executor: ['fixed', 'constant_rate', 'ramping_rate', 'stairs'] },
   Clients: {
     enabled: yesNo,
     relays: ['nearest', 'random'],
@@ -209,6 +210,8 @@ export async function newWorkbook(options: { readonly clients: number }): Promis
 }
 
 function sheetsOf(clients: number): RichSheet[] {
+  // One busy pair in ten, so that the killed relay most likely carries one of them, but no more than one process sends with ease.
+  const measured = Math.min(8, 2 * Math.ceil(clients / 20))
   const rows: { readonly [Sheet in SheetName]: readonly Readonly<Record<string, CellValue>>[] } = {
     Run: runKeys.map((key) => ({ key, value: run[key][0], note: run[key][1] })),
     Zones: [{ zone: 'here', label: 'this machine' }],
@@ -227,9 +230,9 @@ function sheetsOf(clients: number): RichSheet[] {
     ],
     Clients: Array.from({ length: clients }, (_, index) => ({
       client: `c${String(index + 1).padStart(String(clients).length, '0')}`,
-      tags: index < 2 ? 'measured' : '',
+      tags: index < measured ? 'measured' : '',
       zone: 'here',
-      profile: index < 2 ? 'measured' : 'talk',
+      profile: index < measured ? 'measured' : 'talk',
       carrier: 'auto',
       note: index % 2 === 0 ? 'calls the next row' : 'is called by the row above',
     })),
