@@ -47,6 +47,6 @@ export const Limits = [
     window: 'during:eu_dies',
     note: 'without Frankfurt, its clients talk over Washington',
   }),
-  hits('hits_dies', 'fault:eu_dies'),
-  hits('hits_silent', 'fault:us_silent'),
+  hits('hits_dies', 'fault:eu_dies', 'max'),
+  hits('hits_silent', 'fault:us_silent', 'max'),
 ]

@@ -42,7 +42,7 @@ export const scenarios = [
   },
   {
     name: '07-geo-region-loss',
-    testScale: 0.12,
+    testScale: 0.34,
     live: { scale: 0.34 },
     without: { what: 'relays in Frankfurt only', scale: 0.12, change: only(/^eu-/), breaks: 'stall_dies' },
   },
