@@ -14,6 +14,7 @@ import {
   readRelayIdentity,
   readRelayList,
   readUserList,
+  renewUser,
   revokeUser,
 } from '../src/node/index.ts'
 
@@ -136,6 +137,33 @@ test('add, revoke, add again: the epoch rises, the list version too', async () =
   const { trust, identity } = readCredential(file)
   expect(verifyUserCertificate(trust, identity.certificate, Date.now(), crypto).epoch).toBe(2)
   expect(readUserList(at('users.list'), trust).version).toBe(5)
+})
+
+test('a renewed user has new keys and a new end, the old applications and policy, and the old certificate holds', async () => {
+  await initMesh(directory, { relays })
+  const file = await addUser(directory, 'alice', { applications: ['web'], policy: 'price=2' })
+  const before = readCredential(file)
+  const notAfterMs = Date.now() + 3_600_000
+  expect(await renewUser(directory, 'alice', { notAfterMs })).toBe(file)
+  const { trust, identity, policy } = readCredential(file)
+  const renewed = verifyUserCertificate(trust, identity.certificate, Date.now(), crypto)
+  expect(renewed).toMatchObject({ user: 'alice', applications: ['web'], epoch: 1, notAfterMs })
+  expect(policy).toBe('price=2')
+  expect(hex(renewed.identityKey)).not.toBe(hex(before.identity.identityKey.publicKey))
+  expect(readUserList(at('users.list'), trust).version).toBe(2)
+  await revokeUser(directory, 'alice')
+  await expect(renewUser(directory, 'alice')).rejects.toMatchObject({ code: 'user_unknown' })
+  await expect(renewUser(directory, 'bob')).rejects.toMatchObject({ code: 'user_unknown' })
+})
+
+test('a renewed user whose old file is gone needs its applications said', async () => {
+  await initMesh(directory, { relays })
+  const file = await addUser(directory, 'alice', { applications: ['web'] })
+  rmSync(file)
+  await expect(renewUser(directory, 'alice')).rejects.toMatchObject({ code: 'file_unreadable' })
+  await renewUser(directory, 'alice', { applications: ['db'] })
+  const { trust, identity } = readCredential(file)
+  expect(verifyUserCertificate(trust, identity.certificate, Date.now(), crypto).applications).toEqual(['db'])
 })
 
 test('twenty users added at once are all there', async () => {

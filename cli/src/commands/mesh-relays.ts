@@ -57,6 +57,24 @@ export function addMeshRelayCommands(mesh: Command): void {
       await addOne(id, options)
     })
   mesh
+    .command('renew-relay')
+    .argument('<id>', 'name of the relay')
+    .addOption(meshOption())
+    .addOption(jsonOption())
+    .description('give a relay a new key and certificate, in its files and in the list; it uses them from its next start')
+    .addHelpText(
+      'after',
+      '\nCopy the new NAME.key and NAME.cert to the relay and start it again at once: until then the list names a key that it does not have.\n\nExamples:\n  sennit mesh renew-relay r1 --mesh ./mesh',
+    )
+    .action(async (id: string, options: { mesh?: string; json?: boolean }) => {
+      const { renewRelayKey } = await import('@sennit/protocol/node')
+      await renewRelayKey(meshOf(options), id)
+      createOutput(options.json === true).result(
+        { renewed: id },
+        `relay ${id} has a new key and certificate: copy relays/${id}.key and relays/${id}.cert to it and start it again, then relays.list to all`,
+      )
+    })
+  mesh
     .command('remove-relay')
     .argument('<id>', 'name of the relay')
     .addOption(meshOption())

@@ -31,10 +31,7 @@ export function addUserCommands(program: Command): void {
     )
     .action(async (name: string, options: UserOptions) => {
       const validMs = parseDuration(options.validFor ?? '1y', '--valid-for')
-      const applications = options.applications
-        ?.split(',')
-        .map((one) => one.trim())
-        .filter((one) => one !== '')
+      const applications = options.applications === undefined ? undefined : namesOf(options.applications)
       const { addUser } = await import('@sennit/protocol/node')
       const file = await addUser(meshOf(options), name, {
         applications: applications ?? [],
@@ -42,6 +39,27 @@ export function addUserCommands(program: Command): void {
         ...(options.policy === undefined ? {} : { policy: await checkedPolicy(options.policy) }),
       })
       createOutput(options.json === true).result({ user: name, credential: file }, `user ${name} added; credential file: ${file}`)
+    })
+  user
+    .command('renew')
+    .argument('<name>', 'user that is registered')
+    .addOption(meshOption())
+    .option('--applications <names>', 'applications the user may use, comma separated (default: as in the old DIR/users/NAME.cred)')
+    .option('--valid-for <duration>', 'how long the certificate holds, at most 1y', '1y')
+    .addOption(jsonOption())
+    .description('give a user new keys and write DIR/users/NAME.cred anew; the old ones hold until their end')
+    .addHelpText(
+      'after',
+      '\nCopy the new file to each program of the user and start it again, one by one. A stolen file is taken back with `sennit user revoke`.\n\nExamples:\n  sennit user renew bob --mesh ./mesh',
+    )
+    .action(async (name: string, options: UserOptions) => {
+      const validMs = parseDuration(options.validFor ?? '1y', '--valid-for')
+      const { renewUser } = await import('@sennit/protocol/node')
+      const file = await renewUser(meshOf(options), name, {
+        notAfterMs: Date.now() + validMs,
+        ...(options.applications === undefined ? {} : { applications: namesOf(options.applications) }),
+      })
+      createOutput(options.json === true).result({ user: name, credential: file }, `user ${name} renewed; new credential file: ${file}`)
     })
   user
     .command('list')
@@ -72,6 +90,13 @@ export function addUserCommands(program: Command): void {
       await revokeUser(meshOf(options), name)
       createOutput(options.json === true).result({ user: name, revoked: true }, `user ${name} revoked`)
     })
+}
+
+function namesOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '')
 }
 
 function meshOf(options: UserOptions): string {

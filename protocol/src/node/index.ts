@@ -17,6 +17,7 @@ export {
   readUserList,
   removeRelay,
   renewRelayKey,
+  renewUser,
   revokeUser,
   type SignedRelays,
   signRelays,

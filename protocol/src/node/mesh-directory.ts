@@ -18,7 +18,7 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CryptoProvider, KeyPair } from '../crypto.ts'
 import { SennitError } from '../errors.ts'
-import { certificateLifeMs, issueRelayCertificate, issueUserCertificate } from '../trust/certificates.ts'
+import { certificateLifeMs, issueRelayCertificate, issueUserCertificate, verifyUserCertificate } from '../trust/certificates.ts'
 import { signRelayList, signUserList, verifyRelayList, verifyUserList } from '../trust/lists.ts'
 import { issueMesh, issuerLifeMs, parseMeshTrust } from '../trust/mesh.ts'
 import { checkName } from '../trust/names.ts'
@@ -26,7 +26,8 @@ import type { SeenRelay } from '../trust/seen-relays.ts'
 import type { MeshTrust, RelayEntry, RelayList, UserEntry, UserList } from '../trust/types.ts'
 import { publicMode, readNamedFile, withLock, writeFileAtomically } from './atomic-file.ts'
 import { nodeCrypto } from './crypto.ts'
-import { readKeyFile, readMeshTrust, writeCertificateFile, writeCredential, writeKeyFile } from './key-files.ts'
+import { readCredential, readKeyFile, readMeshTrust, writeCertificateFile, writeCredential, writeKeyFile } from './key-files.ts'
+import { paths } from './mesh-paths.ts'
 import { listOf, type RelaySpec, relayToml } from './relay-toml.ts'
 import { entriesSeen, readRoster, sameEntries, writeRoster } from './roster.ts'
 
@@ -209,25 +210,36 @@ export async function addUser(directory: string, name: string, options: UserOpti
       throw new SennitError('user_exists', `user '${user}' is registered already; revoke it first to give it a new credential`, { user })
     }
     const epoch = before?.epoch ?? 1
-    const identityKey = crypto.generateEd25519()
-    const hopKey = crypto.generateX25519()
-    const endKey = crypto.generateX25519()
-    const certificate = issueUserCertificate(crypto, readKeyFile(paths(directory).userIssuerKey).privateKey, {
-      meshId: trust.meshId,
-      user,
-      identityKey: identityKey.publicKey,
-      hopKey: hopKey.publicKey,
-      endKey: endKey.publicKey,
-      applications,
-      epoch,
-      notBeforeMs: options.notBeforeMs ?? nowMs - clockSkewMs,
-      notAfterMs: options.notAfterMs ?? nowMs - clockSkewMs + certificateLifeMs,
-    })
-    const file = join(directory, 'users', `${user}.cred`)
-    writeCredential(file, document, { user, identityKey, hopKey, endKey, certificate }, options.policy)
+    const file = issueUser(directory, trust, document, { user, epoch, applications }, options)
     const users = [...list.users.filter((entry) => entry.user !== user), { user, epoch, revoked: false }]
     saveUsers(directory, trust, { version: list.version + 1, expiresMs: nowMs + listLifeMs, users }, crypto)
     return file
+  })
+}
+
+/**
+ * Gives a registered user new keys and a new certificate, and returns the path of the credential file, which is replaced. The old certificate holds
+ * until its end, so that programs change over one by one; what was stolen is revoked instead. Applications and policy are those of the old
+ * credential file unless `options` names applications.
+ * @throws SennitError `user_unknown`, `file_unreadable`, `certificate_expired` when the old file is not there or over, and `options` names no applications
+ */
+export async function renewUser(directory: string, name: string, options: UserOptions = {}): Promise<string> {
+  const { crypto = nodeCrypto(), nowMs = Date.now() } = options
+  const user = checkName('a user name', name)
+  return await change(directory, () => {
+    const document = readNamedFile(paths(directory).mesh, 'a mesh document')
+    const trust = parseMeshTrust(document, crypto, nowMs)
+    const entry = readUserList(paths(directory).users, trust, crypto, nowMs).users.find((one) => one.user === user)
+    if (entry === undefined || entry.revoked)
+      throw new SennitError('user_unknown', `expected a registered user, found ${entry === undefined ? 'no' : 'the revoked'} '${user}'`, {
+        user,
+      })
+    const subject = { user, epoch: entry.epoch, applications: options.applications ?? [] }
+    if (options.applications !== undefined) return issueUser(directory, trust, document, subject, options)
+    // What the old file allows must not become more because nobody said it again.
+    const { identity, policy } = readCredential(credentialFile(directory, user), crypto, nowMs)
+    const { applications } = verifyUserCertificate(trust, identity.certificate, nowMs, crypto)
+    return issueUser(directory, trust, document, { ...subject, applications }, { ...(policy === undefined ? {} : { policy }), ...options })
   })
 }
 
@@ -272,28 +284,6 @@ export function readUserList(file: string, trust: MeshTrust, crypto: CryptoProvi
   return verifyUserList(trust, readNamedFile(file, 'a user list'), nowMs, crypto)
 }
 
-interface MeshPaths {
-  readonly mesh: string
-  readonly rootKey: string
-  readonly relayIssuerKey: string
-  readonly userIssuerKey: string
-  readonly listSignerKey: string
-  readonly relays: string
-  readonly users: string
-}
-
-function paths(directory: string): MeshPaths {
-  return {
-    mesh: join(directory, 'mesh.json'),
-    rootKey: join(directory, 'root', 'root.key'),
-    relayIssuerKey: join(directory, 'issuers', 'relay.key'),
-    userIssuerKey: join(directory, 'issuers', 'user.key'),
-    listSignerKey: join(directory, 'issuers', 'list.key'),
-    relays: join(directory, 'relays.list'),
-    users: join(directory, 'users.list'),
-  }
-}
-
 async function change<T>(directory: string, work: () => T): Promise<T> {
   if (!existsSync(paths(directory).mesh)) {
     throw new SennitError('file_unreadable', `expected a mesh in ${directory}, found no mesh.json there; 'sennit mesh init' makes one`, {
@@ -327,6 +317,37 @@ async function changeRelays<T>(
       saveRelays(directory, trust, { version: list.version + 1, expiresMs: nowMs + listLifeMs, relays }, crypto)
     return work({ crypto, nowMs, trust, list, save })
   })
+}
+
+function credentialFile(directory: string, user: string): string {
+  return join(directory, 'users', `${user}.cred`)
+}
+
+/** New keys and a certificate for a user. Returns the credential file. */
+function issueUser(
+  directory: string,
+  trust: MeshTrust,
+  document: Uint8Array,
+  { user, epoch, applications }: { readonly user: string; readonly epoch: number; readonly applications: readonly string[] },
+  { crypto = nodeCrypto(), nowMs = Date.now(), notBeforeMs, notAfterMs, policy }: UserOptions,
+): string {
+  const identityKey = crypto.generateEd25519()
+  const hopKey = crypto.generateX25519()
+  const endKey = crypto.generateX25519()
+  const certificate = issueUserCertificate(crypto, readKeyFile(paths(directory).userIssuerKey).privateKey, {
+    meshId: trust.meshId,
+    user,
+    identityKey: identityKey.publicKey,
+    hopKey: hopKey.publicKey,
+    endKey: endKey.publicKey,
+    applications,
+    epoch,
+    notBeforeMs: notBeforeMs ?? nowMs - clockSkewMs,
+    notAfterMs: notAfterMs ?? nowMs - clockSkewMs + certificateLifeMs,
+  })
+  const file = credentialFile(directory, user)
+  writeCredential(file, document, { user, identityKey, hopKey, endKey, certificate }, policy)
+  return file
 }
 
 function setUpRelay(directory: string, trust: MeshTrust, relay: RelaySpec, crypto: CryptoProvider, nowMs: number): RelayEntry {

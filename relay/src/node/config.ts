@@ -142,14 +142,24 @@ const schema = z.strictObject({
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']) }).optional(),
 })
 
+/** What an engine that starts relays (Nomad, Kubernetes) knows only then, in the words of `relay.toml`: in place of what stands there. */
+export interface RelayConfigOverrides {
+  readonly listen?: readonly string[]
+  readonly admin?: string
+  /** Where it registers: `consul://host:port/service`. */
+  readonly directory?: string
+  /** Where clients reach it, as it registers. */
+  readonly urls?: readonly string[]
+}
+
 /**
  * Reads a `relay.toml` and the files it names; paths in it are relative to it.
  * @throws SennitError `config_unreadable`, `config_invalid` (with every fault at once), `certificate_*`
  */
-export function readRelayConfig(tomlFile: string): RelayConfig {
+export function readRelayConfig(tomlFile: string, overrides: RelayConfigOverrides = {}): RelayConfig {
   const file = resolve(tomlFile)
   const text = readNamed(file, file, 'the relay configuration').toString('utf8')
-  const parsed = schema.safeParse(parseToml(file, text))
+  const parsed = schema.safeParse(overridden(parseToml(file, text), overrides))
   if (!parsed.success) {
     const faults = parsed.error.issues.map((issue) => {
       const key = issue.path.join('.')
@@ -227,7 +237,21 @@ function limitsOf(raw: Partial<Record<keyof typeof limitKeys, number | undefined
   return limits
 }
 
-function parseToml(file: string, text: string): unknown {
+function overridden(raw: Record<string, unknown>, { listen, admin, directory, urls }: RelayConfigOverrides): Record<string, unknown> {
+  const registers = {
+    ...(raw.directory as object | undefined),
+    ...(directory === undefined ? {} : { consul: directory }),
+    ...(urls === undefined ? {} : { urls }),
+  }
+  return {
+    ...raw,
+    ...(listen === undefined ? {} : { listen }),
+    ...(admin === undefined ? {} : { admin }),
+    ...(Object.keys(registers).length === 0 ? {} : { directory: registers }),
+  }
+}
+
+function parseToml(file: string, text: string): Record<string, unknown> {
   try {
     return parse(text)
   } catch (cause) {

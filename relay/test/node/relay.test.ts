@@ -94,6 +94,23 @@ describe('relay.toml', () => {
     }
   })
 
+  it('gives way to what an engine says that starts the relay', () => {
+    const config = readRelayConfig(file, {
+      listen: ['0.0.0.0:24001'],
+      admin: '127.0.0.1:24002',
+      directory: 'consul://127.0.0.1:8500',
+      urls: ['http://10.0.0.7:24001'],
+    })
+    expect(config).toMatchObject({
+      listen: [{ host: '0.0.0.0', port: 24_001 }],
+      admin: { host: '127.0.0.1', port: 24_002 },
+      directory: { urls: ['http://10.0.0.7:24001'] },
+      identity: { relayId: 'r1' },
+    })
+    expect(() => readRelayConfig(file, { listen: ['24001'] })).toThrowError(/listen\.0: expected "host:port"/)
+    expect(() => readRelayConfig(file, { urls: ['http://10.0.0.7:24001'] })).toThrowError(/directory\.consul/)
+  })
+
   it('is refused with every fault at once', () => {
     writeFileSync(file, 'id = 5\nlisten = []\n')
     try {
