@@ -74,7 +74,17 @@ export class ConsulProcess {
 
   /** Resolves when so many relays are registered. */
   async knows(count: number): Promise<void> {
-    let found = 0
+    await this.#knows((found) => found >= count, `${count} relays registered`)
+  }
+
+  /** Resolves when no relay is registered any more. */
+  async knowsNone(): Promise<void> {
+    await this.#knows((found) => found === 0, 'no relay registered')
+  }
+
+  async #knows(fits: (count: number) => boolean, what: string): Promise<void> {
+    let found = -1
+    const isSo = (): boolean => found >= 0 && fits(found)
     const ask = (): void => {
       void fetch(`http://127.0.0.1:${this.#ports[0]}/v1/health/service/sennit-relay`)
         .then((answer) => answer.json())
@@ -83,11 +93,11 @@ export class ConsulProcess {
         })
         .catch(() => {})
         .finally(() => {
-          if (found < count && this.#program?.running === true) setTimeout(ask, 50)
+          if (!isSo() && this.#program?.running === true) setTimeout(ask, 50)
         })
     }
     ask()
-    await until(() => found >= count, `${count} relays registered`, 30_000)
+    await until(isSo, what, 30_000)
   }
 
   /** Registers something under the name of relays. */
