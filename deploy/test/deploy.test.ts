@@ -67,5 +67,13 @@ describe('Prometheus', () => {
 describe('Kubernetes', () => {
   it.skipIf(kubernetes.path === undefined)('takes the manifests, with no unknown field', () => {
     run(kubernetes.path!, ['--strict', '--quiet', 'kubernetes/relays.yaml'])
+    run(kubernetes.path!, ['--strict', '--quiet', 'agents/agents.kubernetes.yaml'])
+  })
+
+  it('starts as many agents at once as the job says that there are', () => {
+    const job = text('agents/agents.kubernetes.yaml')
+    const numbers = [/completions: (\d+)/, /parallelism: (\d+)/, /name: SIZE, value: "(\d+)"/].map((pattern) => pattern.exec(job)?.[1])
+    expect(numbers).toEqual(['4', '4', '4'])
+    expect(job).toMatch(/completionMode: Indexed/)
   })
 })

@@ -44,6 +44,8 @@ export function addMeshRelayCommands(mesh: Command): void {
     .requiredOption('--listen <addresses>', 'where it listens, comma separated: 0.0.0.0:80')
     .option('--admin <address>', 'health and metrics')
     .option('--region <name>', 'where it is')
+    .option('--zone <name>', 'zone of a workbook or an availability zone')
+    .option('--failure-domain <name>', 'what fails together with it: clients spread over these (default: itself)')
     .option('--price <n>', 'of a gigabyte')
     .option('--rating <n>', 'security rating, 0 to 100')
     .addOption(new Option('--directory <url>', 'where it registers: consul://host:port/service').env('SENNIT_DIRECTORY'))
@@ -94,6 +96,8 @@ interface AddOptions {
   readonly listen: string
   readonly admin?: string
   readonly region?: string
+  readonly zone?: string
+  readonly failureDomain?: string
   readonly price?: string
   readonly rating?: string
   readonly directory?: string
@@ -102,7 +106,7 @@ interface AddOptions {
 
 async function addOne(relayId: string, options: AddOptions): Promise<void> {
   const { addRelay } = await import('@sennit/protocol/node')
-  const { region, price, rating, directory, admin } = options
+  const { region, zone, failureDomain, price, rating, directory, admin } = options
   const traits = {
     ...(region === undefined ? {} : { region }),
     ...(price === undefined ? {} : { price: numberOf('--price', price, 1e9) }),
@@ -113,6 +117,8 @@ async function addOne(relayId: string, options: AddOptions): Promise<void> {
     url: options.url.split(','),
     listen: options.listen.split(','),
     ...(admin === undefined ? {} : { admin }),
+    ...(zone === undefined ? {} : { zone }),
+    ...(failureDomain === undefined ? {} : { failureDomain }),
     ...(Object.keys(traits).length === 0 ? {} : { traits }),
     ...(directory === undefined ? {} : { directory }),
   })

@@ -21,17 +21,19 @@ export function addMeshCommands(program: Command): void {
   mesh
     .command('init')
     .argument('<dir>', 'directory to make the mesh in; must be missing or empty')
-    .option('--relays <n>', 'relays to make keys, certificates and configs for', '3')
+    .option('--relays <n>', 'relays on loopback to make keys, certificates and configs for; 0: none yet, `mesh add-relay` adds them', '3')
     .addOption(new Option('--directory <url>', 'where the relays register: consul://host:port/service').env('SENNIT_DIRECTORY'))
     .addOption(jsonOption())
     .description('make keys, certificates and lists of a new mesh')
     .addHelpText('after', '\nExamples:\n  sennit mesh init ./mesh\n  sennit mesh init ./mesh --relays 5')
     .action(async (dir: string, options: { relays: string; directory?: string; json?: boolean }) => {
       const out = createOutput(options.json === true)
-      const relays = await makeMesh(dir, parseCount(options.relays), options.directory)
+      const relays = await makeMesh(dir, parseCount(options.relays, 0), options.directory)
       out.result(
         { dir, relays },
-        `mesh made in ${dir} with ${relays.length} relays: ${relays.map((relay) => `${relay.id} ${relay.url}`).join(', ')}\nKeep ${join(dir, 'root')} offline. Next: sennit mesh up --dir ${dir}`,
+        relays.length === 0
+          ? `mesh made in ${dir}, without relays yet\nKeep ${join(dir, 'root')} offline. Next: sennit mesh add-relay r1 --mesh ${dir} --url http://relay.example:80 --listen 0.0.0.0:80`
+          : `mesh made in ${dir} with ${relays.length} relays: ${relays.map((relay) => `${relay.id} ${relay.url}`).join(', ')}\nKeep ${join(dir, 'root')} offline. Next: sennit mesh up --dir ${dir}`,
       )
     })
   mesh
@@ -133,10 +135,10 @@ async function endAll(relays: readonly RelayProcess[]): Promise<void> {
   clearTimeout(timer)
 }
 
-function parseCount(text: string): number {
+function parseCount(text: string, min = 1): number {
   const count = Number(text)
-  if (!Number.isInteger(count) || count < 1 || count > relaysMax)
-    throw usageError(`--relays: expected a whole number from 1 to ${relaysMax}; found "${text}"`)
+  if (!/^\d+$/.test(text) || count < min || count > relaysMax)
+    throw usageError(`--relays: expected a whole number from ${min} to ${relaysMax}; found "${text}"`)
   return count
 }
 
