@@ -268,9 +268,39 @@ export interface FaultAct extends ActParameters {
   /** `never`: it is not healed while the run lasts, and nothing else revives that target. (Processes are cleaned up after the run.) */
   readonly heal: 'auto' | 'never'
   readonly expect: 'survive' | 'degrade' | 'outage'
+  /** Any of these keeps it from beginning, and ends it at once while it lasts; absent: nothing does. */
+  readonly haltIf?: readonly HaltCondition[]
   /** Begun by hand while the run lasted; it is in no plan. */
   readonly unplanned?: true
 }
+
+/** `limit`: it is broken now. Else: this is so now, in bytes, ms, per second or a number; `share`: of all that are planned. */
+export type HaltCondition =
+  | { readonly limit: string }
+  | {
+      readonly quantity: HaltQuantity
+      readonly op: LimitOperator
+      readonly value: number
+      readonly share?: true
+      /** As it is written. */
+      readonly text: string
+    }
+
+/** What `abort_if` can look at, as it was up to a second ago, and what it is measured in. */
+export const conditionQuantities: Readonly<
+  Record<HaltQuantity, { readonly of: 'bytes' | 'connections' | 'clients' | 'relays' | 'ms' | 'rate' }>
+> = {
+  damaged: { of: 'bytes' },
+  never_recovered: { of: 'connections' },
+  without_path: { of: 'connections' },
+  connected: { of: 'connections' },
+  attached: { of: 'clients' },
+  relays_up: { of: 'relays' },
+  p99: { of: 'ms' },
+  throughput: { of: 'rate' },
+}
+
+export type HaltQuantity = 'damaged' | 'never_recovered' | 'without_path' | 'connected' | 'attached' | 'relays_up' | 'p99' | 'throughput'
 
 /** What `p1`–`p4` say. A field that an action does not have is absent (the first four: 0 or both). */
 export interface ActParameters {

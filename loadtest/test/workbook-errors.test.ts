@@ -280,7 +280,6 @@ test('every later feature is refused with "not yet", and only where a row asks f
       'loss_burst',
     ],
     [fault(['fault', 'target', 'action'], ['F1', 'relay:r1', 'cert_expired']), 'action'],
-    [fault(['fault', 'target', 'action', 'abort_if'], ['F1', 'relay:r1', 'kill', 'lost>0']), 'abort_if'],
   ]
   for (const [sheets, column] of asked) {
     const errors = errorsOf(sheets)

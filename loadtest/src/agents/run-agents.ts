@@ -56,6 +56,7 @@ export async function runAgents(options: AgentsOptions): Promise<RunResult> {
   const { plan, agents, local } = options
   refuseActs(plan, 'live')
   refuseLists(plan)
+  refuseHalts(plan)
   if (local.count > agents) throw new SennitError('usage', `expected at most ${agents} agents of this machine; found ${local.count}`)
   const relays = await openRelays(options)
   try {
@@ -73,6 +74,16 @@ function refuseLists({ acts }: Plan): void {
     throw new SennitError(
       'not_allowed',
       `fault ${act.fault} (${act.action}) cannot be done by agents: it needs the mesh's own keys, which stay with the coordinator. Run it in one process, or disable the row`,
+    )
+}
+
+/** An agent sees a part of what a condition is about. */
+function refuseHalts({ acts }: Plan): void {
+  const act = acts.find(({ haltIf = [] }) => haltIf.length > 0)
+  if (act !== undefined)
+    throw new SennitError(
+      'not_allowed',
+      `fault ${act.fault}: abort_if cannot be watched by several agents, each of which sees a part of the run. Run it in one process, or leave the cell blank`,
     )
 }
 

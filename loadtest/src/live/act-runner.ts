@@ -3,6 +3,7 @@ import { carriedBy, targetName } from '../act-target.ts'
 import { familyOf } from '../fault-actions.ts'
 import { networkScript } from '../network-script.ts'
 import type { FaultAct } from '../plan.ts'
+import { whyHalted } from '../verdict/abort-conditions.ts'
 import type { RunRecorder, Side } from '../verdict/run-recorder.ts'
 import type { ListFiles } from './list-files.ts'
 import type { LiveFlow } from './live-flow.ts'
@@ -98,6 +99,18 @@ export class ActRunner {
     if (!this.#ended) this.#at(act.atMs, () => this.#begin(act, undefined))
   }
 
+  /** Heals at once what must not go on, as the rows say. Once a second. */
+  halt(): void {
+    const { recorder, now } = this.#options
+    for (const [index, heal] of [...this.#healing]) {
+      const why = whyHalted(recorder, recorder.acts[index]!.act, now())
+      if (why === undefined) continue
+      recorder.faultHalted(index, why)
+      const running = heal().finally(() => this.#running.delete(running))
+      this.#running.add(running)
+    }
+  }
+
   /** Heals whatever is in force, in any case; resolves when all is healed. */
   async end(): Promise<void> {
     this.#ended = true
@@ -132,6 +145,11 @@ export class ActRunner {
 
   async #begin(act: FaultAct, chosen: string | undefined): Promise<void> {
     const { recorder, now, part } = this.#options
+    const why = whyHalted(recorder, act, now())
+    if (why !== undefined) {
+      recorder.faultHalted(act.act, why)
+      return
+    }
     const relay = chosen ?? this.#relayOf(act)
     if (relay !== undefined && this.#gone.has(relay)) {
       this.#fail(act, `${relay} was ended for good by an earlier act`)

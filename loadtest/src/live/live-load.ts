@@ -149,6 +149,7 @@ class LiveLoad {
     gauges.start(() => {
       const broken = now() < this.#recorder.loadEndMs ? watch?.look(now()) : undefined
       if (broken !== undefined) endLoad(broken)
+      if (part === undefined) acts.halt()
       onSecond()
     })
     onControls?.(

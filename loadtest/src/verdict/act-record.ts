@@ -76,6 +76,8 @@ export class ActRecord {
   /** The relay, zone or link it hit. */
   target = ''
   receipt = ''
+  /** Why `abort_if` kept it from beginning, or ended it; '' otherwise. */
+  halted = ''
   healReceipt = ''
   loopDelayP99Ms: number | null = null
   loopDelayMaxMs = 0

@@ -6,8 +6,8 @@ import type { Block, TimelineRow } from './run-result.ts'
 const blocksMax = 20
 
 /** Blocks of equal length from the end of the warm-up to the end of the load; none when it was over before. */
-export function blocksOf({ run }: Plan, timeline: readonly TimelineRow[]): Block[] {
-  const measured = timeline.filter(({ second }) => second * 1000 >= run.warmupMs && (second + 1) * 1000 <= run.durationMs)
+export function blocksOf({ run }: Plan, timeline: readonly TimelineRow[], loadEndMs: number): Block[] {
+  const measured = timeline.filter(({ second }) => second * 1000 >= run.warmupMs && (second + 1) * 1000 <= loadEndMs)
   const size = Math.ceil(measured.length / blocksMax)
   const blocks: Block[] = []
   for (let from = 0; from + size <= measured.length && size > 0; from += size) {

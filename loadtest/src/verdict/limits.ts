@@ -52,7 +52,8 @@ export function limitState({ metric, stat, op, value, severity }: Limit, { held,
   return held === null || mayCome || severity === 'sometimes' ? 'open' : 'broken'
 }
 
-function compare(measured: number, op: LimitOperator, value: number): boolean {
+/** Whether a comparison holds. */
+export function compare(measured: number, op: LimitOperator, value: number): boolean {
   switch (op) {
     case '<':
       return measured < value

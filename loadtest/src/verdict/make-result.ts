@@ -17,7 +17,7 @@ const spectrumPoints = [0, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99,
 const impactsMax = 200
 
 export function makeResult(recorder: RunRecorder, endedAtMs: number, interrupted: boolean): RunResult {
-  const phases = recorder.phases.results(endedAtMs)
+  const phases = recorder.phases.results(Math.min(endedAtMs, recorder.loadEndMs))
   const limits = [...measureLimits(recorder, endedAtMs), ...survivalLimits(recorder)]
   const failed = [...recorder.breaches, ...connectionReasons(recorder), ...limitReasons(limits, recorder)]
   const lost = lostAgents(recorder)
@@ -99,7 +99,7 @@ function summaryOf(recorder: RunRecorder, endedAtMs: number, decided: Decided): 
       messagesPerSecond: Math.round((recorder.messages / loadSeconds) * 10) / 10,
       bytesPerSecond: Math.round(recorder.bytes / loadSeconds),
     },
-    blocks: blocksOf(plan, recorder.timeline.rows),
+    blocks: blocksOf(plan, recorder.timeline.rows, recorder.loadEndMs),
     ...(decided.phases.length === 0 ? {} : { phases: decided.phases.map(roundedPhase) }),
     limits: decided.limits,
     errors: [...recorder.errors].map(([code, { count, message }]) => ({ code, count, message })),
@@ -250,6 +250,8 @@ function inconclusiveReasons(recorder: RunRecorder, limits: readonly LimitResult
   for (const record of unheld) {
     reasons.push(`fault ${record.act.fault} (${record.act.action}) did not happen${record.receipt === '' ? '' : `: ${record.receipt}`}`)
   }
+  for (const { act, startMs, halted } of recorder.acts)
+    if (startMs !== null && halted !== '') reasons.push(`fault ${act.fault} (${act.action}) was healed early: ${halted}`)
   if (recorder.messages === 0) reasons.push('not one message was delivered')
   return reasons
 }

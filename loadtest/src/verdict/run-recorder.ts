@@ -364,6 +364,13 @@ export class RunRecorder {
     })
   }
 
+  /** Its row says that it must not be: it does not begin, or is about to be healed. */
+  faultHalted(act: number, why: string): void {
+    const record = this.acts[act]!
+    record.halted = why
+    this.faultReceipt(act, record.startMs === null ? `not begun: ${why}` : `healed early: ${why}`)
+  }
+
   /** Adds to what is told about an act that has begun, such as how long the process took to go. */
   faultReceipt(act: number, receipt: string): void {
     this.acts[act]!.receipt = [this.acts[act]!.receipt, receipt].filter((text) => text !== '').join('; ')

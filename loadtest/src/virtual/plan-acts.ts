@@ -4,6 +4,7 @@ import { carriedBy, isHit, targetName } from '../act-target.ts'
 import { familyOf } from '../fault-actions.ts'
 import { type NetworkStep, networkScript, ruleOf } from '../network-script.ts'
 import type { FaultAct } from '../plan.ts'
+import { whyHalted } from '../verdict/abort-conditions.ts'
 import type { RunRecorder, Side } from '../verdict/run-recorder.ts'
 import type { ClientHost } from './client-host.ts'
 import type { Link } from './link.ts'
@@ -51,6 +52,17 @@ export class PlanActs {
     })
   }
 
+  /** Heals at once what must not go on, as the rows say. Once a second. */
+  halt(): void {
+    const { world, recorder } = this.#options
+    for (const [index, heal] of [...this.#healing]) {
+      const why = whyHalted(recorder, recorder.acts[index]!.act, world.nowMs)
+      if (why === undefined) continue
+      recorder.faultHalted(index, why)
+      heal()
+    }
+  }
+
   /** Heals whatever is in force. */
   end(): void {
     this.#ended = true
@@ -59,6 +71,11 @@ export class PlanActs {
 
   #begin(act: FaultAct): void {
     const { world, recorder } = this.#options
+    const why = whyHalted(recorder, act, world.nowMs)
+    if (why !== undefined) {
+      recorder.faultHalted(act.act, why)
+      return
+    }
     const relay = this.#relayOf(act)
     world.happened(act.action, relay ?? '', act.act)
     world.note(() => `ACT ${act.fault} ${act.action} ${relay ?? ''}`)

@@ -104,7 +104,7 @@ class VirtualRun {
       zoneOf: (link) => this.#zones.get(link) ?? '',
     })
     acts.arm()
-    this.#everySecond(1_000)
+    this.#everySecond(1_000, acts)
     this.#options.onControls?.(
       controlsOf({
         recorder: this.#recorder,
@@ -134,15 +134,16 @@ class VirtualRun {
     return this.#options.signal?.aborted === true
   }
 
-  #everySecond(atMs: number): void {
+  #everySecond(atMs: number, acts: PlanActs): void {
     this.#world.at(atMs, () => {
       // A simulated event loop is never late; saying so lets limits on it be judged.
       this.#recorder.loopDelay(atMs, 0)
       this.#recorder.sample(atMs, undefined, [...this.#relays].map(sampleOf))
       const broken = atMs < this.#recorder.loadEndMs ? this.#watch.look(atMs) : undefined
       if (broken !== undefined) this.#recorder.endLoad(atMs, broken)
+      acts.halt()
       this.#options.onStatus?.(this.#recorder.status(atMs))
-      this.#everySecond(atMs + 1_000)
+      this.#everySecond(atMs + 1_000, acts)
     })
   }
 

@@ -1,6 +1,7 @@
 // The sheet `Faults`: rows with schedules and patterns become concrete acts, drawn from the seed.
 import { actionNames, faultActions } from '../fault-actions.ts'
-import type { ActTarget, Drill, FaultAct, FaultAction, PlanClient, PlanRelay, PlanZone } from '../plan.ts'
+import type { ActTarget, Drill, FaultAct, FaultAction, HaltCondition, PlanClient, PlanRelay, PlanZone } from '../plan.ts'
+import { readAbortIf } from './abort-if.ts'
 import { clientsOf, someOf } from './client-target.ts'
 import { type RowParameters, readParameters } from './fault-parameters.ts'
 import { duration, fits, type Kind, name, oneOf, type Schedule, schedule, type Target, target } from './grammar.ts'
@@ -17,6 +18,8 @@ export interface FaultsContext {
   readonly zones: Names<PlanZone>
   readonly relays: Names<PlanRelay>
   readonly clients: readonly PlanClient[]
+  /** Names of the sheet `Limits`. */
+  readonly limits: readonly string[]
   /** What the column `inject` says, by client. */
   readonly injected: readonly Injected[]
 }
@@ -36,6 +39,7 @@ interface FaultRow {
   readonly target: Target
   readonly heal: 'auto' | 'never'
   readonly parameters: RowParameters
+  readonly haltIf: readonly HaltCondition[]
   readonly expect: FaultAct['expect']
 }
 
@@ -44,7 +48,7 @@ type Draft = Omit<FaultAct, 'act'> & { readonly row: TableRow; readonly explicit
 /** More acts than this are no test of anything. */
 const actsMax = 10_000
 
-const laterActions = ['cert_expired', 'drain_zone']
+const laterActions = ['cert_expired']
 
 /** `reset_peer` again and again lasts this long when the row does not say. */
 const resettingMs = 15_000
@@ -95,13 +99,14 @@ function readRow(row: TableRow, context: FaultsContext): FaultRow | undefined {
   const written = row.text('action').toLowerCase().replace(/ /g, '_')
   let kind: FaultAction | undefined
   if (laterActions.includes(written)) row.notYet('action', [], `expected one of ${actionNames.join(', ')}`)
-  else kind = row.need('action', action)
+  // Every relay of a zone at once: a drain whose target must be a zone.
+  else kind = written === 'drain_zone' ? 'drain' : row.need('action', action)
   const fault = row.read('fault', name, `F${row.row - 1}`)
   const when = row.read('when', schedule, { kind: 'once' })
   const aim = row.need('target', target)
   const heal = row.read('heal', oneOf(['auto', 'never']), 'auto')
   const expect = row.read('expect', oneOf(['survive', 'degrade', 'outage']), 'survive')
-  row.notYet('abort_if', ['no', 'never'], 'expected nothing')
+  const haltIf = readAbortIf(row, context.limits)
   if (when.kind === 'at' && when.atMs >= context.durationMs) {
     row.wrong('W120', 'when', `expected before the end of the load (${context.durationMs / 1000}s)`, row.text('when'))
   }
@@ -112,7 +117,11 @@ function readRow(row: TableRow, context: FaultsContext): FaultRow | undefined {
   const parameters = readParameters(row, kind)
   const durationMs = row.read('duration', duration, parameters.everyMs === undefined ? faultActions[kind].durationMs : resettingMs)
   if (!aimed(row, aim, kind, context)) return undefined
-  return { row, fault, action: kind, when, durationMs, target: aim, heal, expect, parameters }
+  if (written === 'drain_zone' && aim.kind !== 'zone') {
+    row.wrong('W123', 'target', 'expected a zone (drain_zone drains every relay of it)')
+    return undefined
+  }
+  return { row, fault, action: kind, when, durationMs, target: aim, heal, expect, parameters, haltIf }
 }
 
 /** Whether the target exists and the action can be done to it; says so when not. */
@@ -276,6 +285,7 @@ function expand(row: FaultRow, times: readonly number[], context: FaultsContext)
       heal: row.heal,
       ...parameters,
       expect: row.expect,
+      ...(row.haltIf.length === 0 ? {} : { haltIf: row.haltIf }),
       row: row.row,
       explicit: row.target.kind === 'relay' && !row.target.pattern.includes('*'),
     }))

@@ -1,5 +1,5 @@
 // The cell grammar: how a text becomes a value. Each kind says what it expects, so that an error can say it too, and guesses what was meant.
-import type { Distribution } from '../plan.ts'
+import type { Distribution, LimitOperator } from '../plan.ts'
 
 /** One kind of cell. */
 export interface Kind<T> {
@@ -118,6 +118,21 @@ export function whole(from: number, to: number): Kind<number> {
       return value >= from && value <= to && Number.isSafeInteger(value) ? value : undefined
     },
   }
+}
+
+/** How a comparison is written. */
+export const operators: Readonly<Record<string, LimitOperator>> = {
+  '<': '<',
+  '<=': '<=',
+  '≤': '<=',
+  '=': '=',
+  '==': '=',
+  '!=': '!=',
+  '<>': '!=',
+  '≠': '!=',
+  '>=': '>=',
+  '≥': '>=',
+  '>': '>',
 }
 
 /** A number that is not negative. */

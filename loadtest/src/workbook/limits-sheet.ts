@@ -11,7 +11,22 @@ import {
 } from '../plan.ts'
 import { stallRateMin } from '../verdict/act-record.ts'
 import { momentCounters } from '../verdict/windowed-metrics.ts'
-import { anyText, bandwidth, duration, fits, type Kind, name, oneOf, percent, quantity, rate, size, whole, yesNo } from './grammar.ts'
+import {
+  anyText,
+  bandwidth,
+  duration,
+  fits,
+  type Kind,
+  name,
+  oneOf,
+  operators,
+  percent,
+  quantity,
+  rate,
+  size,
+  whole,
+  yesNo,
+} from './grammar.ts'
 import { listed, nearest } from './problems.ts'
 import type { Table, TableRow } from './table.ts'
 
@@ -50,20 +65,6 @@ const statKind: Kind<LimitStat> = {
     const number = /^p?_?(\d{1,3}(?:\.\d+)?)$/i.exec(text)
     return number === null ? undefined : `p(${number[1]})`
   },
-}
-
-const operators: Readonly<Record<string, LimitOperator>> = {
-  '<': '<',
-  '<=': '<=',
-  '≤': '<=',
-  '=': '=',
-  '==': '=',
-  '!=': '!=',
-  '<>': '!=',
-  '≠': '!=',
-  '>=': '>=',
-  '≥': '>=',
-  '>': '>',
 }
 
 const operatorKind: Kind<LimitOperator> = { code: 'W112', expected: 'one of <, <=, =, !=, >=, >', parse: (text) => operators[text] }

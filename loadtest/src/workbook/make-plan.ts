@@ -47,7 +47,16 @@ export function makePlan(workbook: RawWorkbook, options: PlanOptions, problems: 
     scale: pairs.length === 0 ? 1 : world.pairs.length / pairs.length,
   })
   const planClients = placeClients(world.clients, run.rampPerSecond, seed, links, relays.all())
-  const faults = readFaults(tables.Faults, { seed, durationMs, warmupMs, zones, relays, clients: planClients, injected: world.clients })
+  const faults = readFaults(tables.Faults, {
+    seed,
+    durationMs,
+    warmupMs,
+    zones,
+    relays,
+    clients: planClients,
+    limits: tables.Limits.rows.map((row) => row.text('limit') || `L${row.row - 1}`),
+    injected: world.clients,
+  })
   const ownFlows = world.pairs.map((pair, flow) => makeFlow(flow, pair, world.clients, planClients))
   const { flows, ...paced } = pacedFlows(phases, ownFlows, planClients.length)
   const limits = readLimits(tables.Limits, {

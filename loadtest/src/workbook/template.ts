@@ -106,7 +106,8 @@ const notes: Notes = {
     p3: 'Third parameter.',
     p4: 'Fourth parameter.',
     heal: 'auto takes it away at its end; never leaves it. Default auto.',
-    abort_if: 'Not built yet: leave blank.',
+    abort_if:
+      'It does not begin, or is healed at once, when: never_recovered > 0; p99 > 500ms; without_path > 10%; relays_up < 2; limit:L1.',
     expect: 'survive: no connection is without a path for 10 s. degrade, outage: it may be. Default survive.',
     note: 'For people; not read.',
   },
