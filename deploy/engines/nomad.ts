@@ -1,5 +1,6 @@
 // A real Nomad agent on loopback, server and client in one, from the cache of `npm run tools`.
-import { writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { freePorts } from '@sennit/protocol/node'
 import { type Program, until, type Workshop } from '../../cli/test/program.ts'
 import { findTool } from '../../scripts/tools.mjs'
@@ -74,6 +75,8 @@ consul { address = "${consul}" }
       '-log-level',
       'WARN',
     ])
+    // Run by root it mounts the secrets of each task, and leaves them so when it is killed.
+    shop.onEnd(() => unmountAll(shop.path('nomad')))
     const nomad = new NomadProcess(shop, url)
     await nomad.#when(agent, async () => {
       const nodes = (await nomad.#get('/v1/nodes')) as { Status: string; Drivers?: Record<string, { Healthy: boolean }> }[]
@@ -147,4 +150,13 @@ consul { address = "${consul}" }
     }
     if (!ready) throw new Error('expected a Nomad agent that runs; it ended')
   }
+}
+
+function unmountAll(folder: string): void {
+  if (!existsSync('/proc/mounts')) return
+  const mounts = readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((path) => path.startsWith(`${folder}/`))
+  if (mounts.length > 0) spawnSync('umount', mounts.reverse())
 }

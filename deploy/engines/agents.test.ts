@@ -1,0 +1,191 @@
+// One workbook on one process, and on four agents that Slurm, Nomad and ssh start from what is shipped: the same counts, one verdict, and a run whose
+// agent is killed is inconclusive and says whose.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { freePorts } from '@sennit/protocol/node'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ConsulProcess, consulProgram } from '../../cli/test/consul.ts'
+import { bin, type Program, Workshop } from '../../cli/test/program.ts'
+import { startSshd } from '../../cli/test/programs/servers.ts'
+import type { Summary } from '../../loadtest/src/index.ts'
+import { findTool } from '../../scripts/tools.mjs'
+import { NomadProcess, nomadProgram } from './nomad.ts'
+import { noSlurm, SlurmCluster } from './slurm.ts'
+
+const agents = 4
+const token = 'a-token-of-this-test'
+const file = (name: string): string => fileURLToPath(new URL(`../agents/${name}`, import.meta.url))
+const sennit = `${process.execPath} ${bin}`
+
+/** Twenty clients, ten connections, both ways; a limit that can break. What the machine is busy with besides is no business of this test. */
+const workbook = `sennit: 1
+sheets:
+  Run:
+    columns: [key, value]
+    rows:
+      - { key: name, value: agents }
+      - { key: duration, value: 12s }
+      - { key: warmup, value: 4s }
+      - { key: drain, value: 20s }
+      - { key: loop_delay_p99_max, value: 5s }
+      - { key: clock_error_max, value: 1s }
+  Relays:
+    columns: [relay]
+    rows: [{ relay: r1 }, { relay: r2 }]
+  Clients:
+    columns: [client, count, rate, packet_size]
+    rows: [{ client: "c-{n}", count: 20, rate: 20/s, packet_size: const(500) }]
+  Limits:
+    columns: [limit, metric, stat, op, value]
+    rows: [{ limit: nothing-lost, metric: lost, stat: count, op: "=", value: 0 }]
+`
+
+describe('the agents of the test set', { timeout: 240_000 }, () => {
+  const shop = new Workshop()
+  let alone: Summary
+  let nomad: NomadProcess | undefined
+  let slurm: SlurmCluster | undefined
+
+  beforeAll(async () => {
+    writeFileSync(shop.path('load.sennit.yaml'), workbook)
+    alone = await resultOf(shop.sennit('test', 'run', 'load.sennit.yaml', '--out', 'alone'), 'alone')
+  }, 120_000)
+  afterAll(async () => {
+    await nomad?.run(['job', 'stop', '-purge', 'sennit-agents']).catch(() => {})
+    await shop.close()
+  }, 60_000)
+
+  /** Starts the run that waits for its agents. */
+  async function coordinate(name: string): Promise<{ run: Program; url: string }> {
+    const [port] = await freePorts(1)
+    const shared = ['--agents', String(agents), '--coordinator', `127.0.0.1:${port}`, '--token', token, '--agents-wait', '120s']
+    return { run: shop.sennit('test', 'run', 'load.sennit.yaml', ...shared, '--out', name), url: `http://127.0.0.1:${port}` }
+  }
+
+  /** The result that a run leaves in its folder. */
+  async function resultOf(run: Program, name: string): Promise<Summary> {
+    await run.end(120_000)
+    const path = shop.path(name, 'summary.json')
+    if (!existsSync(path)) throw new Error(`expected a summary; found ${run.stdout}${run.stderr.slice(-4_000)}`)
+    return JSON.parse(readFileSync(path, 'utf8')) as Summary
+  }
+
+  /** What does not depend on when each connection opened. */
+  const countsOf = ({ clients, connections, integrity, limits }: Summary): object => {
+    const { messages: _messages, sentBytes, deliveredBytes, ...damage } = integrity
+    return { clients, connections, damage, missing: sentBytes - deliveredBytes, limits: limits.map(({ limit, held }) => [limit, held]) }
+  }
+
+  function expectTheSame(shared: Summary): void {
+    expect(shared.verdict, JSON.stringify(shared)).toBe('pass')
+    expect(countsOf(shared)).toEqual(countsOf(alone))
+    // Once every connection is open, all that is due is sent: the rate of one process.
+    const rates = [alone, shared].map(({ blocks = [] }) => blocks.reduce((sum, one) => sum + one.messagesPerSecond, 0) / blocks.length)
+    expect(Math.abs(rates[1]! / rates[0]! - 1), `rates ${rates}`).toBeLessThan(0.02)
+    expect(shared.agents?.map(({ id, lost }) => [id, lost])).toEqual(Array.from({ length: agents }, (_, rank) => [String(rank), false]))
+    expect(shared.agents?.reduce((sum, { clients }) => sum + clients, 0)).toBe(20)
+    const figures = [alone, shared].map(({ latencyMs, integrity }) => ({ messages: integrity.messages, response: latencyMs.response }))
+    const clockErrorMs = shared.agents?.map((agent) => agent.clockErrorMs)
+    console.log(`one process, and ${agents} agents: ${JSON.stringify({ rates, figures, clockErrorMs })}`)
+  }
+
+  it('one process alone passes', () => {
+    expect(alone.verdict, JSON.stringify(alone)).toBe('pass')
+    expect(alone.integrity.messages).toBeGreaterThan(20 * 20 * 6)
+  })
+
+  describe.skipIf(noSlurm !== undefined)('under Slurm', () => {
+    const cluster = async (): Promise<SlurmCluster> => {
+      slurm ??= await SlurmCluster.start(shop)
+      return slurm
+    }
+
+    const submit = async (url: string, output: string): Promise<Program> =>
+      (await cluster()).batch(file('agents.sbatch'), ['--ntasks', String(agents), '--output', shop.path(output)], {
+        COORDINATOR: url,
+        TOKEN: token,
+        SENNIT: sennit,
+      })
+
+    it('four ranks on two nodes give the counts of one process', async () => {
+      const { run, url } = await coordinate('slurm')
+      const job = await submit(url, 'slurm.out')
+      expectTheSame(await resultOf(run, 'slurm'))
+      expect((await job.end(60_000)).code, readFileSync(shop.path('slurm.out'), 'utf8')).toBe(0)
+      expect(run.stderr).toMatch(/agent/)
+    })
+
+    it('one that is killed makes the run inconclusive, and named; the job fails', async () => {
+      const { run, url } = await coordinate('slurm-killed')
+      const job = await submit(url, 'slurm-killed.out')
+      await run.says(/20\/20 attached/, 90_000)
+      process.kill(agentsOf(url)[0]!, 'SIGKILL')
+      const summary = await resultOf(run, 'slurm-killed')
+      expect(summary.verdict, JSON.stringify(summary)).toBe('inconclusive')
+      expect(summary.agents?.filter(({ lost }) => lost).length).toBeGreaterThan(0)
+      expect((await job.end(60_000)).code).not.toBe(0)
+    })
+
+    it('without a coordinator the job says what it wants', async () => {
+      const job = (await cluster()).batch(file('agents.sbatch'), ['--output', shop.path('none.out')], { SENNIT: sennit })
+      expect((await job.end(60_000)).code).toBe(2)
+      expect(readFileSync(shop.path('none.out'), 'utf8')).toMatch(/expected COORDINATOR/)
+    })
+  })
+
+  describe.skipIf(nomadProgram === undefined || consulProgram === undefined)('under Nomad', () => {
+    it('four allocations of a batch job give the counts of one process', async () => {
+      const consul = await ConsulProcess.start(shop)
+      nomad = await NomadProcess.start(shop, consul.url.replace('consul://', ''))
+      const { run, url } = await coordinate('nomad')
+      const variables = { coordinator: url, token, sennit, user: '', agents: String(agents) }
+      const words = Object.entries(variables).flatMap(([name, value]) => ['-var', `${name}=${value}`])
+      const submitted = await nomad.run(['job', 'run', '-detach', ...words, file('agents.nomad.hcl')])
+      expect(submitted.code, submitted.stdout + submitted.stderr).toBe(0)
+      expectTheSame(await resultOf(run, 'nomad'))
+      const all = await nomad.allocationsWhen(
+        'sennit-agents',
+        (found) => found.length === agents && found.every(({ ClientStatus }) => ClientStatus === 'complete'),
+        'four complete allocations',
+      )
+      expect(all).toHaveLength(agents)
+    })
+  })
+
+  describe.skipIf(['ssh', 'sshd'].some((name) => findTool('ssh', name) === undefined))('over ssh', () => {
+    it('four dials give the counts of one process', async () => {
+      const ssh = await startSshd(shop)
+      // A terminal would say its own words between ours.
+      const words = ssh.argsFor(ssh.port).filter((word) => word !== '-tt')
+      const host = words.pop()!
+      const { run, url } = await coordinate('ssh')
+      const dials = shop.program('sh', [file('over-ssh.sh'), host, host, host, host], {
+        COORDINATOR: url,
+        TOKEN: token,
+        SENNIT: sennit,
+        SSH: `ssh ${words.join(' ')}`,
+      })
+      expectTheSame(await resultOf(run, 'ssh'))
+      expect((await dials.end(60_000)).code, dials.stderr).toBe(0)
+    })
+  })
+
+  /** Pids of the agents of one coordinator. */
+  function agentsOf(url: string): number[] {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .filter((pid) => {
+        try {
+          const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+          return (
+            words[0] === process.execPath &&
+            words.includes('agent') &&
+            readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`COORDINATOR=${url}\0`)
+          )
+        } catch {
+          return false
+        }
+      })
+      .map(Number)
+  }
+})
