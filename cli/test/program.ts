@@ -158,6 +158,8 @@ export class Program {
 /** A folder, and everything that runs in it. */
 export class Workshop {
   readonly dir: string
+  /** The program, for whoever starts it otherwise. */
+  readonly bin: string = bin
   readonly #programs: Program[] = []
   readonly #cleanups: (() => void | Promise<void>)[] = []
 

@@ -1,7 +1,7 @@
 // What several agents recorded becomes one result, equal to that of one process that saw everything.
 import { expect, test } from 'vitest'
 import { shareClients } from '../src/agents/share.ts'
-import type { RunResult } from '../src/verdict/index.ts'
+import { type RunResult, reportHtml } from '../src/verdict/index.ts'
 import { fakeRun } from './fixtures/fake-run.ts'
 import { scattered } from './fixtures/scattered.ts'
 import { planOf, smallDrill } from './fixtures/sheets.ts'
@@ -63,3 +63,26 @@ for (const agents of [1, 2, 4]) {
     expect(common(many)).toEqual(common(one))
   })
 }
+
+test('an agent that was lost makes the run inconclusive, and none of its connections a loss', () => {
+  const shares = shareClients(
+    plan,
+    [0, 1, 2].map((rank) => ({ rank, zone: '' })),
+  )
+  if ('problem' in shares) throw new Error(shares.problem)
+  for (const lost of [0, 1, 2]) {
+    const result = fakeRun({ plan, recorder: scattered(plan, (client) => shares.rankOf[client]!, 3, lost) })
+    const { summary, reasons } = result
+    expect({ summary, reasons }).toMatchObject({
+      summary: {
+        exitCode: 122,
+        verdict: 'inconclusive',
+        connections: { neverRecovered: 0 },
+        integrity: { lost: 0, unexpected: 0, corrupted: 0 },
+      },
+      reasons: expect.arrayContaining([expect.stringMatching(`^agent ${lost} .host-${lost}. was lost`)]),
+    })
+    expect(summary.integrity.messages).toBeGreaterThan(0)
+    expect(reportHtml(result)).toMatch(new RegExp(`<h2 id="agents">Agents</h2>.*host-${lost}.*badge bad">lost`, 's'))
+  }
+})

@@ -199,6 +199,7 @@ describe('reports', () => {
         'FaultLog',
         'ClientResults',
         'Integrity',
+        'Agents',
         'Errors',
       ])
       expect(book.Sheets.Clients).toEqual(xlsx.read(input).Sheets.Clients)

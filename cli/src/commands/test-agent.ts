@@ -69,7 +69,18 @@ export function addAgentCommand(test: Command): void {
       const { environmentOf, runAgent } = await import('@sennit/loadtest')
       const environment = environmentOf('local', version)
       await untilDone(async (signal) => {
-        await runAgent({ coordinator, token, zone, rank, size, version, environment, waitMs, signal, onNote: (text) => out.note(text) })
+        await runAgent({
+          coordinator,
+          token: goodToken(token),
+          zone,
+          rank,
+          size,
+          version,
+          environment,
+          waitMs,
+          signal,
+          onNote: (text) => out.note(text),
+        })
       })
       out.result({ ok: true }, 'the run is over')
     })
@@ -107,7 +118,7 @@ export function sharedRun(options: SharedRunOptions, plan: Plan, out: Output): S
   if (here > agents) throw usageError(`--local-agents: expected at most the ${agents} agents of the run; found ${here}`)
   const listen = coordinator === undefined ? { host: '127.0.0.1', port: 0 } : parseAddress(coordinator, '--coordinator')
   const given = options.token !== undefined && options.token !== ''
-  const token = given ? options.token : randomBytes(18).toString('base64url')
+  const token = given ? goodToken(options.token ?? '') : randomBytes(18).toString('base64url')
   return {
     agents,
     listen,
@@ -146,6 +157,13 @@ function launch(engine: string, url: string, token: string, agents: number): str
     default:
       return `${environment} sennit test agent`
   }
+}
+
+/** It travels in a header. */
+function goodToken(token: string): string {
+  if (!/^[\x21-\x7e]{1,512}$/.test(token))
+    throw usageError('--token: expected 1 to 512 letters, digits and signs without blanks; found something else')
+  return token
 }
 
 function count(option: string, text: string): number {

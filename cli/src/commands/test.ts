@@ -168,6 +168,12 @@ async function run(file: string, options: RunOptions): Promise<void> {
     if (options.virtual === true) result = await (await import('@sennit/loadtest/virtual')).runVirtual(common)
     else if (shared === undefined) result = await (await import('@sennit/loadtest')).runLive({ ...common, ...relays })
     else result = await (await import('@sennit/loadtest')).runAgents({ ...common, ...relays, ...shared })
+  } catch (error) {
+    // Nothing had begun that could be reported.
+    if (!interruption.signal.aborted) throw error
+    out.note(`interrupted before the run began: ${error instanceof Error ? error.message : String(error)}`)
+    process.exitCode = (await import('@sennit/loadtest')).exitCodes.interrupted
+    return
   } finally {
     live.end()
     interruption.dispose()

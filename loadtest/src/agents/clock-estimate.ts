@@ -27,6 +27,14 @@ export function estimateClock(trips: readonly RoundTrip[]): ClockEstimate | unde
   return best
 }
 
+/**
+ * An offset that is in use, after a later look: moved as little as the look demands. Round trips are slow while a machine is busy, and what they say then is
+ * true but vague; only what they rule out counts.
+ */
+export function correctedOffset(usedMs: number, { offsetMs, errorMs }: ClockEstimate): number {
+  return Math.min(offsetMs + errorMs, Math.max(offsetMs - errorMs, usedMs))
+}
+
 /** What an offset that was used from `before` on may be wrong by, seen with a later estimate: clocks drift apart. */
 export function clockErrorOver(before: ClockEstimate, later: ClockEstimate | undefined): number {
   if (later === undefined) return before.errorMs

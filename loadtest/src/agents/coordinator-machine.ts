@@ -210,13 +210,13 @@ export class CoordinatorMachine {
     if (this.#phase === 'running' || this.#phase === 'draining') this.#order(order)
   }
 
-  /** Ends the run now. */
-  stop(nowMs: number, why: string): void {
+  /** Ends the run now. `code` is what it fails with when it has not begun. */
+  stop(nowMs: number, why: string, code = 'interrupted'): void {
     if (this.#phase === 'over' || this.#stopped !== undefined) return
     this.#stopped = why
     if (this.#phase === 'waiting' || this.#phase === 'sharing') {
       this.#order({ do: 'leave', why })
-      this.#fail('interrupted', why)
+      this.#fail(code, why)
       return
     }
     if (this.#phase === 'closing') {
@@ -306,8 +306,14 @@ export class CoordinatorMachine {
     return [...new Set(flows)]
   }
 
+  /** Connections with an end on an agent that is gone: nobody is there to close them with. */
+  #orphans(): number[] {
+    const gone = new Set(this.agents.filter(({ state }) => state === 'lost').map(({ rank }) => rank))
+    return this.#across.filter(({ from, to }) => gone.has(from) || gone.has(to)).map(({ flow }) => flow)
+  }
+
   #close(nowMs: number): void {
-    const unsettled = this.#unsettled(nowMs)
+    const unsettled = [...new Set([...this.#unsettled(nowMs), ...this.#orphans()])]
     this.#enter('closing', nowMs + closeMaxMs)
     this.#order({ do: 'close', unsettled })
     this.#lookAtEnd()
@@ -327,6 +333,8 @@ export class CoordinatorMachine {
       return
     }
     agent.state = 'lost'
+    // It may only have been slow, and is not waited for any more: were it not told, it would wait for the end for ever.
+    this.#effects.push({ type: 'order', rank: agent.rank, order: { do: 'leave', why: `it counts as lost: ${why}` } })
     if (this.#phase === 'sharing') {
       this.#order({ do: 'leave', why: `agent ${agent.rank} was lost before the start` })
       this.#fail('agents_missing', `agent ${agent.rank} was lost before the start: ${why}`)

@@ -12,7 +12,7 @@ export interface LocalAgentsOptions {
   readonly size: number
   readonly onNote: (text: string) => void
   /** A process ended, in order or not. */
-  readonly onExit: (rank: number, how: string) => void
+  readonly onExit: (rank: number, pid: number | undefined, how: string) => void
 }
 
 /** Agents that were told to leave are gone in well under this. */
@@ -33,7 +33,7 @@ export class LocalAgents {
       if (child.stderr !== null) createInterface({ input: child.stderr }).on('line', (line) => onNote(`agent ${rank}: ${line}`))
       const exited = new Promise<void>((done) => {
         const over = (how: string) => (): void => {
-          onExit(rank, how)
+          onExit(rank, child.pid, how)
           done()
         }
         child.once('error', (error) => over(error.message)())

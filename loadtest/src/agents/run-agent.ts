@@ -10,7 +10,7 @@ import { RunRecorder } from '../verdict/run-recorder.ts'
 import type { Environment } from '../verdict/run-result.ts'
 import type { TimelineSecond } from '../verdict/timeline.ts'
 import { openAgentMesh } from './agent-mesh.ts'
-import { type ClockEstimate, clockErrorOver, estimateClock, type RoundTrip, steadyMs } from './clock-estimate.ts'
+import { type ClockEstimate, clockErrorOver, correctedOffset, estimateClock, type RoundTrip, steadyMs } from './clock-estimate.ts'
 import { CoordinatorLink } from './coordinator-link.ts'
 import { agentProtocol, bodyMax, type Clock, type Drain, type Order, type Share, type Snapshot, silenceMaxMs } from './messages.ts'
 
@@ -40,8 +40,12 @@ const tripsMin = 12
 const tripsMax = 60
 /** A clock known to this needs no more tries. */
 const goodErrorMs = 0.5
+/** Where nothing listens any more nobody comes back in a moment. */
+const refusedMaxMs = 3_000
 /** While everything that is under way arrives, it is told this often. */
 const drainEveryMs = 100
+/** How often the clock is looked at while the run lasts: quartzes stray by some 50 µs a second. */
+const clockEveryMs = 5_000
 /** Seconds that are kept for a coordinator that does not answer. */
 const secondsMax = 600
 
@@ -72,6 +76,7 @@ class AgentRun {
   #startMs = 0
   #seconds: TimelineSecond[] = []
   #telling = false
+  #clockMs = 0
 
   constructor(options: AgentOptions, link: CoordinatorLink) {
     this.#options = options
@@ -92,8 +97,9 @@ class AgentRun {
       this.#told = true
     } catch (error) {
       signal.throwIfAborted()
-      if (this.#end.signal.aborted) throw this.#end.signal.reason
-      throw error
+      if (!this.#end.signal.aborted) throw error
+      // Told to end before it had begun: there is nothing to tell.
+      if (this.#end.signal.reason?.code !== 'stopped') throw this.#end.signal.reason
     } finally {
       this.#end.abort(new SennitError('aborted', 'the agent ends'))
       await listening
@@ -136,7 +142,7 @@ class AgentRun {
         const refused = error instanceof SennitError && error.code !== 'coordinator_unreachable'
         const silentMs = performance.now() - this.#heardMs
         if (refused) this.#end.abort(error)
-        else if (silentMs > silenceMaxMs) {
+        else if (silentMs > (isRefused(error) ? refusedMaxMs : silenceMaxMs)) {
           const why = error instanceof Error ? error.message : String(error)
           this.#end.abort(
             new SennitError(
@@ -162,7 +168,7 @@ class AgentRun {
     }
     if (order.do === 'leave') {
       if (!this.#told && !this.#end.signal.aborted)
-        this.#end.abort(new SennitError('agent_refused', `the run does not take place: ${order.why}`))
+        this.#end.abort(new SennitError('agent_refused', `the coordinator sends this agent away: ${order.why}`))
       return
     }
     this.#orders.set(order.do, order)
@@ -219,7 +225,10 @@ class AgentRun {
           lists,
           fleet: undefined,
           now: () => this.#now(),
-          onSecond: () => void this.#tell(recorder),
+          onSecond: () => {
+            void this.#tell(recorder)
+            void this.#keepClock()
+          },
           part: {
             acts: { does: 'clients' },
             onActs: (acts) => {
@@ -248,7 +257,7 @@ class AgentRun {
     const finished = {
       state: recorderState(recorder, this.#now()),
       seconds: this.#seconds,
-      clock: { offsetMs: clock.offsetMs, errorMs: clockErrorOver(clock, later) },
+      clock: { offsetMs: this.#offsetMs, errorMs: clockErrorOver({ ...clock, offsetMs: this.#offsetMs }, later) },
     }
     // Told even to a coordinator that was interrupted: it still listens for a moment.
     await this.#link.long('POST', '/v1/finished', { body: finished })
@@ -258,13 +267,29 @@ class AgentRun {
     const trips: RoundTrip[] = []
     let best: ClockEstimate | undefined
     while (trips.length < tripsMin || (trips.length < tripsMax && (best?.errorMs ?? Number.POSITIVE_INFINITY) > goodErrorMs)) {
-      const sentMs = steadyMs()
-      const { receivedMs, answeredMs } = await this.#link.post<Clock>('/v1/clock', {}, { signal: this.#signal, bytesMax: bodyMax.small })
-      trips.push({ sentMs, receivedMs, answeredMs, backMs: steadyMs() })
+      trips.push(await this.#roundTrip())
       best = estimateClock(trips)
     }
     if (best === undefined) throw new SennitError('coordinator_unreachable', 'the clock of the coordinator runs backwards')
     return best
+  }
+
+  /** Keeps the offset right as the clocks drift apart. */
+  async #keepClock(): Promise<void> {
+    if (steadyMs() - this.#clockMs < clockEveryMs) return
+    this.#clockMs = steadyMs()
+    try {
+      const estimate = estimateClock([await this.#roundTrip()])
+      if (estimate !== undefined) this.#offsetMs = correctedOffset(this.#offsetMs, estimate)
+    } catch {
+      // Whether the coordinator is gone is told by the request for orders.
+    }
+  }
+
+  async #roundTrip(): Promise<RoundTrip> {
+    const sentMs = steadyMs()
+    const { receivedMs, answeredMs } = await this.#link.post<Clock>('/v1/clock', {}, { signal: this.#signal, bytesMax: bodyMax.small })
+    return { sentMs, receivedMs, answeredMs, backMs: steadyMs() }
   }
 
   /** Milliseconds of the run, by the coordinator's clock. */
@@ -314,6 +339,12 @@ class AgentRun {
     }
     return new Set(close?.unsettled ?? [])
   }
+}
+
+/** The machine answers, and says that nothing listens there. */
+function isRefused(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) if ((at as NodeJS.ErrnoException).code === 'ECONNREFUSED') return true
+  return false
 }
 
 /** @throws the signal's reason */

@@ -1,6 +1,7 @@
 // A run that several agents share: the shell around the coordinator's machine. Relays and the faults on them are here, clients are there, and what the
 // agents recorded becomes one result.
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { hex, SennitError } from '@sennit/protocol'
 import { familyOf, refuseActs } from '../fault-actions.ts'
 import { ActRunner } from '../live/act-runner.ts'
@@ -118,6 +119,9 @@ class AgentsRun {
 
   async run(): Promise<RunResult> {
     const { token, listen, signal, onListening } = this.#options
+    const aborting = this.#options.plan.limits.find(({ abortAfterMs }) => abortAfterMs !== undefined)
+    if (aborting !== undefined)
+      this.#options.onNote(`limit ${aborting.limit}: agents know the whole only at the end, so it ends nothing early; it counts then`)
     this.#server = await CoordinatorServer.listen({ desk: this.#desk(), token, ...listen })
     onListening(this.#server.port)
     const stop = (): void => {
@@ -183,10 +187,12 @@ class AgentsRun {
       zones: zonesOfLocalAgents(plan.zones, local.count),
       size: agents,
       onNote,
-      onExit: (rank, how) => {
-        const agent = this.#machine.agents.find((one) => one.rank === rank)
+      onExit: (rank, pid, how) => {
+        // Another machine's agent may have taken the rank.
+        const agent = this.#machine.agents.find((one) => one.rank === rank && one.pid === pid && one.host === hostname())
         if (agent !== undefined) this.#machine.lost(steadyMs(), agent.session, how)
-        else if (this.#machine.phase === 'waiting') this.#machine.stop(steadyMs(), `agent ${rank} ended before it had dialled in: ${how}`)
+        else if (this.#machine.phase === 'waiting')
+          this.#machine.stop(steadyMs(), `agent ${rank} ended before all were there: ${how}`, 'agents_missing')
         this.#pump()
       },
     })
@@ -288,8 +294,11 @@ class AgentsRun {
     this.#gauges.start(() => {
       if (now() < 0 || now() - atMs < statusEveryMs / 2) return
       atMs = now()
+      const gone = new Set(this.#machine.agents.filter(({ state }) => state === 'lost').map(({ rank }) => rank))
+      for (const rank of gone) this.#statuses.delete(rank)
       const told = [...this.#statuses].map(([rank, { status }]) => ({ id: String(rank), status }))
-      onStatus(mergeStatuses(recorder.status(now()), told))
+      // Before everybody has told there is no whole.
+      if (told.length > 0 && told.length + gone.size === this.#machine.agents.length) onStatus(mergeStatuses(recorder.status(now()), told))
     })
     setTimeout(() => void this.#endPart(), Math.max(0, plan.run.durationMs - now())).unref()
   }

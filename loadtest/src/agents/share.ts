@@ -1,4 +1,4 @@
-// Who runs which clients: by zone first, then dealt out in an order that only their names decide. The same plan and the same agents give the same
+// Who runs which clients: by zone first, then dealt out evenly in an order that only their names decide. The same plan and the same agents give the same
 // shares on every machine; what a client does (its seed, its times, its sizes) does not depend on its agent at all.
 import type { Plan, PlanZone } from '../plan.ts'
 import { mix32 } from '../verdict/keystream.ts'
@@ -26,6 +26,8 @@ export function shareClients({ clients, zones }: Plan, agents: readonly ShareAge
     if (found < agentsMin) return { problem: `expected at least ${agentsMin} agents of zone ${zone} (Zones.agents_min); found ${found}` }
   }
   const rankOf: number[] = []
+  const load = new Map<number, number>()
+  const loadOf = (rank: number): number => load.get(rank) ?? 0
   for (const zone of new Set(clients.map((client) => client.zone))) {
     const named = ofZone(zone)
     const any = ofZone('')
@@ -35,7 +37,11 @@ export function shareClients({ clients, zones }: Plan, agents: readonly ShareAge
       return { problem: `no agent runs the clients of zone ${zone}: expected one with --zone ${zone}, or one without a zone` }
     const mine = clients.flatMap((client, index) => (client.zone === zone ? [{ index, key: nameHash(client.client) }] : []))
     mine.sort((a, b) => a.key - b.key || a.index - b.index)
-    for (const [turn, { index }] of mine.entries()) rankOf[index] = takers[turn % takers.length]!.rank
+    for (const { index } of mine) {
+      const taker = takers.reduce((a, b) => (loadOf(b.rank) < loadOf(a.rank) ? b : a))
+      rankOf[index] = taker.rank
+      load.set(taker.rank, loadOf(taker.rank) + 1)
+    }
   }
   return { rankOf }
 }

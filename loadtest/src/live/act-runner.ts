@@ -145,7 +145,8 @@ export class ActRunner {
 
   async #begin(act: FaultAct, chosen: string | undefined): Promise<void> {
     const { recorder, now, part } = this.#options
-    const why = whyHalted(recorder, act, now())
+    // Who sees a part of the clients does not judge for all.
+    const why = part === undefined ? whyHalted(recorder, act, now()) : undefined
     if (why !== undefined) {
       recorder.faultHalted(act.act, why)
       return

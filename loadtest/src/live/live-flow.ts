@@ -87,6 +87,8 @@ export class LiveFlow {
 
   /** Closes both ends in good order. `unsettled`: connections of which something is missing, as far as that is known elsewhere. */
   async close(unsettled: ReadonlySet<number> = new Set()): Promise<void> {
+    // Whoever closes it already waits for an end that will not answer.
+    if (this.#closing && unsettled.has(this.flow.flow)) for (const end of this.#ends.values()) end.abort('closed')
     if (this.#closing) return
     this.#closing = true
     for (const side of [...this.#stalled.keys()]) this.readOn(side)

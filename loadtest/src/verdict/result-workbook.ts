@@ -168,6 +168,23 @@ function resultSheets(result: RunResult): WrittenSheet[] {
       ],
     },
     ...(summary.phases === undefined ? [] : [{ name: 'PhaseResults', rows: phaseRows(summary.phases) }]),
+    {
+      name: 'Agents',
+      rows: [
+        ['agent', 'zone', 'host', 'clients', 'loop_delay_p99_ms', 'cpu_max_cores', 'clock_offset_ms', 'clock_error_ms', 'lost'],
+        ...(summary.agents ?? []).map((row) => [
+          row.id,
+          row.zone,
+          row.host,
+          row.clients,
+          row.loopDelayP99Ms,
+          row.cpu,
+          row.clockOffsetMs,
+          row.clockErrorMs,
+          row.lost ? 'yes' : 'no',
+        ]),
+      ],
+    },
     { name: 'Errors', rows: [['code', 'count', 'first_message'], ...summary.errors.map((row) => [row.code, row.count, row.message])] },
   ]
 }

@@ -89,6 +89,7 @@ export class RunRecorder {
   agents: AgentResult[] | undefined
   /** Clients whose agent was lost. */
   lostClients: readonly number[] = []
+  #gone: ReadonlySet<number> = new Set()
   #nowMs = 0
   /** Acts whose messages may still arrive. */
   #recentActs: ActRecord[] = []
@@ -282,7 +283,9 @@ export class RunRecorder {
 
   /** Datagrams so far: those dropped at the sender are among the missing. */
   datagrams(): Summary['datagrams'] {
-    const directions = this.directions.filter((one) => one?.plan.mode === 'datagram')
+    // Of a connection whose one end was lost nobody knows both numbers.
+    const known = (one: DirectionRecord): boolean => this.flows[one.plan.flow]!.orphaned !== true
+    const directions = this.directions.filter((one) => one?.plan.mode === 'datagram' && known(one))
     const sum = (of: (one: DirectionRecord) => number): number => directions.reduce((total, one) => total + of(one!), 0)
     const sent = sum((one) => one.sentMessages)
     const delivered = sum((one) => one.receivedMessages)
@@ -466,9 +469,9 @@ export class RunRecorder {
   ): RunResult {
     this.#at(nowMs)
     this.timeline.end(nowMs, this.#facts)
-    const gone = new Set(this.lostClients)
+    this.#gone = new Set(this.lostClients)
     for (const flow of this.plan.flows) {
-      if (gone.has(flow.caller) || gone.has(flow.listener)) this.flows[flow.flow]!.orphaned = true
+      if (this.#gone.has(flow.caller) || this.#gone.has(flow.listener)) this.flows[flow.flow]!.orphaned = true
       this.#finishFlow(nowMs, flow.flow, flow.directions, how.interrupted || how.brokenOff === true)
     }
     for (const act of this.acts) {
@@ -497,6 +500,8 @@ export class RunRecorder {
     }
     for (const { direction } of directions) {
       const record = this.directions[direction]!
+      // What an agent that was lost had sent is not known, nor what of it is missing.
+      if (this.#gone.has(record.plan.from)) continue
       const { unknown } = record.checker.finish(record.sentBytes, pathless || interrupted || flow.orphaned === true)
       record.unknownBytes = unknown
       this.damage.unknown += unknown

@@ -1,5 +1,6 @@
 // The report: one HTML file, no script, no network, nothing to install. It opens from a mail as well as from a disk; links lead within it.
 import type { LimitResult, RunResult, Summary, TimelineRow } from '../run-result.ts'
+import { agentsSection } from './agents-section.ts'
 import { type ShadedFault, type TimeChart, timeChart } from './chart.ts'
 import { faultPanels, panelLink } from './fault-panels.ts'
 import { bytes, count, duration, html, inUnit, moment, short } from './format.ts'
@@ -42,6 +43,7 @@ ${limitTable(summary.limits)}
 ${latencySection(result)}
 ${integritySection(result)}
 ${detailSection(result)}
+${agentsSection(result)}
 ${planSection(result)}
 </main>
 </body>
