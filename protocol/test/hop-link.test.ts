@@ -201,6 +201,34 @@ describe('the heartbeat', () => {
     expect(pair.codes().client).toBe('heartbeat_timeout')
   })
 
+  /** So many packets to the client, one each 200 ms. */
+  const flow = (pair: LinkPair, packets: number): void => {
+    for (let counter = 0; counter < packets; counter += 1) {
+      pair.relay.sendPacket(1, { ...header, counter }, [new Uint8Array(100)])
+      pair.pump().advance(200)
+    }
+  }
+
+  test.each([['saver'], ['normal']] as const)('of a flow that stops finds in 5 s that the path is gone, in %s mode', (heartbeat) => {
+    const pair = new LinkPair(clientOptions(cheap, { heartbeat }), relayOptions(cheap)).start()
+    flow(pair, 20)
+    pair.cut.add('relay').add('client')
+    pair.advance(4_700)
+    expect(pair.codes().client).toBeUndefined()
+    pair.advance(200)
+    expect(pair.codes().client).toBe('heartbeat_timeout')
+  })
+
+  test('asks once when a flow stops, and not for a few packets, nor while it goes on', () => {
+    const beats = (packets: number): number => {
+      const pair = new LinkPair(clientOptions(cheap, { heartbeat: 'saver' }), relayOptions(cheap)).start()
+      flow(pair, packets)
+      pair.advance(10_000)
+      return pair.of('client', 'rtt').length - 1
+    }
+    expect([7, 8, 100].map(beats)).toEqual([0, 1, 1])
+  })
+
   test('does not judge after our own pause: it asks again', () => {
     const held: Uint8Array[] = []
     let hold = false

@@ -203,12 +203,11 @@ describe('a plan in the simulated world', () => {
     // It sends, so it misses answers at once, on all its attachments: also on those that carry nothing yet.
     ['sender', 'c1', 22_000, 4_000],
     ['sender', 'c1', 30_000, 4_000],
-    // It only listens, and its heartbeat happens to be due. It is back before its relay knows that its old attachments are dead: its JOIN takes their
-    // place, where it took the relay's heartbeat as well before (5.5 s).
-    ['receiver', 'c2', 22_000, 4_000],
-    // Nothing but its own heartbeat, every fifteen seconds, can tell it.
-    ['receiver', 'c2', 24_000, 20_000],
-    ['receiver', 'c2', 30_000, 20_000],
+    // It only receives, so nobody tells it: it asks when what came in has stopped for two seconds. It may be back before its relay knows that its old
+    // attachment is dead: its JOIN takes the place of a path that came by one, and the first path of a connection waits for the relay's own look.
+    ['receiver', 'c2', 22_000, 9_000],
+    ['receiver', 'c2', 24_000, 9_000],
+    ['receiver', 'c2', 30_000, 9_000],
   ])('finds its %s again when all connections of %s die without a word after %d ms, within %d ms', async (_who, client, atMs, withinMs) => {
     const act: Partial<FaultAct> = {
       action: 'nat_rebind',

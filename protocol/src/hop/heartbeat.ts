@@ -18,6 +18,12 @@ const pongAtMostMs = 30_000
 /** A wake-up this late was our own pause (a stopped process, a sleeping machine): no verdict, ask again. */
 export const ownPauseMs = 500
 
+/** A flow that falls silent for this long may have lost its way: who only receives hears of it from nobody. */
+const flowQuietMs = 2_000
+
+/** So many packets without such a silence between them are a flow; a lone message is none, and is worth no ping. */
+const flowPackets = 8
+
 /** The responder hears the initiator's pings, so it asks only when these fail to come. */
 const responderShare = 1.2
 
@@ -42,6 +48,10 @@ export class Heartbeat {
   #openedAtMs: number
   #everyMs: number
   #nonce = 0
+  /** Packets of the flow that comes in now. */
+  #packets = 0
+  /** When to look whether it still comes; looked at again, not moved with every packet. */
+  #flowLookAtMs: number | undefined
 
   constructor(options: HeartbeatOptions, nowMs: number) {
     this.#options = options
@@ -54,6 +64,13 @@ export class Heartbeat {
   /** Bytes came. */
   received(nowMs: number): void {
     this.#receivedAtMs = nowMs
+  }
+
+  /** A packet came: an initiator to whom many came, and then nothing, asks once. */
+  packet(nowMs: number): void {
+    if (this.#options.role === 'responder') return
+    this.#packets += 1
+    this.#flowLookAtMs ??= nowMs + flowQuietMs
   }
 
   /** A record opened: the peer itself lives. */
@@ -93,6 +110,7 @@ export class Heartbeat {
 
   /** True: the peer is dead. */
   wake(nowMs: number): boolean {
+    this.#lookAtFlow(nowMs)
     if (this.#ping === undefined) {
       if (nowMs >= this.#nextPingAtMs) this.#wanted = true
       return false
@@ -107,7 +125,20 @@ export class Heartbeat {
 
   wakeAtMs(): number | undefined {
     if (this.#wanted) return undefined
-    return this.#ping === undefined ? this.#nextPingAtMs : this.#verdictAtMs(this.#ping)
+    const at = this.#ping === undefined ? this.#nextPingAtMs : this.#verdictAtMs(this.#ping)
+    return Math.min(at, this.#flowLookAtMs ?? Number.POSITIVE_INFINITY)
+  }
+
+  #lookAtFlow(nowMs: number): void {
+    if (this.#flowLookAtMs === undefined || nowMs < this.#flowLookAtMs) return
+    const quietAtMs = this.#receivedAtMs + flowQuietMs
+    if (nowMs < quietAtMs) {
+      this.#flowLookAtMs = quietAtMs
+      return
+    }
+    this.#flowLookAtMs = undefined
+    if (this.#packets >= flowPackets) this.probe()
+    this.#packets = 0
   }
 
   #verdictAtMs(ping: Ping): number {

@@ -268,19 +268,20 @@ export class HopLink {
   #open(keys: TransportKeys, saver: boolean): Channel {
     const { crypto, role, random } = this.#options
     const receive = new RecordCipher(crypto, keys.receive)
+    const heartbeat = new Heartbeat({ role, random, intervalMs: saver ? heartbeatSaverMs : heartbeatMs }, this.#nowMs)
     const reader = new RecordReader(
       {
         openBlock: (sealed) => this.#openBlock(receive, sealed),
         onControl: (body) => this.#onControl(body),
         onPacket: (circuit, header, pieces) => {
           this.#confirm()
+          heartbeat.packet(this.#nowMs)
           this.#effects.push({ type: 'packet', circuit, header, pieces })
         },
       },
       this.#recordBytesMax,
       this.#options.lentChunks,
     )
-    const heartbeat = new Heartbeat({ role, random, intervalMs: saver ? heartbeatSaverMs : heartbeatMs }, this.#nowMs)
     return { send: new RecordCipher(crypto, keys.send), receive, reader, handshakeHash: keys.handshakeHash, heartbeat }
   }
 
