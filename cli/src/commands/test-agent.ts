@@ -149,11 +149,11 @@ function launch(engine: string, url: string, token: string, agents: number): str
   const environment = `COORDINATOR=${url} TOKEN=${token}`
   switch (engine) {
     case 'slurm':
-      return `${environment} srun --ntasks ${agents} sennit test agent`
+      return `${environment} sbatch --ntasks=${agents} deploy/agents/agents.sbatch`
     case 'nomad':
-      return `a batch job of ${agents} allocations that runs \`sennit test agent\` with ${environment} (docs/test-set.md)`
+      return `nomad job run -var coordinator=${url} -var token=${token} -var agents=${agents} deploy/agents/agents.nomad.hcl`
     case 'kubernetes':
-      return `an Indexed Job of ${agents} completions that runs \`sennit test agent\` with ${environment} (docs/test-set.md)`
+      return `a Job of ${agents} completions as in deploy/agents/agents.kubernetes.yaml, its secret with ${environment}`
     default:
       return `${environment} sennit test agent`
   }
