@@ -16,6 +16,9 @@ export interface LiveScreen {
 /** Without a terminal a line this often is enough to see that it lives. */
 const plainEveryMs = 5_000
 
+/** More than a few pictures a second nobody sees. */
+const drawEveryMs = 200
+
 /** Words go to stderr: stdout is for the result. */
 export function openLiveScreen(out: Output, plan: Plan): LiveScreen {
   return process.stderr.isTTY && !out.json && process.env.CI === undefined && process.env.TERM !== 'dumb' ? drawn(plan) : plain(out, plan)
@@ -39,7 +42,9 @@ function drawn(plan: Plan): LiveScreen {
   let controls: RunControls | undefined
   let keys: Keys | undefined
   let state: ScreenState = { view: 'run', from: 0, said: '', keys: false }
+  let drawnMs = Number.NEGATIVE_INFINITY
   const draw = (): void => {
+    drawnMs = performance.now()
     const { columns = 80, rows = 24 } = process.stderr
     if (status !== undefined) logUpdateStderr(screen(status, plan, state, { columns, rows }).join('\n'))
   }
@@ -52,13 +57,15 @@ function drawn(plan: Plan): LiveScreen {
   return {
     show(told) {
       status = told
-      draw()
+      // A simulated run has thousands of seconds a minute.
+      if (performance.now() - drawnMs >= drawEveryMs) draw()
     },
     control(given) {
       controls = given
     },
     end() {
       keys?.end()
+      draw()
       process.stderr.off('resize', draw)
       logUpdateStderr.done()
     },

@@ -21,7 +21,7 @@ export function press(key: string, state: ScreenState, controls: RunControls | u
       case 's':
       case 'q':
         controls.stop()
-        return at('run', 'stops in good order: heals faults, waits for what is under way, writes the report')
+        return at('run', 'stops in good order: heals faults, waits for what is under way, reports')
       default:
         return state
     }

@@ -16,7 +16,7 @@ import type { Summary } from '../verdict/run-result.ts'
 import type { RunStatus } from '../verdict/run-status.ts'
 import { act } from './acts.ts'
 import { livePage } from './live-page.ts'
-import { StatusHistory } from './status-history.ts'
+import { pointsMax, StatusHistory, type StatusPoint } from './status-history.ts'
 import { type StatusView, viewOf } from './status-view.ts'
 
 export interface LivePageOptions {
@@ -48,6 +48,9 @@ const bodyMax = 1_024
 /** A page that does not read for so long that this much waits is dropped: it asks anew by itself. */
 const waitingMax = 1_048_576
 
+/** Between two that are told. */
+const tellEveryMs = 200
+
 const always = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' }
 
 /** @throws SennitError `usage` when the port cannot be had */
@@ -67,6 +70,10 @@ class Page implements LivePage {
   #controls: RunControls | undefined
   #status: RunStatus | undefined
   #over: string | undefined
+  /** Of seconds that were not told yet. */
+  readonly #untold: StatusPoint[] = []
+  #toldMs = Number.NEGATIVE_INFINITY
+  #timer: NodeJS.Timeout | undefined
 
   constructor(plan: Plan, host: string) {
     this.#plan = plan
@@ -109,23 +116,38 @@ class Page implements LivePage {
 
   show(status: RunStatus): void {
     this.#status = status
-    const point = this.#history.add(status)
-    if (this.#watchers.size > 0) this.#tell(`data: ${JSON.stringify({ ...shown(status), points: [point] })}\n\n`)
+    this.#untold.push(this.#history.add(status))
+    if (this.#untold.length > pointsMax) this.#untold.shift()
+    // A simulated run has thousands of seconds a minute, and nobody sees more than a few pictures a second.
+    if (this.#timer !== undefined) return
+    const waitMs = this.#toldMs + tellEveryMs - performance.now()
+    if (waitMs <= 0) this.#tellNow()
+    else this.#timer = setTimeout(() => this.#tellNow(), waitMs).unref()
   }
 
   over({ verdict, exitCode }: Summary, reasons: readonly string[]): void {
     this.#controls = undefined
+    this.#tellNow()
     this.#over = `event: over\ndata: ${JSON.stringify({ verdict, exitCode, reasons: reasons.slice(0, 20) })}\n\n`
     this.#tell(this.#over)
   }
 
   async close(): Promise<void> {
     this.#controls = undefined
+    clearTimeout(this.#timer)
     for (const watcher of this.#watchers) watcher.end()
     const closed = new Promise<void>((done) => this.#server.close(() => done()))
     // What was written above has its turn first.
     setImmediate(() => this.#server.closeAllConnections())
     await closed
+  }
+
+  #tellNow(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#toldMs = performance.now()
+    const points = this.#untold.splice(0)
+    if (this.#watchers.size > 0 && this.#status !== undefined) this.#tell(`data: ${JSON.stringify({ ...shown(this.#status), points })}\n\n`)
   }
 
   #tell(text: string): void {

@@ -12,7 +12,7 @@ export interface StatusPoint {
 }
 
 /** Ten minutes at one a second. */
-const pointsMax = 600
+export const pointsMax = 600
 
 export class StatusHistory {
   readonly points: StatusPoint[] = []

@@ -26,6 +26,7 @@ if [ -n "$dir" ]; then rm -rf -- "$dir"; fi
 export class Guard {
   readonly #child: ChildProcess
   readonly #pipe: Writable
+  readonly #exited: Promise<void>
 
   /** @param dir the folder that the run made for itself; '': none */
   constructor(dir: string) {
@@ -33,7 +34,10 @@ export class Guard {
     this.#child = spawn('/bin/sh', ['-c', script, 'sennit-guard'], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
     this.#pipe = this.#child.stdin as Writable
     // Without a shell there is no guard; relays that are not stopped end with their parent all the same.
-    this.#child.on('error', () => {})
+    this.#exited = new Promise((done) => {
+      this.#child.once('exit', () => done())
+      this.#child.once('error', () => done())
+    })
     this.#pipe.on('error', () => {})
     this.#child.unref()
     if (dir !== '' && !dir.includes('\n')) this.#pipe.write(`d ${dir}\n`)
@@ -48,8 +52,11 @@ export class Guard {
     if (pid !== undefined) this.#pipe.write(`- ${pid}\n`)
   }
 
-  /** Ends it, when nothing is left to guard. */
-  end(): void {
-    this.#pipe.end()
+  /** Ends it, when nothing is left to guard: the folder is the run's own again. Resolves when it is gone. */
+  async end(): Promise<void> {
+    // Waited for now: nothing else may keep this process alive by then.
+    this.#child.ref()
+    this.#pipe.end('d \n')
+    await this.#exited
   }
 }

@@ -147,7 +147,7 @@ export class RelayFleet {
     }, endTimeoutMs)
     await Promise.all(all.map(([, { exited }]) => exited))
     clearTimeout(timer)
-    this.#options.guard.end()
+    await this.#options.guard.end()
   }
 
   async #signalAndWait(relayId: string, name: NodeJS.Signals): Promise<boolean> {
