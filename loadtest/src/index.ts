@@ -2,6 +2,8 @@
 export { type AgentOptions, runAgent } from './agents/run-agent.ts'
 export { type AgentsOptions, runAgents } from './agents/run-agents.ts'
 export { environmentOf } from './environment.ts'
+export { findKnee, type Knee, type KneeOptions } from './knee/find-knee.ts'
+export type { KneeFigures } from './knee/knee-step.ts'
 export { type LiveOptions, runLive } from './live/run-live.ts'
 export { type LivePage, type LivePageOptions, openLivePage } from './live-page/live-server.ts'
 export { type StatusView, viewOf } from './live-page/status-view.ts'
@@ -20,6 +22,7 @@ export {
   type Verdict,
 } from './verdict/index.ts'
 export { readSummary } from './verdict/read-summary.ts'
+export { differences, readRunPlan } from './verdict/run-plan.ts'
 export { type ReportOptions, type WrittenReports, writeReports } from './verdict/write-reports.ts'
 export { convertWorkbook, encodeSheets, formOf, readSheets, type WorkbookForm } from './workbook/convert.ts'
 export { type CheckOptions, type CheckResult, checkWorkbook, type Problem } from './workbook/index.ts'

@@ -11,8 +11,10 @@ import { version } from '../version.ts'
 import { addAgentCommand, addSharedRunOptions, type SharedRunOptions, sharedRun } from './test-agent.ts'
 import { addCompareCommand } from './test-compare.ts'
 import { addConvertCommand } from './test-convert.ts'
+import { addKneeCommand } from './test-knee.ts'
 import { openLivePageOf } from './test-live.ts'
 import { readPlan } from './test-plan.ts'
+import { addReplayCommand } from './test-replay.ts'
 import { addShrinkCommand } from './test-shrink.ts'
 
 interface RunOptions extends SharedRunOptions {
@@ -104,6 +106,8 @@ export function addTestCommands(program: Command): void {
   addAgentCommand(test)
   addConvertCommand(test)
   addCompareCommand(test)
+  addKneeCommand(test)
+  addReplayCommand(test)
   addShrinkCommand(test)
 }
 

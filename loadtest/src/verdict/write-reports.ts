@@ -1,4 +1,4 @@
-// Writes what a run leaves behind into its folder: summary.json always, the rest as the plan (or whoever calls) asks.
+// Writes what a run leaves behind into its folder: summary.json and the plan always, the rest as the plan (or whoever calls) asks.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import type { ReportKind } from '../plan.ts'
@@ -9,6 +9,7 @@ import { reportHtml } from './report/html.ts'
 import { junitXml } from './report/junit.ts'
 import { prometheusText } from './report/prometheus.ts'
 import { resultWorkbook } from './result-workbook.ts'
+import { planBytes, planFile } from './run-plan.ts'
 import type { RunResult } from './run-result.ts'
 
 export interface ReportOptions {
@@ -47,6 +48,7 @@ export async function writeReports({
     content: () => string | Uint8Array,
   ): { readonly [K in Key]?: string } =>
     reports.includes(kind) ? ({ [key]: write(outDir, file, content()) } as { readonly [K in Key]?: string }) : {}
+  write(outDir, planFile, planBytes(result.plan))
   return {
     summary: write(outDir, 'summary.json', `${JSON.stringify(result.summary, undefined, 2)}\n`),
     ...one('report', 'html', 'report.html', () => reportHtml(result)),
