@@ -130,8 +130,18 @@ describe('metrics.prom', () => {
 
 describe('which reports', () => {
   it.each([
-    ['the sheet says', drill('junit, CSV,prometheus'), undefined, ['junit.xml', 'metrics.prom', 'summary.json', 'timeline.csv']],
-    ['the caller says, over the sheet', drill('csv'), ['html', 'xlsx'] as const, ['report.html', 'summary.json', 'test.result.xlsx']],
+    [
+      'the sheet says',
+      drill('junit, CSV,prometheus'),
+      undefined,
+      ['junit.xml', 'metrics.prom', 'plan.json.gz', 'summary.json', 'timeline.csv'],
+    ],
+    [
+      'the caller says, over the sheet',
+      drill('csv'),
+      ['html', 'xlsx'] as const,
+      ['plan.json.gz', 'report.html', 'summary.json', 'test.result.xlsx'],
+    ],
   ])('are written: as %s', async (_why, sheets, reports, files) => {
     const folder = mkdtempSync(join(tmpdir(), 'sennit-reports-'))
     try {

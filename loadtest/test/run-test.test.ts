@@ -51,7 +51,7 @@ describe('runTest', { timeout: 60_000 }, () => {
       )
       const result = await runTest(file, { scale: 0.5, outDir: join(folder, 'out') })
       expect(result.plan.flows).toHaveLength(1)
-      expect(readdirSync(join(folder, 'out')).sort()).toEqual(['pair.result.xlsx', 'report.html', 'summary.json'])
+      expect(readdirSync(join(folder, 'out')).sort()).toEqual(['pair.result.xlsx', 'plan.json.gz', 'report.html', 'summary.json'])
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }

@@ -25,6 +25,8 @@ export interface ReportOptions {
 /** Paths of what was written. */
 export interface WrittenReports {
   readonly summary: string
+  /** What `test replay` takes. */
+  readonly plan: string
   readonly report?: string
   readonly workbook?: string
   readonly timeline?: string
@@ -48,8 +50,8 @@ export async function writeReports({
     content: () => string | Uint8Array,
   ): { readonly [K in Key]?: string } =>
     reports.includes(kind) ? ({ [key]: write(outDir, file, content()) } as { readonly [K in Key]?: string }) : {}
-  write(outDir, planFile, planBytes(result.plan))
   return {
+    plan: write(outDir, planFile, planBytes(result.plan)),
     summary: write(outDir, 'summary.json', `${JSON.stringify(result.summary, undefined, 2)}\n`),
     ...one('report', 'html', 'report.html', () => reportHtml(result)),
     ...one('workbook', 'xlsx', `${name}.result.xlsx`, () => resultWorkbook(result, input)),
