@@ -76,11 +76,12 @@ export function simulatorCrypto(random: () => number): CryptoProvider {
 
 class ChecksumAead implements Aead {
   readonly #checksum: Checksum
-  readonly #key: Uint8Array
+  /** What the key comes to: mixed once, and not with every packet. */
+  readonly #start: Int32Array
 
   constructor(checksum: Checksum, key: Uint8Array) {
     this.#checksum = checksum
-    this.#key = key.slice()
+    this.#start = new Int32Array(checksum.of(key, 7, [], tagBytes).buffer)
   }
 
   seal(nonce: Uint8Array, associatedData: Uint8Array, plaintext: readonly Uint8Array[]): Uint8Array[] {
@@ -97,7 +98,7 @@ class ChecksumAead implements Aead {
   }
 
   #tag(nonce: Uint8Array, associatedData: Uint8Array, plaintext: readonly Uint8Array[]): Uint8Array {
-    return this.#checksum.of(this.#key, nonce.length * 65_536 + associatedData.length, [nonce, associatedData, ...plaintext], tagBytes)
+    return this.#checksum.tag(this.#start, nonce, associatedData, plaintext)
   }
 }
 
@@ -118,29 +119,46 @@ class Checksum {
 
   of(key: Uint8Array, domain: number, parts: readonly Uint8Array[], length: number): Uint8Array {
     const total = totalBytes(parts)
-    // Rounded up to whole rounds of four words, zero filled; the true length is mixed in at the end.
-    const padded = (keyBytes + total + 15) & ~15
+    const padded = this.#clear(keyBytes + total)
+    for (let at = 0; at < keyBytes; at += 1) this.#scratch[at] = key[at]!
+    let offset = keyBytes
+    for (const part of parts) offset = this.#put(part, offset)
+    return this.#mixed(padded, domain | 0, total | 0, 0x2545f491, length, length)
+  }
+
+  /** Of one packet, under a key that is mixed already. */
+  tag(start: Int32Array, nonce: Uint8Array, associatedData: Uint8Array, plaintext: readonly Uint8Array[]): Uint8Array {
+    const total = totalBytes(plaintext)
+    const padded = this.#clear(nonce.length + associatedData.length + total)
+    let offset = this.#put(associatedData, this.#put(nonce, 0))
+    for (const part of plaintext) offset = this.#put(part, offset)
+    const lengths = nonce.length * 65_536 + associatedData.length
+    return this.#mixed(padded, start[0]! ^ lengths, start[1]! ^ total, start[2]!, start[3]!, tagBytes)
+  }
+
+  /** Makes room for so many bytes. @returns as many as whole rounds of four words, the last one zero filled; the true length is mixed in as well */
+  #clear(bytes: number): number {
+    const padded = (bytes + 15) & ~15
     if (padded > this.#scratch.length) {
       this.#scratch = new Uint8Array(padded * 2)
       this.#words = new Uint32Array(this.#scratch.buffer)
     }
-    const scratch = this.#scratch
-    scratch.fill(0, padded - 16, padded)
-    for (let at = 0; at < keyBytes; at += 1) scratch[at] = key[at]!
-    let offset = keyBytes
-    for (const part of parts) {
-      // Most parts are shorter than a call of `set` is long.
-      if (part.length > shortBytes) scratch.set(part, offset)
-      else for (let at = 0; at < part.length; at += 1) scratch[offset + at] = part[at]!
-      offset += part.length
-    }
+    if (padded > 0) this.#words.fill(0, (padded >>> 2) - 4, padded >>> 2)
+    return padded
+  }
 
+  #put(part: Uint8Array, offset: number): number {
+    const scratch = this.#scratch
+    // Most parts are shorter than a call of `set` is long.
+    if (part.length > shortBytes) scratch.set(part, offset)
+    else for (let at = 0; at < part.length; at += 1) scratch[offset + at] = part[at]!
+    return offset + part.length
+  }
+
+  #mixed(padded: number, first: number, second: number, third: number, fourth: number, length: number): Uint8Array {
     const words = this.#words
     const count = padded >>> 2
-    let a = domain | 0
-    let b = total | 0
-    let c = 0x2545f491
-    let d = length
+    let [a, b, c, d] = [first, second, third, fourth]
     for (let index = 0; index < count; index += 4) {
       a = Math.imul(a ^ words[index]!, 0xcc9e2d51)
       b = Math.imul(b ^ words[index + 1]!, 0x1b873593)

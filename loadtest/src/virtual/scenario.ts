@@ -66,7 +66,7 @@ export const knownModes: readonly string[] = [...new Set(knownPaths.flatMap(({ s
 
 /** What a connection lives without a path is 120 s; a safety phase is much shorter, so that none may die of it. */
 const safetyFromMs = 52_000
-const safetyToMs = 70_000
+const safetyToMs = 68_000
 
 export function drawScenario(dice: Dice): Scenario {
   const clientCount = drawClientCount(dice)
@@ -76,7 +76,7 @@ export function drawScenario(dice: Dice): Scenario {
     clientCount < few && relays.length <= fewRelays && dice.chance(0.1)
       ? { atMs: dice.between(10_000, 30_000), forMs: dice.between(90_000, 140_000) }
       : undefined
-  const shortened = clientCount >= crowd ? 0.4 : clientCount >= many ? 0.65 : 1
+  const shortened = clientCount >= crowd ? 0.4 : clientCount >= many || relays.length > fewRelays ? 0.6 : 1
   const safetyMs = dice.between(safetyFromMs, safetyToMs) * shortened + (longOutage?.forMs ?? 0)
   const clients = drawClients(dice, relays, clientCount)
   drawPairs(dice, clients)
@@ -98,8 +98,7 @@ export function drawScenario(dice: Dice): Scenario {
     },
     longOutage,
     safetyMs,
-    // For the whole world: what is interesting are the faults that messages meet, not how many messages there are.
-    messagesPerSecond: Math.min(2, dice.pick([7, 11, 15]) / (2 * connections)),
+    messagesPerSecond: Math.min(2, drawMessages(dice, clientCount, relays.length, copiesOf(paths)) / (2 * connections)),
     streamsPerSecond: Math.min(0.1, dice.pick([0, 0.3, 1]) / (2 * connections)),
     size: () =>
       dice.pick<Distribution>([
@@ -132,9 +131,31 @@ export function drawScenario(dice: Dice): Scenario {
 /** 2 to 12: mostly a few, so that most of a world's events are not handshakes; in worlds of fewer clients now and then more than one attaches to. */
 function drawRelayCount(dice: Dice, clients: number): number {
   const at = dice.next()
-  if (at < 0.65 || clients >= common) return dice.int(2, fewRelays)
-  return at < 0.9 ? dice.int(5, 8) : dice.int(9, 12)
+  if (clients >= common) return at < 0.45 ? 2 : at < 0.75 ? 3 : fewRelays
+  if (at < 0.7) return dice.int(3, fewRelays)
+  return at < 0.92 ? dice.int(5, 8) : dice.int(9, 12)
 }
+
+/**
+ * Messages a second, all connections together. What is interesting are the faults that messages meet, not how many messages there are: an ordinary
+ * world has as many as make a run of it with what its clients and relays have to say to each other, a small one fewer.
+ */
+function drawMessages(dice: Dice, clients: number, relays: number, copies: number): number {
+  const weight = (1 + copies) / 2
+  if (clients < common) return (dice.pick([5, 8, 11]) * clients) / common / weight
+  return (Math.max(10, messagesAlone - clients * relays) * dice.pick([0.9, 1, 1.1])) / (messagesPerMeeting * weight)
+}
+
+/** How often a packet goes out, on the average. */
+function copiesOf(paths: readonly PathsOption[]): number {
+  const modes = paths.flatMap(({ send, receive }) => [send, receive])
+  return modes.reduce((sum, mode) => sum + ('n' in mode ? mode.n : 1), 0) / modes.length
+}
+
+/** A client's attachment to one relay makes as many events as a fourth of a message a second. */
+const messagesPerMeeting = 4
+/** Messages that would make an ordinary world without any attachment, times {@link messagesPerMeeting}. */
+const messagesAlone = 114
 
 /** A client attaches to the whole of a list up to this length. */
 const attachedMax = 8
@@ -142,7 +163,7 @@ const attachedMax = 8
 const crowd = 40
 /** Worlds of so many are a little shorter. */
 const many = 25
-/** Worlds of so many have few relays: each relay is a handshake and a heartbeat of every client. Most worlds are of this size. */
+/** Worlds of so many have few relays: each relay is a handshake and a heartbeat of every client. Most worlds are of this size; smaller ones say less. */
 const common = 20
 /** Worlds of fewer than this may lose every relay for minutes. */
 const few = 14
@@ -151,10 +172,10 @@ const fewRelays = 4
 /** 2 to 200, half of the worlds with 20 or more; the large ones are few. */
 function drawClientCount(dice: Dice): number {
   const at = dice.next()
-  if (at < 0.1) return dice.int(2, 9)
-  if (at < 0.45) return dice.int(10, 19)
-  if (at < 0.92) return dice.int(20, 24)
-  return at < 0.99 ? dice.int(25, 60) : dice.int(61, 200)
+  if (at < 0.16) return dice.int(2, 9)
+  if (at < 0.43) return dice.int(10, 19)
+  if (at < 0.95) return dice.int(20, 22)
+  return at < 0.995 ? dice.int(23, 60) : dice.int(61, 200)
 }
 
 function drawClients(dice: Dice, relays: readonly string[], count: number): ScenarioClient[] {

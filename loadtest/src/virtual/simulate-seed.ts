@@ -224,8 +224,9 @@ class Play {
 
   /** What is not as it should be in a healthy world; undefined when all is well. */
   #missing(): string | undefined {
+    // What costs least to know is asked first: most looks find something missing.
+    for (const end of this.#ends) if (end.alive && !end.ledger.settled) return this.#unsettled(end)
     for (const client of this.#clients) {
-      if (client.machine.status().attachments.length === 0) return `${client.name} is attached to no relay`
       const actor = this.#actors.get(client)!
       for (let call = 0; call < actor.plan.calls.length; call++)
         if (!actor.connected(call))
@@ -236,15 +237,19 @@ class Play {
       const { ledger } = end
       const other = this.#ends.find((one) => one.ledger === ledger && one !== end)
       if (other?.alive !== true) return `${ledger.name} lives on at its ${end.role} alone`
-      if (end.machine.status().standby === null && this.#common(end, other) > 1) return `${ledger.name} has no standby at its ${end.role}`
-      const [plan, theirs] = [end.machine.status().planEpoch, other.machine.status().planEpoch]
-      if (plan !== theirs) return `${ledger.name} has plan ${plan} at its ${end.role} and plan ${theirs} at the other end`
-      if (!ledger.settled) {
-        const { caller, listener } = ledger.directions
-        return `${ledger.name} has delivered ${caller.receivedMessages} of ${caller.sentMessages} and ${listener.receivedMessages} of ${listener.sentMessages} messages, and ${[...ledger.streams.values()].filter((one) => one.done < 2).length} streams are open`
-      }
+      const { standby, planEpoch } = end.machine.status()
+      if (standby === null && this.#common(end, other) > 1) return `${ledger.name} has no standby at its ${end.role}`
+      const theirs = other.machine.status().planEpoch
+      if (planEpoch !== theirs) return `${ledger.name} has plan ${planEpoch} at its ${end.role} and plan ${theirs} at the other end`
     }
+    for (const client of this.#clients)
+      if (client.machine.status().attachments.length === 0) return `${client.name} is attached to no relay`
     return undefined
+  }
+
+  #unsettled({ ledger }: ConnectionEnd): string {
+    const { caller, listener } = ledger.directions
+    return `${ledger.name} has delivered ${caller.receivedMessages} of ${caller.sentMessages} and ${listener.receivedMessages} of ${listener.sentMessages} messages, and ${[...ledger.streams.values()].filter((one) => one.done < 2).length} streams are open`
   }
 
   /** How many relays both ends have on their lists. */

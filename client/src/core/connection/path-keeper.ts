@@ -167,7 +167,10 @@ export class PathKeeper {
     const standby = table.standby()
     let at = table.active === undefined ? this.#wantPathsAtMs : Number.POSITIVE_INFINITY
     for (const path of table.all.values()) {
-      at = Math.min(at, path.open ? watch.wakeAtMs(path, this.#keptWarm(path, standby)) : path.nextHelloAtMs)
+      at = Math.min(at, path.open ? watch.wakeAtMs(path) : path.nextHelloAtMs)
+      // Whether the mode uses it takes longer to know than when that would matter.
+      const pingAtMs = path.open ? watch.idlePingAtMs(path) : at
+      if (pingAtMs < at && this.#keptWarm(path, standby)) at = pingAtMs
       if (path.retiring && this.#mayRetire(path)) at = Math.min(at, this.#retiresAtMs(path))
     }
     return at
@@ -179,7 +182,7 @@ export class PathKeeper {
     const standby = table.standby()
     for (const path of table.all.values()) {
       hello.wake(nowMs, path)
-      watch.wake(nowMs, path, this.#keptWarm(path, standby))
+      watch.wake(nowMs, path, watch.idlePingAtMs(path) <= nowMs && this.#keptWarm(path, standby))
       if (path.retiring && this.#mayRetire(path) && this.#retiresAtMs(path) <= nowMs) this.#retire(path)
     }
     if (table.active === undefined && this.#wantPathsAtMs <= nowMs) {

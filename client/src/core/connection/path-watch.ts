@@ -124,18 +124,18 @@ export class PathWatch {
     }
   }
 
-  /** @param kept the active path or the standby, which are kept known to be alive */
-  wakeAtMs(path: Path, kept: boolean): number {
-    const at = Math.min(this.#probeAtMs(path), this.#judgeAtMs(path), this.#waitTryAtMs(path))
-    return kept ? Math.min(at, this.#idlePingAtMs(path)) : at
+  /** Of a path that is kept known to be alive, {@link idlePingAtMs} counts as well. */
+  wakeAtMs(path: Path): number {
+    return Math.min(this.#probeAtMs(path), this.#judgeAtMs(path), this.#waitTryAtMs(path))
   }
 
+  /** @param kept whether it is to be known alive */
   wake(nowMs: number, path: Path, kept: boolean): void {
     if (!path.open) return
     this.#dropStaleWait(nowMs, path)
     if (this.#judgeAtMs(path) <= nowMs && this.#judge(nowMs, path)) return
     if (this.#probeAtMs(path) <= nowMs) this.#probe(nowMs, path)
-    if (kept && this.#idlePingAtMs(path) <= nowMs) {
+    if (kept && this.idlePingAtMs(path) <= nowMs) {
       path.idlePingAtMs = nowMs
       this.ping(nowMs, path)
     }
@@ -232,7 +232,8 @@ export class PathWatch {
     return true
   }
 
-  #idlePingAtMs(path: Path): number {
+  /** When a path that carries, or may have to at once, is asked for a sign of life. */
+  idlePingAtMs(path: Path): number {
     return Math.max(path.heardAtMs, path.idlePingAtMs) + this.#needs.tuning.idlePingMs
   }
 
