@@ -216,6 +216,7 @@ class AgentRun {
         if (this.#seconds.length > secondsMax) this.#seconds.shift()
       }
       await pause(-this.#now(), this.#signal)
+      onNote('the run begins')
       await runLoad(
         {
           plan,
