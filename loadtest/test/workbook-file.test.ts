@@ -89,6 +89,19 @@ test('the bad workbook comes back with comments in its cells', async () => {
   expect(marked.Sheets.Clients!.B2.c[0].t).toContain('Did you mean 10/s? [W101]')
 })
 
+test('a bad twin comes back as the workbook that it stands for, with comments in its cells', async () => {
+  const path = join(folder, 'twin.sennit.yaml')
+  writeFileSync(
+    path,
+    'sennit: 1\nsheets:\n  Clients:\n    columns: [client, rate]\n    rows:\n      - { client: a, rate: 10 per sec }\n      - { client: b }\n',
+  )
+  const result = await checkWorkbook(path, { mark: true })
+  expect(result.plan === undefined && result.checkedFile).toBe(join(folder, 'twin.checked.xlsx'))
+  const marked = xlsx.read(readFileSync(join(folder, 'twin.checked.xlsx')))
+  expect(marked.Sheets.Clients!.B2.v).toBe('10 per sec')
+  expect(marked.Sheets.Clients!.B2.c[0].t).toContain('Did you mean 10/s? [W101]')
+})
+
 test('the shipped drill is a good workbook, with all columns, and the same bytes each time', async () => {
   const bytes = readFileSync(shipped)
   const { plan, errors } = await checkWorkbookBytes(bytes, 'relay-failover.xlsx')

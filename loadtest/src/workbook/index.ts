@@ -5,7 +5,6 @@ import { writeChecked } from './checked.ts'
 import { makePlan } from './make-plan.ts'
 import { type Problem, Problems } from './problems.ts'
 import type { RawWorkbook } from './raw-workbook.ts'
-import { isTwin } from './read-twin.ts'
 import { parseWorkbook, readWorkbook } from './read-workbook.ts'
 
 export type { Problem } from './problems.ts'
@@ -15,7 +14,7 @@ export interface CheckOptions {
   readonly seed?: number
   /** Share of the connections (below 1), or times to repeat them (above 1). @default 1 */
   readonly scale?: number
-  /** Leave a `.checked.xlsx` beside a bad .xlsx file. @default false */
+  /** Leave a `.checked.xlsx` beside a bad workbook or its bad twin. @default false */
   readonly mark?: boolean
 }
 
@@ -32,8 +31,8 @@ export async function checkWorkbook(file: string, options: CheckOptions = {}): P
   const outcome = await readWorkbook(file)
   if ('error' in outcome) return unreadable(outcome.error)
   const result = checkRaw(outcome.workbook, nameOf(file), options)
-  if (result.plan !== undefined || options.mark !== true || isTwin(file)) return result
-  const checkedFile = writeChecked(file, result.errors)
+  if (result.plan !== undefined || options.mark !== true) return result
+  const checkedFile = await writeChecked(file, result.errors)
   return checkedFile === undefined ? result : { ...result, checkedFile }
 }
 

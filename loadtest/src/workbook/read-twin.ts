@@ -16,7 +16,10 @@ export async function parseTwin(bytes: Uint8Array, file: string): Promise<{ shee
   if (bytes.length > fileBytesMax) return { error: `${file} has ${bytes.length} bytes; a workbook has at most ${fileBytesMax}` }
   const text = new TextDecoder().decode(bytes)
   const read = /\.json$/i.test(file) ? fromJson(text) : await fromYaml(text)
-  if ('error' in read) return { error: `${file} cannot be read as the text twin of a workbook: ${read.error}` }
+  if ('error' in read) {
+    const hint = / took more than /.test(read.error) ? '. YAML of tens of thousands of rows is slow to read: keep it as .json or .xlsx' : ''
+    return { error: `${file} cannot be read as the text twin of a workbook: ${read.error}${hint}` }
+  }
   try {
     return { sheets: fromTwin(read.value) }
   } catch (error) {
