@@ -70,6 +70,7 @@ function workerMain(load: (path: string) => unknown, threads: WorkerThreads<Xlsx
           if (cell === undefined || cell === null || column >= columnsMax) return
           const value = cell.v
           if (cell.t === 'e') cells.push([column, { kind: 'error', text: String(cell.w ?? '#VALUE!').slice(0, 40) }])
+          else if (typeof value === 'number' && !Number.isFinite(value)) cells.push([column, { kind: 'error', text: 'a damaged number' }])
           else if (value === undefined || value === null || value === '') {
             if (cell.f !== undefined) cells.push([column, { kind: 'error', text: 'a formula without a saved value' }])
           } else if (cell.t === 'b') cells.push([column, { kind: 'boolean', value: Boolean(value) }])

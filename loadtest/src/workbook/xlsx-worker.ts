@@ -27,5 +27,8 @@ export async function inXlsxWorker<Answer extends object>(
     return { error: `${file} is not an .xlsx workbook (it does not begin as a zip archive does)` }
   const library = createRequire(import.meta.url).resolve('xlsx')
   const outcome = await inWorker<XlsxInput, Answer>(main, { library, bytes, rowsMax, columnsMax })
-  return 'error' in outcome ? { error: `${file} cannot be read as a workbook: ${outcome.error}` } : outcome
+  if (!('error' in outcome)) return outcome
+  // What the library trips over says nothing to a person.
+  const why = /undefined|null|NaN|not a function|not iterable|Invalid /.test(outcome.error) ? 'it is damaged' : outcome.error
+  return { error: `${file} cannot be read as a workbook: ${why}` }
 }
