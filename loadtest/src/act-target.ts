@@ -1,5 +1,5 @@
 // Whom an act hits: the same words mean the same to the live runner and to the simulated world.
-import type { FaultAct, Plan } from './plan.ts'
+import type { FaultAct, Plan, PlanClient } from './plan.ts'
 import type { FlowRecord } from './verdict/recorded.ts'
 
 /** What lies between one client (or all clients of its zone) and one relay. */
@@ -81,9 +81,15 @@ export function possibleActs({ acts, drills = [] }: Plan): readonly Omit<FaultAc
   return [...acts, ...drills.flatMap((drill) => drill.acts)]
 }
 
-/** Clients that some act names: each has a way of its own to every relay. */
+/** Clients that some act names, and those that vanish: each has a way of its own to every relay. */
 export function namedClients(plan: Plan): ReadonlySet<string> {
-  return new Set(possibleActs(plan).flatMap(({ target }) => (target.kind === 'clients' ? target.clients : [])))
+  const named = possibleActs(plan).flatMap(({ target }) => (target.kind === 'clients' ? target.clients : []))
+  return new Set([...named, ...plan.clients.filter(vanishes).map(({ client }) => client)])
+}
+
+/** Whether a client goes without a word at some time of the run. */
+export function vanishes({ disconnect, detachAtMs }: PlanClient): boolean {
+  return disconnect === 'vanish' && detachAtMs !== null
 }
 
 function zoneOfRelay(plan: Plan, relay: string): string | undefined {

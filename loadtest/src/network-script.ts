@@ -66,9 +66,10 @@ const resendMsMin = 10
 /** What the rows of `Links` say of the way between clients of a zone and relays of another one, beside its latency. */
 export function linkRules(links: readonly PlanLink[], clientZone: string, relayZone: string): LinkRule[] {
   const way = (direction: Direction, from: string, to: string): LinkRule[] => {
-    const { rttMs = 0, bytesPerSecond, lossShare } = links.find((link) => link.from === from && link.to === to) ?? {}
+    const { rttMs = 0, bytesPerSecond, lossShare, lossBurst = 1 } = links.find((link) => link.from === from && link.to === to) ?? {}
     if (bytesPerSecond === undefined && lossShare === undefined) return []
-    const loss = lossShare === undefined ? {} : { lossShare, lossDelayMs: Math.max(resendMsMin, rttMs) }
+    // Packets that are lost in a row are sent again together: over a byte stream that is one delay, and so much rarer.
+    const loss = lossShare === undefined ? {} : { lossShare: lossShare / lossBurst, lossDelayMs: Math.max(resendMsMin, rttMs) }
     return [{ directions: [direction], ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }), ...loss }]
   }
   return [...way('up', clientZone, relayZone), ...way('down', relayZone, clientZone)]

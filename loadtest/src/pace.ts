@@ -84,6 +84,11 @@ export interface Paced {
   readonly burst: number
 }
 
+/** Whether a sender has a rate of its own: who answers, or waits for an answer, has none. */
+export function hasRate({ role, think }: { readonly role?: string; readonly think?: unknown }): boolean {
+  return role !== 'answers' && think === undefined
+}
+
 /**
  * When message `index` of a sender that begins at `startMs` is due: the burst it belongs to is due when the integral of the rate from `startMs`
  * on has reached the number of the burst plus `phase`. Infinity: never.

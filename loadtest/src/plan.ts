@@ -102,6 +102,8 @@ export interface PlanLink {
   readonly bytesPerSecond?: number
   /** Share of packets that are lost at first; absent: none. Over a byte stream they come one round trip later, and what follows waits. */
   readonly lossShare?: number
+  /** So many packets in a row are lost on average; absent: one. */
+  readonly lossBurst?: number
 }
 
 export interface PlanRelay {
@@ -141,9 +143,24 @@ export interface PlanClient {
   readonly attachAtMs: number
   /** null = stays to the end. */
   readonly detachAtMs: number | null
+  /** It comes back at these times, in order; absent: it does not. */
+  readonly again?: readonly Presence[]
+  /** How it leaves; absent: in good order. `reset`: its connections are aborted. `vanish`: without a word, as when its machine loses its power. */
+  readonly disconnect?: 'reset' | 'vanish'
+  /** What it expects; absent: that what it sends is delivered. `rejected`: that it gets no connection. `disconnected`: that it loses it. */
+  readonly expect?: 'rejected' | 'disconnected'
+  /** It has the certificate of its user, and another key. */
+  readonly wrongKey?: true
   /** Only listens: nobody is called by it. */
   readonly passive: boolean
   readonly note: string
+}
+
+/** A time at which a client is there. */
+export interface Presence {
+  readonly attachAtMs: number
+  /** null = stays to the end. */
+  readonly detachAtMs: number | null
 }
 
 /** `never` also when the other end asks, `auto` where it pays, `always` from 128 bytes. */
@@ -160,7 +177,18 @@ export interface Flow {
   readonly openAtMs: number
   /** When it is closed in good order; null = at the end of the run, after the drain. */
   readonly closeAtMs: number | null
+  /** When it is connected, in order, where that is more than once or does not end in good order; absent: from `openAtMs` to `closeAtMs`. */
+  readonly sessions?: readonly FlowSession[]
   readonly directions: readonly FlowDirection[]
+}
+
+/** One time that a flow is connected. What was accepted before a `clean` end is delivered; what is under way at another end may be, or not. */
+export interface FlowSession {
+  readonly openAtMs: number
+  /** null = at the end of the run, after the drain. */
+  readonly closeAtMs: number | null
+  /** Who ends it, and how; absent: both, in good order. */
+  readonly end?: { readonly by: 'caller' | 'listener'; readonly how: 'reset' | 'vanish' }
 }
 
 /** One sending end of a flow. */
@@ -185,6 +213,10 @@ export interface FlowDirection {
   readonly mode?: 'datagram'
   /** `text`: letters, so that compression has something to gain. Absent: noise. */
   readonly content?: 'text'
+  /** `asks`: each of its messages is answered. `answers`: it sends one message for each that comes, of the same size. Absent: neither. */
+  readonly role?: 'asks' | 'answers'
+  /** The closed model: the next burst is due so many ms (a distribution) after the last one was answered; then `bursts` is what that gives at most. */
+  readonly think?: Distribution
   /** Index of `plan.paces`: the rate over time. Absent: the same rate all the time. */
   readonly pace?: number
 }

@@ -12,7 +12,7 @@ export interface ShareAgent {
 /** Ranks by client index; or why the clients cannot be shared out. */
 export type Shares = { readonly rankOf: readonly number[] } | { readonly problem: string }
 
-export function shareClients({ clients, zones }: Plan, agents: readonly ShareAgent[]): Shares {
+export function shareClients({ clients, zones, flows }: Plan, agents: readonly ShareAgent[]): Shares {
   const sorted = [...agents].sort((a, b) => a.rank - b.rank)
   const ofZone = (zone: string): ShareAgent[] => sorted.filter((agent) => agent.zone === zone)
   for (const { zone } of sorted) {
@@ -42,6 +42,16 @@ export function shareClients({ clients, zones }: Plan, agents: readonly ShareAge
       rankOf[index] = taker.rank
       load.set(taker.rank, loadOf(taker.rank) + 1)
     }
+  }
+  for (const { caller, listener, sessions } of flows) {
+    if (sessions === undefined || rankOf[caller] === rankOf[listener]) continue
+    // What was under way at the end of a session is known only where both ends are.
+    const [a, b] = [clients[caller]!, clients[listener]!]
+    if (a.zone !== b.zone)
+      return {
+        problem: `expected ${a.client} and ${b.client} on one agent (their connection comes and goes, see connect, session and disconnect); found them in zones ${a.zone || 'none'} and ${b.zone || 'none'} of different agents`,
+      }
+    rankOf[listener] = rankOf[caller]!
   }
   return { rankOf }
 }

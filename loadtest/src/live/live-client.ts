@@ -1,10 +1,11 @@
 // The life of one client of the plan with the real client library: it attaches, listens, calls and detaches.
 import { Client, type ClientOptions } from '@sennit/client'
-import type { Flow, Plan, PlanClient } from '../plan.ts'
+import type { Flow, FlowSession, Plan, PlanClient, Presence } from '../plan.ts'
 import type { RunRecorder, Side } from '../verdict/run-recorder.ts'
 import type { ListFiles } from './list-files.ts'
-import { codeOf, type LiveFlow } from './live-flow.ts'
-import type { Culprit } from './misbehaviour.ts'
+import type { LiveFlow } from './live-flow.ts'
+import { codeOf } from './live-session.ts'
+import { type Culprit, type StolenCredential, stealCredential } from './misbehaviour.ts'
 import type { Network } from './network.ts'
 import type { TestMesh } from './test-mesh.ts'
 
@@ -42,6 +43,10 @@ export class LiveClient {
   readonly #index: number
   readonly #context: LiveClientContext
   #client: Client | undefined
+  /** When it has left, the last time that it did. */
+  #left: Promise<void> = Promise.resolve()
+  /** Its credential, where it is not the user's own. */
+  #stolen: StolenCredential | undefined
 
   constructor(index: number, flows: readonly LiveEnd[], context: LiveClientContext) {
     this.#index = index
@@ -50,10 +55,18 @@ export class LiveClient {
     this.planned = context.plan.clients[index]!
   }
 
-  /** Attaches, and begins what the plan says from then on. */
-  async run(): Promise<void> {
+  /** Does all that the plan says of it, at its times. */
+  start(): void {
+    const { ramp } = this.#context
+    const { attachAtMs, detachAtMs, again = [] } = this.planned
+    for (const presence of [{ attachAtMs, detachAtMs }, ...again]) ramp(presence.attachAtMs, () => this.#run(presence))
+  }
+
+  /** Attaches, and does what the plan says for as long as it is there. */
+  async #run({ attachAtMs, detachAtMs }: Presence): Promise<void> {
     const { recorder, now, at, ramp, track, isOver } = this.#context
-    const { detachAtMs } = this.planned
+    // Who comes back waits until it has left.
+    await this.#left
     const dialledMs = now()
     let client: Client
     try {
@@ -68,15 +81,26 @@ export class LiveClient {
     }
     this.#client = client
     recorder.clientAttached(now(), this.#index, now() - dialledMs)
-    if (detachAtMs !== null) at(detachAtMs, () => this.#detach())
+    if (detachAtMs !== null)
+      at(detachAtMs, () => {
+        this.#left = this.planned.disconnect === 'vanish' ? this.#vanish(client) : this.#detach(client)
+        return this.#left
+      })
     const serves = this.flows.filter(({ side }) => side === 'listener')
     for (const application of new Set(serves.map(({ flow }) => flow.flow.application))) track(this.#listen(client, application))
-    for (const { flow, side } of this.flows) if (side === 'caller') ramp(flow.flow.openAtMs, () => this.#connect(client, flow))
+    for (const { flow, side } of this.flows) {
+      if (side === 'listener') continue
+      const { openAtMs, closeAtMs, sessions = [{ openAtMs, closeAtMs }] } = flow.flow
+      for (const session of sessions)
+        if (session.openAtMs >= attachAtMs && session.openAtMs < (detachAtMs ?? Number.POSITIVE_INFINITY))
+          ramp(session.openAtMs, () => this.#connect(client, flow, session))
+    }
   }
 
   /** Ends it, whatever it does. */
   async close(options: { readonly waitMs?: number } = {}): Promise<void> {
     await this.#client?.close(options)
+    this.#stolen?.dispose()
   }
 
   /** What somebody needs who acts in its name; undefined while it is not there. */
@@ -97,8 +121,10 @@ export class LiveClient {
   #options(): ClientOptions {
     const { mesh, network, lists } = this.#context
     const { planned } = this
+    const own = mesh.credentials.get(planned.user) ?? ''
+    if (planned.wrongKey === true) this.#stolen ??= stealCredential(own, planned.user)
     return {
-      credential: mesh.credentials.get(planned.user) ?? '',
+      credential: this.#stolen?.file ?? own,
       relays: lists.fileFor(planned) ?? network.entriesFor(planned),
       dialThrough: (url, relayId) => network.dialled(planned, url, relayId),
       ...(planned.label === '' ? {} : { label: planned.label }),
@@ -129,32 +155,49 @@ export class LiveClient {
         else served.flow.attach('listener', connection)
       }
     } catch (error) {
-      if (!isOver()) recorder.error(now(), codeOf(error), messageOf(error))
+      // Who leaves as planned hears nobody any more.
+      if (!isOver() && this.#client === client) recorder.error(now(), codeOf(error), messageOf(error))
     }
   }
 
-  async #connect(client: Client, live: LiveFlow): Promise<void> {
+  async #connect(client: Client, live: LiveFlow, { closeAtMs, end }: FlowSession): Promise<void> {
     const { plan, recorder, now, at, isOver } = this.#context
     const { flow }: { flow: Flow } = live
     const listener = plan.clients[flow.listener]
     if (listener === undefined) return
+    await live.begin()
     const startedMs = now()
     try {
+      if (isOver() || this.#client !== client) return live.failed()
       const connection = await client.connect({ user: fullName(listener), application: flow.application, waitMs: connectWaitMs })
       recorder.connectionOpened(now(), flow.flow, now() - startedMs)
       live.attach('caller', connection)
-      if (flow.closeAtMs !== null) at(flow.closeAtMs, async () => await live.close())
+      if (closeAtMs !== null) at(closeAtMs, () => live.end(end, isOver))
     } catch (error) {
+      live.failed()
       if (!isOver()) recorder.connectionFailed(now(), flow.flow, codeOf(error), messageOf(error))
     }
   }
 
-  async #detach(): Promise<void> {
-    const { recorder, now } = this.#context
-    await Promise.allSettled(this.flows.map(({ flow }) => flow.close()))
-    await this.#client?.close()
+  /** It leaves in good order, or aborts what it has. */
+  async #detach(client: Client): Promise<void> {
+    const { recorder, now, isOver } = this.#context
+    const resets = this.planned.disconnect === 'reset'
+    await Promise.allSettled(this.flows.map(({ flow, side }) => flow.end(resets ? { by: side, how: 'reset' } : undefined, isOver)))
+    if (this.#client === client) this.#client = undefined
+    await client.close()
+    recorder.clientDetached(now(), this.#index)
+  }
+
+  /** It is gone, without a word to anybody: what it still says goes nowhere. */
+  async #vanish(client: Client): Promise<void> {
+    const { recorder, network, now, isOver } = this.#context
+    for (const { flow, side } of this.flows) void flow.end({ by: side, how: 'vanish' }, isOver)
     this.#client = undefined
     recorder.clientDetached(now(), this.#index)
+    const back = network.vanish(this.planned)
+    await client.close({ waitMs: 0 })
+    back()
   }
 }
 

@@ -13,7 +13,8 @@ import { type ActPart, ActRunner } from './act-runner.ts'
 import { Gauges } from './gauges.ts'
 import type { ListFiles } from './list-files.ts'
 import { LiveClient, type LiveClientContext, type LiveEnd } from './live-client.ts'
-import { codeOf, type FlowContext, LiveFlow } from './live-flow.ts'
+import { LiveFlow } from './live-flow.ts'
+import { codeOf, type FlowContext } from './live-session.ts'
 import type { Network } from './network.ts'
 import { Pacer } from './pacer.ts'
 import type { RelayFleet } from './relay-fleet.ts'
@@ -163,7 +164,7 @@ class LiveLoad {
         stop: () => endLoad({ by: 'hand', why: 'stopped by hand' }),
       }),
     )
-    for (const client of this.#clients) this.#ramp.add(client.planned.attachAtMs, () => this.#track(client.run()))
+    for (const client of this.#clients) client.start()
     acts.start()
     await this.#until(this.#plan.run.durationMs, signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal]))
     await this.#boundedOnceInterrupted(this.#wind(acts, signal), signal)

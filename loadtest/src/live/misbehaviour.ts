@@ -8,7 +8,7 @@ import { Client, type ClientOptions } from '@sennit/client'
 import { nodeCrypto } from '@sennit/protocol/node'
 import type { FaultAct, Flow, PlanClient } from '../plan.ts'
 import { fillKeystream, keystreamKey } from '../verdict/keystream.ts'
-import { codeOf } from './live-flow.ts'
+import { codeOf } from './live-session.ts'
 
 /** The client in whose name it is done. */
 export interface Culprit {
@@ -121,15 +121,33 @@ async function strange({ relayUrl, relayId }: Culprit, act: FaultAct, send: (soc
     : { receipt: `${done}, and kept it`, breach: `${relayId} kept a stranger for ${patienceMs / 1000} s (${what})` }
 }
 
-/** Somebody who has the certificate of the client and not its key. */
-async function wrongCredential({ client, options, relayId }: Culprit): Promise<Outcome> {
+/** A credential with the certificate of a user, and another key. */
+export interface StolenCredential {
+  readonly file: string
+  /** Takes the file away. */
+  dispose(): void
+}
+
+export function stealCredential(own: string, user: string): StolenCredential {
   const folder = mkdtempSync(join(tmpdir(), 'sennit-test-thief-'))
+  const dispose = (): void => rmSync(folder, { recursive: true, force: true })
   try {
-    const stolen = JSON.parse(readFileSync(String(options.credential), 'utf8')) as Record<string, unknown>
+    const stolen = JSON.parse(readFileSync(own, 'utf8')) as Record<string, unknown>
     const { publicKey, privateKey } = nodeCrypto().generateX25519()
     const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
-    const file = join(folder, `${client.user}.cred`)
+    const file = join(folder, `${user}.cred`)
     writeFileSync(file, JSON.stringify({ ...stolen, hopKey: { publicKey: hex(publicKey), privateKey: hex(privateKey) } }), { mode: 0o600 })
+    return { file, dispose }
+  } catch (error) {
+    dispose()
+    throw error
+  }
+}
+
+/** Somebody who has the certificate of the client and not its key. */
+async function wrongCredential({ client, options, relayId }: Culprit): Promise<Outcome> {
+  const { file, dispose } = stealCredential(String(options.credential), client.user)
+  try {
     const startedMs = performance.now()
     try {
       const thief = await Client.open({ ...options, credential: file })
@@ -143,7 +161,7 @@ async function wrongCredential({ client, options, relayId }: Culprit): Promise<O
       breach: `somebody without the key of ${client.user} was let in`,
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true })
+    dispose()
   }
 }
 

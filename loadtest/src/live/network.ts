@@ -1,7 +1,7 @@
 // The network between simulated clients and relays: one fault proxy for each (zone of clients, relay) where the plan asks for one, and for each
 // client that an act names; else nothing in between, so that a drill without network faults measures relays and not proxies.
 import type { RelayEntry } from '@sennit/protocol'
-import { type Between, isHit, namedClients, possibleActs } from '../act-target.ts'
+import { type Between, isHit, namedClients, possibleActs, vanishes } from '../act-target.ts'
 import { familyOf } from '../fault-actions.ts'
 import { type LinkRule, linkRules, type NetworkStep, ruleOf } from '../network-script.ts'
 import type { FaultAct, Plan, PlanClient } from '../plan.ts'
@@ -38,7 +38,7 @@ export class Network {
   /** Opens the proxies a plan needs. `random` draws jitter and corruption. */
   static async open(plan: Plan, entries: readonly RelayEntry[], random: () => number): Promise<Network> {
     const network = new Network(plan, entries)
-    const needed = plan.links.length > 0 || possibleActs(plan).some(isNetworkAct)
+    const needed = plan.links.length > 0 || possibleActs(plan).some(isNetworkAct) || plan.clients.some(vanishes)
     if (!needed) return network
     const places = new Map(plan.clients.map((client) => [network.#place(client), client]))
     for (const [name, { zone }] of places) {
@@ -97,6 +97,20 @@ export class Network {
       else ended += way.proxy.resetAll()
     }
     return ended
+  }
+
+  /**
+   * A client goes without a word: its connections to relays are dead, and nothing new of it passes. Returns what lets new connections pass again.
+   */
+  vanish(client: PlanClient): () => void {
+    const ways = this.#ways.filter((way) => way.client === client.client)
+    for (const { proxy } of ways) {
+      proxy.apply('vanished', { held: true })
+      proxy.rebind('silent')
+    }
+    return () => {
+      for (const { proxy } of ways) proxy.heal('vanished')
+    }
   }
 
   /** Takes everything of an act away. */

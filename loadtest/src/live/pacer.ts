@@ -1,8 +1,10 @@
-// Open-model senders: every message has an intended time, whatever the connection does. One timer for all of them, however many there are.
-import { dueAtMs, type Pace } from '../pace.ts'
+// Senders. In the open model every message has an intended time, whatever the connection does; in the closed model the next is due when the last
+// one was answered. One timer for all of them, however many there are.
+import { DueTimes } from '../due-times.ts'
+import type { Pace } from '../pace.ts'
 import type { FlowDirection, Plan } from '../plan.ts'
 import { keystreamKey } from '../verdict/keystream.ts'
-import { encodeMessage } from '../verdict/message.ts'
+import { encodeMessage, type MessageHeader } from '../verdict/message.ts'
 import { messageSize } from '../verdict/sizes.ts'
 
 /** Finer than this, a timer of Node is late anyway; coarser, bursts would show in the latencies. */
@@ -15,91 +17,108 @@ export interface PacedSink {
   send(bytes: Uint8Array): Promise<void>
 }
 
-/** One sending end: knows what is due, sends it in order. */
-export class PacedDirection {
+export interface SenderOptions {
+  readonly plan: Plan
   readonly direction: FlowDirection
-  readonly #plan: Plan
-  readonly #sink: PacedSink
+  readonly paces: readonly Pace[]
+  readonly sink: PacedSink
+  readonly startMs: number
+  /** What was sent on earlier connections of the flow. */
+  readonly before: { readonly messages: number; readonly bytes: number }
+  readonly onSent: (bytes: number, dueMs: number) => void
+  readonly onError: (error: unknown) => void
+}
+
+/** One sending end: makes its messages, in order, and stops at the first that cannot be sent. */
+class Sender {
+  protected readonly options: SenderOptions
   readonly #key: number
-  readonly #startMs: number
-  readonly #phase: number
-  readonly #pace: Pace | undefined
-  readonly #onSent: (bytes: number, dueMs: number) => void
-  readonly #onError: (error: unknown) => void
-  #index = 0
-  #offset = 0
-  #dueMs: number
+  #index: number
+  #offset: number
   #pending = 0
   #stopped = false
 
-  constructor(options: {
-    plan: Plan
-    direction: FlowDirection
-    sink: PacedSink
-    startMs: number
-    /** In [0, 1): where in its interval the first burst lies, so that a thousand senders do not beat as one. */
-    phase: number
-    /** How its rate changes over time; undefined: it does not. */
-    pace: Pace | undefined
-    onSent: (bytes: number, dueMs: number) => void
-    onError: (error: unknown) => void
-  }) {
-    this.#plan = options.plan
-    this.direction = options.direction
-    this.#sink = options.sink
+  constructor(options: SenderOptions) {
+    this.options = options
     this.#key = keystreamKey(options.plan.seed, options.direction.direction)
-    this.#startMs = options.startMs
-    this.#phase = options.phase
-    this.#pace = options.pace
-    this.#dueMs = this.#dueOfNext()
-    this.#onSent = options.onSent
-    this.#onError = options.onError
+    this.#index = options.before.messages
+    this.#offset = options.before.bytes
   }
 
-  /** Sends everything that is due, as far as the connection takes it. */
-  pump(nowMs: number): void {
-    while (!this.#stopped && this.#pending < pendingMessagesMax) {
-      const dueMs = this.#dueMs
-      if (dueMs > nowMs) return
-      if (dueMs >= this.#plan.run.durationMs) {
-        this.stop()
-        return
-      }
-      const length = messageSize(this.#plan.seed, this.direction, this.#index)
-      const limit = this.direction.dataLimitBytes
-      if (limit !== null && this.#offset + length > limit) {
-        this.stop()
-        return
-      }
-      const header = { direction: this.direction.direction, index: this.#index, offset: this.#offset, dueMs, length }
-      const bytes = encodeMessage(this.#key, header, this.direction.content)
-      this.#index += 1
-      this.#dueMs = this.#dueOfNext()
-      this.#offset += length
-      this.#pending += 1
-      this.#onSent(length, dueMs)
-      this.#sink.send(bytes).then(
-        () => {
-          this.#pending -= 1
-        },
-        (error: unknown) => {
-          if (!this.#stopped) this.#onError(error)
-          this.stop()
-        },
-      )
-    }
-  }
-
-  stop(): void {
-    this.#stopped = true
+  get pending(): number {
+    return this.#pending
   }
 
   get stopped(): boolean {
     return this.#stopped
   }
 
-  #dueOfNext(): number {
-    return dueAtMs(this.direction, this.#pace, this.#startMs, this.#phase, this.#index)
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** Sends the next message; never rejects. `length`: what it has; its own size where left out. */
+  protected send(dueMs: number, length?: number): Promise<void> {
+    const { plan, direction, sink, onSent, onError } = this.options
+    const size = length ?? messageSize(plan.seed, direction, this.#index)
+    const limit = direction.dataLimitBytes
+    if (limit !== null && this.#offset + size > limit) {
+      this.stop()
+      return Promise.resolve()
+    }
+    const header = { direction: direction.direction, index: this.#index, offset: this.#offset, dueMs, length: size }
+    const bytes = encodeMessage(this.#key, header, direction.content)
+    this.#index += 1
+    this.#offset += size
+    this.#pending += 1
+    onSent(size, dueMs)
+    return sink.send(bytes).then(
+      () => {
+        this.#pending -= 1
+      },
+      (error: unknown) => {
+        if (!this.#stopped) onError(error)
+        this.stop()
+      },
+    )
+  }
+}
+
+/** A sending end that knows what is due. */
+export class PacedDirection extends Sender {
+  readonly #due: DueTimes
+
+  constructor(options: SenderOptions) {
+    super(options)
+    const { plan, direction, paces, startMs, before } = options
+    this.#due = new DueTimes({ seed: plan.seed, direction, paces, startMs, before: before.messages })
+  }
+
+  /** Sends everything that is due, as far as the connection takes it. */
+  pump(nowMs: number): void {
+    while (!this.stopped && this.pending < pendingMessagesMax) {
+      const dueMs = this.#due.nextMs
+      if (dueMs > nowMs) return
+      if (dueMs >= this.options.plan.run.durationMs) {
+        this.stop()
+        return
+      }
+      this.#due.sent()
+      void this.send(dueMs)
+    }
+  }
+
+  /** One of its messages was answered. */
+  answered(nowMs: number): void {
+    this.#due.answered(nowMs)
+  }
+}
+
+/** A sending end that sends one message for each that comes. It needs no pacer. */
+export class AnsweringDirection extends Sender {
+  /** Resolves when the answer was accepted: whoever waits for it reads no faster than the answers go. */
+  async answer({ dueMs, length }: MessageHeader): Promise<void> {
+    if (!this.stopped) await this.send(dueMs, length)
   }
 }
 
@@ -108,17 +127,24 @@ export class Pacer {
   readonly #directions = new Set<PacedDirection>()
   readonly #now: () => number
   #timer: NodeJS.Timeout | undefined
+  #stopped = false
 
   constructor(now: () => number) {
     this.#now = now
   }
 
   add(direction: PacedDirection): void {
+    if (this.#stopped) {
+      direction.stop()
+      return
+    }
     this.#directions.add(direction)
     this.#timer ??= setInterval(() => this.#tick(), tickMs)
   }
 
+  /** The load is over: nothing is sent any more. */
   stop(): void {
+    this.#stopped = true
     clearInterval(this.#timer)
     this.#timer = undefined
     for (const direction of this.#directions) direction.stop()

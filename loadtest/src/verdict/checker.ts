@@ -53,6 +53,8 @@ interface Gap {
   toIndex: number
   fromOffset: number
   toOffset: number
+  /** What was under way when a connection was ended on purpose: it may come or not. */
+  readonly cut?: true
 }
 
 /** Gaps remembered per direction. More than this many holes at once is no reordering any more: the oldest is counted as lost. */
@@ -78,6 +80,8 @@ export class FlowChecker {
   #nextOffset = 0
   #receivedBytes = 0
   #receivedMessages = 0
+  /** Bytes of holes that nobody is to blame for and that are not remembered any more. */
+  #forgotten = 0
 
   constructor(options: CheckerOptions) {
     this.direction = options.direction
@@ -146,6 +150,18 @@ export class FlowChecker {
   }
 
   /**
+   * A connection of the flow ended on purpose, and not in good order: what of the messages sent so far has not come yet may come or not. What
+   * is missing before a message that does come is lost all the same: within a connection order holds.
+   */
+  cut(sentMessages: number, sentBytes: number): void {
+    if (this.#check === 'none' || this.#came !== undefined || sentMessages <= this.#nextIndex) return
+    const [fromIndex, fromOffset] = [this.#nextIndex, this.#nextOffset]
+    this.#addGap({ fromIndex, toIndex: sentMessages, fromOffset, toOffset: sentBytes, cut: true })
+    this.#nextIndex = sentMessages
+    this.#nextOffset = sentBytes
+  }
+
+  /**
    * Ends the direction, of which `sentBytes` were sent. What is missing is lost; `pathless` says that the connection ended without a path,
    * so that nobody can know, and the caller counts the returned bytes as unknown instead.
    */
@@ -153,11 +169,15 @@ export class FlowChecker {
     if (this.#check === 'none') return { unknown: 0 }
     if (this.#nextOffset > sentBytes) this.#incident('unexpected', -1, sentBytes, this.#nextOffset - sentBytes)
     if (this.#came !== undefined) return { unknown: 0 }
-    if (pathless) return { unknown: this.missingBytes(sentBytes) }
-    for (const gap of this.#gaps) this.#incident('lost', gap.fromIndex, gap.fromOffset, gap.toOffset - gap.fromOffset)
+    if (pathless) return { unknown: this.missingBytes(sentBytes) + this.#forgotten }
+    let unknown = this.#forgotten
+    for (const { cut, fromIndex, fromOffset, toOffset } of this.#gaps) {
+      if (cut === true) unknown += toOffset - fromOffset
+      else this.#incident('lost', fromIndex, fromOffset, toOffset - fromOffset)
+    }
     this.#gaps = []
     if (sentBytes > this.#nextOffset) this.#incident('lost', this.#nextIndex, this.#nextOffset, sentBytes - this.#nextOffset)
-    return { unknown: 0 }
+    return { unknown }
   }
 
   /** The header at the front, or else the one at the end: one of them survives any single damage. */
@@ -184,10 +204,12 @@ export class FlowChecker {
     }
     const gap = this.#gaps[at]!
     const rest: Gap[] = []
-    if (gap.fromIndex < index) rest.push({ ...gap, toIndex: index, toOffset: offset })
+    const { cut, ...hole } = gap
+    if (gap.fromIndex < index) rest.push({ ...hole, toIndex: index, toOffset: offset })
     if (index + 1 < gap.toIndex) rest.push({ ...gap, fromIndex: index + 1, fromOffset: offset + length })
     this.#gaps.splice(at, 1, ...rest)
-    this.#incident('reordered', index, offset, length)
+    // What an ended connection still hands out comes beside the messages of the next one.
+    if (cut !== true) this.#incident('reordered', index, offset, length)
     this.#count(header)
     return true
   }
@@ -215,7 +237,8 @@ export class FlowChecker {
     this.#gaps.push(gap)
     if (this.#gaps.length <= gapsMax) return
     const oldest = this.#gaps.shift()!
-    this.#incident('lost', oldest.fromIndex, oldest.fromOffset, oldest.toOffset - oldest.fromOffset)
+    if (oldest.cut === true) this.#forgotten += oldest.toOffset - oldest.fromOffset
+    else this.#incident('lost', oldest.fromIndex, oldest.fromOffset, oldest.toOffset - oldest.fromOffset)
   }
 
   #count(header: MessageHeader): void {

@@ -40,6 +40,9 @@ export class DirectionRecord {
   worstStallMs: number | null = null
   /** Datagrams that were dropped at the sender: the way was full, or there was none. */
   droppedDatagrams = 0
+  /** Messages that an ended connection left under way, and that have not come since; and how many had been sent when the last one ended so. */
+  #underWay = 0
+  #cutIndex = 0
   #lastSentMs = Number.NEGATIVE_INFINITY
   readonly #latencies = new Float64Array(recentLatencies)
   #latencyCount = 0
@@ -58,7 +61,7 @@ export class DirectionRecord {
 
   /** All that was sent has arrived; of datagrams, all that ever will. */
   settled(nowMs: number): boolean {
-    if (this.receivedMessages >= this.sentMessages) return true
+    if (this.receivedMessages + this.#underWay >= this.sentMessages) return true
     return this.plan.mode === 'datagram' && nowMs - this.#lastSentMs >= datagramPatienceMs
   }
 
@@ -90,6 +93,19 @@ export class DirectionRecord {
     this.receivedMessages = receiver.messages
     this.damagedBytes = receiver.damagedBytes
     this.checker.adopt(receiver.checker)
+  }
+
+  /** A connection of the flow ended on purpose, and not in good order: what is under way may come or not. */
+  cut(): void {
+    this.#underWay = this.sentMessages - this.receivedMessages
+    this.#cutIndex = this.sentMessages
+    this.checker.cut(this.sentMessages, this.sentBytes)
+  }
+
+  /** A message came for the first time. */
+  received(index: number): void {
+    this.receivedMessages += 1
+    if (index < this.#cutIndex && this.#underWay > 0) this.#underWay -= 1
   }
 
   /** When the message was handed to the connection, or undefined when that is forgotten. */

@@ -3,6 +3,7 @@ import { plannedTarget } from '../act-target.ts'
 import { planHash } from '../plan.ts'
 import type { ActRecord } from './act-record.ts'
 import { blocksOf } from './blocks.ts'
+import { expectationReasons, isExpected } from './expectations.ts'
 import { type Percentiles, percentileOf } from './histogram.ts'
 import { measureLimits } from './limits.ts'
 import type { RunRecorder } from './run-recorder.ts'
@@ -19,7 +20,7 @@ const impactsMax = 200
 export function makeResult(recorder: RunRecorder, endedAtMs: number, interrupted: boolean): RunResult {
   const phases = recorder.phases.results(Math.min(endedAtMs, recorder.loadEndMs))
   const limits = [...measureLimits(recorder, endedAtMs), ...survivalLimits(recorder)]
-  const failed = [...recorder.breaches, ...connectionReasons(recorder), ...limitReasons(limits, recorder)]
+  const failed = [...recorder.breaches, ...connectionReasons(recorder), ...expectationReasons(recorder), ...limitReasons(limits, recorder)]
   const lost = lostAgents(recorder)
   const { verdict, exitCode, reasons } = decide({
     interrupted,
@@ -68,7 +69,7 @@ type Decided = Pick<Summary, 'verdict' | 'exitCode' | 'limits'> & { readonly pha
 function summaryOf(recorder: RunRecorder, endedAtMs: number, decided: Decided): Summary {
   const { plan, options, damage } = recorder
   const loadSeconds = Math.max(0.001, Math.min(endedAtMs, recorder.loadEndMs) / 1000)
-  const opened = recorder.flows.filter((flow) => flow.state !== 'planned' && flow.state !== 'failed').length
+  const opened = recorder.flows.filter((flow) => flow.opened > 0).length
   return {
     verdict: decided.verdict,
     exitCode: decided.exitCode,
@@ -87,9 +88,12 @@ function summaryOf(recorder: RunRecorder, endedAtMs: number, decided: Decided): 
     connections: {
       planned: plan.flows.length,
       opened,
-      failed: recorder.flows.filter((flow) => flow.state === 'failed').length,
+      failed: recorder.flows.filter((flow) => flow.failed > 0 && flow.opened === 0).length,
       neverRecovered: recorder.flows.filter((flow) => flow.neverRecovered).length,
       reset: recorder.resets,
+      ...(plan.flows.some(({ sessions }) => sessions !== undefined)
+        ? { sessions: recorder.flows.reduce((sum, flow) => sum + flow.opened, 0) }
+        : {}),
     },
     integrity: { sentBytes: recorder.sentBytes, deliveredBytes: recorder.bytes, messages: recorder.messages, ...damage },
     datagrams: recorder.datagrams(),
@@ -205,10 +209,14 @@ function neverRecoveredReasons(recorder: RunRecorder): string[] {
 }
 
 function connectionReasons(recorder: RunRecorder): string[] {
-  const unopened = recorder.flows.filter(
-    ({ state, orphaned }) => (state === 'failed' || (state === 'planned' && recorder.endedEarly === undefined)) && orphaned !== true,
-  ).length
-  return unopened === 0 ? [] : [`${unopened} of ${recorder.flows.length} connections were never opened`]
+  const { plan, flows } = recorder
+  const wanted = flows.filter(({ orphaned }, flow) => orphaned !== true && !isExpected(plan, plan.flows[flow]!, 'rejected'))
+  const never = wanted.filter(({ opened, failed }) => opened === 0 && (failed > 0 || recorder.endedEarly === undefined)).length
+  const again = wanted.reduce((sum, { opened, failed }) => sum + (opened === 0 ? 0 : failed), 0)
+  return [
+    ...(never === 0 ? [] : [`${never} of ${flows.length} connections were never opened`]),
+    ...(again === 0 ? [] : [`${again} times a connection that should have been opened again was not`]),
+  ]
 }
 
 function limitReasons(limits: readonly LimitResult[], recorder: RunRecorder): string[] {
@@ -252,7 +260,8 @@ function inconclusiveReasons(recorder: RunRecorder, limits: readonly LimitResult
   }
   for (const { act, startMs, halted } of recorder.acts)
     if (startMs !== null && halted !== '') reasons.push(`fault ${act.fault} (${act.action}) was healed early: ${halted}`)
-  if (recorder.messages === 0) reasons.push('not one message was delivered')
+  if (recorder.messages === 0 && !recorder.plan.flows.every((flow) => isExpected(recorder.plan, flow, 'rejected')))
+    reasons.push('not one message was delivered')
   return reasons
 }
 

@@ -1,6 +1,6 @@
 // What is kept of each phase of the run: how much its clients were to send and sent in time, how many of them were there, and how fast their
 // messages arrived. A message belongs to the phase in which it was due.
-import { Pace } from '../pace.ts'
+import { hasRate, Pace } from '../pace.ts'
 import type { Flow, FlowDirection, PhasePoint, Plan, PlanPhase } from '../plan.ts'
 import { DurationHistogram, type HistogramState } from './histogram.ts'
 import type { PhaseResult } from './run-result.ts'
@@ -106,15 +106,19 @@ export class PhaseRecords {
     for (const phase of this.#phases) if (phase.has(client)) phase.changed(nowMs, -1)
   }
 
-  sent(nowMs: number, { from }: FlowDirection, dueMs: number): void {
+  sent(nowMs: number, direction: FlowDirection, dueMs: number): void {
+    if (this.#phases.length === 0 || !hasRate(direction)) return
+    const { from } = direction
     for (const one of this.#phases) if (one.covers(dueMs) && nowMs < one.phase.endMs + lateMs && one.has(from)) one.sent += 1
   }
 
-  received({ from }: FlowDirection, dueMs: number, responseMs: number, serviceMs: number | undefined): void {
+  received({ from, to, role }: FlowDirection, dueMs: number, responseMs: number | undefined, serviceMs: number | undefined): void {
+    // An answer belongs to whom asked for it.
+    const client = role === 'answers' ? to : from
     for (const one of this.#phases) {
-      if (!one.covers(dueMs) || !one.has(from)) continue
+      if (!one.covers(dueMs) || !one.has(client)) continue
       one.received += 1
-      one.response.record(responseMs)
+      if (responseMs !== undefined) one.response.record(responseMs)
       if (serviceMs !== undefined) one.service.record(serviceMs)
     }
   }
@@ -143,7 +147,7 @@ function resultOf(record: PhaseRecord, plan: Plan, paces: readonly Pace[], ended
   const endMs = Math.min(record.phase.endMs, endedAtMs)
   const seconds = Math.max(0.001, (endMs - startMs) / 1000)
   const senders = plan.flows.flatMap((flow) =>
-    flow.directions.filter((one) => record.has(one.from)).map((direction) => ({ flow, direction })),
+    flow.directions.filter((one) => record.has(one.from) && hasRate(one)).map((direction) => ({ flow, direction })),
   )
   const planned = senders.reduce((sum, { flow, direction }) => sum + dueIn(flow, direction, paces, startMs, endMs), 0)
   const wantedMessages = sets === 'rate' ? areaOf(line, endMs) / 1000 : planned
@@ -179,11 +183,14 @@ function resultOf(record: PhaseRecord, plan: Plan, paces: readonly Pace[], ended
 
 /** Messages of a sender that are due in [fromMs, toMs), if it is connected as planned. */
 function dueIn(flow: Flow, { bursts, burst, pace }: FlowDirection, paces: readonly Pace[], fromMs: number, toMs: number): number {
-  const from = Math.max(fromMs, flow.openAtMs)
-  const to = Math.min(toMs, flow.closeAtMs ?? toMs)
-  if (to <= from) return 0
   const line = pace === undefined ? undefined : paces[pace]
-  return ((line === undefined ? to - from : line.between(from, to)) * bursts * burst) / 1000
+  let sum = 0
+  for (const { openAtMs, closeAtMs } of flow.sessions ?? [flow]) {
+    const from = Math.max(fromMs, openAtMs)
+    const to = Math.min(toMs, closeAtMs ?? toMs)
+    if (to > from) sum += line === undefined ? to - from : line.between(from, to)
+  }
+  return (sum * bursts * burst) / 1000
 }
 
 /** The area under a line up to a moment, in its unit × ms. */

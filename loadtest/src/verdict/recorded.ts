@@ -24,6 +24,10 @@ export interface FlowRecord {
   neverRecovered: boolean
   /** One of its ends was on an agent that was lost: nobody can say what became of it. */
   orphaned?: boolean
+  /** How often it was connected, was not connected when it should have been, and ended otherwise than planned. */
+  opened: number
+  failed: number
+  broken: number
 }
 
 export interface ClientRecord {

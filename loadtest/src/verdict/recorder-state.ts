@@ -146,4 +146,8 @@ function addFlow(recorder: RunRecorder, index: number, ends: readonly Side[], ha
   if (half.withoutPathSinceMs !== null)
     flow.withoutPathSinceMs = Math.min(flow.withoutPathSinceMs ?? half.withoutPathSinceMs, half.withoutPathSinceMs)
   flow.failovers += half.failovers
+  flow.opened += half.opened
+  flow.failed += half.failed
+  flow.broken = Math.max(flow.broken, half.broken)
+  flow.neverRecovered ||= half.neverRecovered
 }

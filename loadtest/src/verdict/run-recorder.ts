@@ -8,6 +8,7 @@ import { Bystanders } from './bystanders.ts'
 import type { Incident } from './checker.ts'
 import type { DamageKind } from './damage.ts'
 import { DirectionRecord } from './direction-record.ts'
+import { isExpected } from './expectations.ts'
 import { DurationHistogram } from './histogram.ts'
 import { LatencyBins } from './latency-bins.ts'
 import { makeResult } from './make-result.ts'
@@ -18,7 +19,7 @@ import type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, Side } fro
 import type { AgentResult, EndedEarly, IncidentRow, RunResult, Summary } from './run-result.ts'
 import type { RunStatus } from './run-status.ts'
 import { type SecondFacts, Timeline } from './timeline.ts'
-import { WindowedMetrics } from './windowed-metrics.ts'
+import { type MessageTimes, WindowedMetrics } from './windowed-metrics.ts'
 
 export type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, Side } from './recorded.ts'
 export type { RunStatus } from './run-status.ts'
@@ -106,6 +107,9 @@ export class RunRecorder {
       withoutPathSinceMs: null,
       failovers: 0,
       neverRecovered: false,
+      opened: 0,
+      failed: 0,
+      broken: 0,
     }))
     for (const flow of plan.flows) {
       if (this.endsOf(flow).length === 0) continue
@@ -173,7 +177,16 @@ export class RunRecorder {
   /** `connectMs` is from the call of `connect` to the connection. */
   connectionOpened(nowMs: number, flow: number, connectMs: number): void {
     this.#at(nowMs)
-    this.flows[flow]!.state = 'open'
+    const record = this.flows[flow]!
+    if (record.state === 'broken') {
+      // The next session hides nothing: the last one did not come back.
+      if (!isExpected(this.plan, this.plan.flows[flow]!, 'disconnected')) record.neverRecovered = true
+      this.#cut(flow)
+    }
+    // Those of the last one are nobody's ends any more.
+    if (record.opened > 0) record.withoutPathSinceMs = null
+    record.opened += 1
+    record.state = 'open'
     this.windowed.record('connect_time', nowMs, connectMs, flow)
     this.windowed.count('connections_opened', nowMs, 1, flow)
   }
@@ -181,6 +194,7 @@ export class RunRecorder {
   /** It never came to be. */
   connectionFailed(nowMs: number, flow: number, code: string, message: string): void {
     this.#at(nowMs)
+    this.flows[flow]!.failed += 1
     this.flows[flow]!.state = 'failed'
     this.windowed.count('connections_failed', nowMs, 1, flow)
     this.flows[flow]!.code = code
@@ -216,7 +230,32 @@ export class RunRecorder {
   /** It was closed by the plan, all in order. */
   connectionClosed(nowMs: number, flow: number): void {
     this.#at(nowMs)
-    if (this.flows[flow]!.state === 'open') this.flows[flow]!.state = 'closed'
+    const record = this.flows[flow]!
+    if (record.state !== 'open') return
+    record.state = 'closed'
+    if (this.plan.flows[flow]!.sessions === undefined) return
+    record.withoutPathSinceMs = null
+    record.activeRelay.caller = null
+    record.activeRelay.listener = null
+  }
+
+  /**
+   * It was ended by the plan, and not in good order (reset, or gone without a word): what is under way may come or not, and counts as unknown when
+   * it does not.
+   */
+  connectionCut(nowMs: number, flow: number): void {
+    this.#at(nowMs)
+    const record = this.flows[flow]!
+    if (record.state !== 'open') return
+    record.state = 'closed'
+    record.withoutPathSinceMs = null
+    record.activeRelay.caller = null
+    record.activeRelay.listener = null
+    this.#cut(flow)
+  }
+
+  #cut(flow: number): void {
+    for (const { direction } of this.plan.flows[flow]!.directions) this.directions[direction]!.cut()
   }
 
   /** The application saw it end otherwise (reset, timeout, superseded …): its missing bytes are unknown, and it counts as never recovered. */
@@ -226,9 +265,11 @@ export class RunRecorder {
     if (record.state !== 'open') return
     record.state = 'broken'
     record.code = code
+    record.broken += 1
+    this.error(nowMs, code, message)
+    if (isExpected(this.plan, this.plan.flows[flow]!, 'disconnected')) return
     this.windowed.count('connections_reset', nowMs, 1, flow)
     this.resets += 1
-    this.error(nowMs, code, message)
   }
 
   // Messages
@@ -240,7 +281,9 @@ export class RunRecorder {
     this.sentBytes += bytes
     this.timeline.sent()
     this.directions[direction]!.sent(nowMs, bytes, dueMs)
-    this.windowed.record('send_delay', dueMs, nowMs - dueMs, this.directions[direction]!.plan.flow)
+    // An answer is due when its question was: that is no delay of ours.
+    if (this.directions[direction]!.plan.role !== 'answers')
+      this.windowed.record('send_delay', dueMs, nowMs - dueMs, this.directions[direction]!.plan.flow)
     this.phases.sent(nowMs, this.directions[direction]!.plan, dueMs)
   }
 
@@ -261,24 +304,44 @@ export class RunRecorder {
     const record = this.directions[direction]!
     const { header, fresh } = record.checker.received(bytes)
     if (header === undefined || !fresh) return header
-    const responseMs = Math.max(0, nowMs - header.dueMs)
+    const times = this.#timesOf(nowMs, record, header)
+    const { oneWayMs, responseMs, serviceMs } = times
     this.messages += 1
     this.bytes += header.length
-    record.receivedMessages += 1
-    record.latency(responseMs)
+    record.received(header.index)
+    record.latency(oneWayMs)
     this.timeline.received(header.length, responseMs)
-    for (const act of this.#recentActs) act.message(nowMs, record.plan.flow, direction, header.dueMs, responseMs)
-    const sentAtMs = record.sentAtMs(header.index)
-    const serviceMs = sentAtMs === undefined ? undefined : nowMs - sentAtMs
+    const atMs = record.plan.role === 'answers' ? nowMs - oneWayMs : header.dueMs
+    for (const act of this.#recentActs) act.message(nowMs, record.plan.flow, direction, atMs, oneWayMs)
     this.phases.received(record.plan, header.dueMs, responseMs, serviceMs)
     if (header.dueMs >= this.plan.run.warmupMs) {
-      this.response.record(responseMs)
-      this.responseBins.record(responseMs)
+      if (responseMs !== undefined) {
+        this.response.record(responseMs)
+        this.responseBins.record(responseMs)
+      }
       if (serviceMs !== undefined) this.service.record(serviceMs)
-      this.bystanders.message(header.dueMs, record.plan.flow, responseMs)
-      this.windowed.message(header.dueMs, record.plan.flow, header.length, responseMs, serviceMs)
+      if (responseMs !== undefined) this.bystanders.message(header.dueMs, record.plan.flow, responseMs)
+      this.windowed.message(header.dueMs, record.plan.flow, header.length, times)
     }
     return header
+  }
+
+  /**
+   * How long a message took. One that asks is answered by its own answer, so only that one has a response time: from when the question was due. In
+   * the closed model a question is due when it is sent, so that service and response time are the same.
+   */
+  #timesOf(nowMs: number, { plan }: DirectionRecord, { index, dueMs }: MessageHeader): MessageTimes {
+    const sentAtMs = this.directions[plan.direction]!.sentAtMs(index)
+    const sinceDueMs = Math.max(0, nowMs - dueMs)
+    const sinceSentMs = sentAtMs === undefined ? undefined : nowMs - sentAtMs
+    if (plan.role === undefined) return { oneWayMs: sinceDueMs, responseMs: sinceDueMs, serviceMs: sinceSentMs }
+    if (plan.role === 'asks') return { oneWayMs: sinceDueMs, responseMs: undefined, serviceMs: undefined }
+    const { flow, direction } = plan
+    const asked = this.directions[direction - 1]!
+    // Answers count as questions do, unless a connection ended between a question and its answer.
+    const askedAtMs = this.plan.flows[flow]!.sessions === undefined ? asked.sentAtMs(index) : undefined
+    const serviceMs = asked.plan.think !== undefined ? sinceDueMs : askedAtMs === undefined ? undefined : nowMs - askedAtMs
+    return { oneWayMs: sinceSentMs ?? sinceDueMs, responseMs: sinceDueMs, serviceMs }
   }
 
   /** Datagrams so far: those dropped at the sender are among the missing. */
@@ -428,9 +491,11 @@ export class RunRecorder {
     }
   }
 
-  /** What each relay carried of a connection, both ways, since it began. Once, before it is closed. */
+  /** What each relay carried of a connection, both ways, since it began. Once for each time that it was opened, before it is closed. */
   relayBytesSeen(flow: number, seen: Readonly<Record<string, number>>): void {
-    this.bytesSeen.set(flow, seen)
+    const sums: Record<string, number> = { ...this.bytesSeen.get(flow) }
+    for (const [relay, bytes] of Object.entries(seen)) sums[relay] = (sums[relay] ?? 0) + bytes
+    this.bytesSeen.set(flow, sums)
   }
 
   error(_nowMs: number, code: string, message: string): void {
@@ -492,7 +557,7 @@ export class RunRecorder {
     const flow = this.flows[index]!
     const began = flow.state !== 'planned' && flow.state !== 'failed'
     const pathless = began && flow.state !== 'closed' && (flow.state === 'broken' || flow.withoutPathSinceMs !== null)
-    if (pathless && flow.orphaned !== true) {
+    if (pathless && flow.orphaned !== true && !isExpected(this.plan, this.plan.flows[index]!, 'disconnected')) {
       flow.neverRecovered = true
       this.windowed.count('never_recovered', nowMs, 1, index)
       this.#pathGap(nowMs, index)

@@ -52,6 +52,8 @@ export interface Summary {
     readonly failed: number
     readonly neverRecovered: number
     readonly reset: number
+    /** How often connections were opened, where they come and go; absent where each is opened once. */
+    readonly sessions?: number
   }
   /** Bytes, except `messages`. */
   readonly integrity: Readonly<Record<'sentBytes' | 'deliveredBytes' | 'messages' | DamageKind | 'unknown', number>>

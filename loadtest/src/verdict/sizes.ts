@@ -17,6 +17,23 @@ export function messageSize(seed: number, direction: FlowDirection, index: numbe
   return Math.min(direction.mode === 'datagram' ? datagramBytesMax : messageBytesMax, Math.max(messageBytesMin, Math.round(size)))
 }
 
+/** What draws come to on average. */
+export function meanOf(distribution: Distribution): number {
+  switch (distribution.kind) {
+    case 'const':
+      return distribution.value
+    case 'uniform':
+      return (distribution.from + distribution.to) / 2
+    case 'normal':
+    case 'exp':
+      return distribution.mean
+    case 'lognormal':
+      return distribution.median * Math.exp(distribution.sigma ** 2 / 2)
+    case 'mix':
+      return distribution.parts.reduce((sum, { value, share }) => sum + value * share, 0)
+  }
+}
+
 /** A draw of the distribution: the same (key, index) gives the same number. */
 export function sample(distribution: Distribution, key: number, index: number): number {
   const first = fraction(key ^ 0x51ed270b, index)

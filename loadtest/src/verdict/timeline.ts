@@ -64,9 +64,10 @@ export class Timeline {
     this.#sent += 1
   }
 
-  received(bytes: number, responseMs: number): void {
+  received(bytes: number, responseMs: number | undefined): void {
     this.#messages += 1
     this.#bytes += bytes
+    if (responseMs === undefined) return
     this.#latency.record(responseMs)
     this.#responses.record(responseMs)
   }

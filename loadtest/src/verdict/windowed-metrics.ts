@@ -42,6 +42,16 @@ export const momentCounters: readonly Metric[] = [
   'connections_reset',
 ]
 
+/** How long a message took, in ms. */
+export interface MessageTimes {
+  /** From when it was due to when it came out at the other end; of an answer, from when it was sent. */
+  readonly oneWayMs: number
+  /** From when it was due; of an answer, from when the question was. undefined: it is a question. */
+  readonly responseMs: number | undefined
+  /** From when it, or its question, was handed over; undefined: that is not known. */
+  readonly serviceMs: number | undefined
+}
+
 export class WindowedMetrics {
   readonly #plan: Plan
   readonly #acts: readonly ActTimes[]
@@ -100,13 +110,13 @@ export class WindowedMetrics {
   }
 
   /** A message that arrived; it belongs to the moment it was due. */
-  message(dueMs: number, flow: number, bytes: number, responseMs: number, serviceMs: number | undefined): void {
+  message(dueMs: number, flow: number, bytes: number, { oneWayMs, responseMs, serviceMs }: MessageTimes): void {
     for (const kept of this.#kept.values()) {
       if (kept.counts?.(flow) === false || !inWindow(kept.window, dueMs, this.#plan, this.#acts)) continue
       kept.messages += 1
       kept.bytes += bytes
-      kept.histograms.get('response_time')?.record(responseMs)
-      kept.histograms.get('e2e_latency')?.record(responseMs)
+      if (responseMs !== undefined) kept.histograms.get('response_time')?.record(responseMs)
+      kept.histograms.get('e2e_latency')?.record(oneWayMs)
       if (serviceMs !== undefined) kept.histograms.get('service_time')?.record(serviceMs)
     }
   }

@@ -31,6 +31,8 @@ export interface ClientHostOptions extends HostOptions {
     'carriers' | 'tuning' | 'connectionTuning' | 'streams' | 'attach' | 'paths' | 'policy' | 'keyModes'
   >
   readonly application: Application
+  /** It has the certificate of its user, and another key. @default false */
+  readonly wrongKey?: boolean
   /** The way to a relay. */
   readonly link: (relayId: string) => Link
   readonly relay: (relayId: string) => RelayHost | undefined
@@ -199,11 +201,12 @@ export class ClientHost extends Host {
 
   #machine(): ClientMachine {
     const { crypto, dice, mesh } = this.world
-    const { user, label, relays, machine } = this.options
+    const { user, label, relays, machine, wrongKey = false } = this.options
+    const own = this.world.identity(user)
     return new ClientMachine({
       crypto,
       random: dice.next,
-      identity: this.world.identity(user),
+      identity: wrongKey ? { ...own, hopKey: crypto.generateX25519() } : own,
       trust: mesh.trust,
       label,
       relays,

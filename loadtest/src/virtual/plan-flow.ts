@@ -1,10 +1,11 @@
 // One connection of a plan in the simulated world, both ends of it: paced, checked and closed in good order, and told to the recorder exactly as
 // the live runner tells it.
 import type { ConnectionEvent, ConnectionMachine, StreamEvent } from '@sennit/client/core'
-import { dueAtMs, type Pace } from '../pace.ts'
-import type { Flow, FlowDirection } from '../plan.ts'
+import { DueTimes } from '../due-times.ts'
+import type { Pace } from '../pace.ts'
+import type { Flow, FlowDirection, FlowSession } from '../plan.ts'
 import { keystreamKey } from '../verdict/keystream.ts'
-import { encodeMessage } from '../verdict/message.ts'
+import { encodeMessage, type MessageHeader } from '../verdict/message.ts'
 import type { Side } from '../verdict/recorded.ts'
 import type { RunRecorder } from '../verdict/run-recorder.ts'
 import { messageSize } from '../verdict/sizes.ts'
@@ -13,7 +14,6 @@ import type { World } from './world.ts'
 
 /** A direction that waits for credit holds no more than this many messages; the rest stay due (the live pacer does the same). */
 const pendingMessagesMax = 64
-const phaseSteps = 0x1_0000_0000
 
 interface End {
   readonly client: ClientHost
@@ -28,27 +28,95 @@ interface End {
 interface Sender {
   readonly direction: FlowDirection
   readonly key: number
-  readonly startMs: number
-  readonly phase: number
+  /** undefined: it answers. */
+  readonly due: DueTimes | undefined
+  /** How many messages went on earlier connections. */
+  readonly before: number
   index: number
   offset: number
   armedMs: number
   stopped: boolean
 }
 
+/** How often a connection that is to be closed is asked whether everything has arrived, and one that ends whether it has. */
+const pollMs = 10
+
 export class PlanFlow {
   readonly flow: Flow
   readonly #world: World
   readonly #recorder: RunRecorder
-  readonly #ends = new Map<Side, End>()
+  #ends = new Map<Side, End>()
   readonly #paces: readonly Pace[]
+  #begun = false
   #closing = false
+  /** A session has begun that is to end before the next one does. */
+  #lasts = false
 
   constructor(world: World, recorder: RunRecorder, paces: readonly Pace[], flow: Flow) {
     this.#world = world
     this.#paces = paces
     this.#recorder = recorder
     this.flow = flow
+  }
+
+  /** The caller wants to connect: when the session before is over, a new one begins, to which both ends that come belong. */
+  begin(then: () => void): void {
+    if (this.#lasts || (this.#begun && !this.over)) {
+      this.#world.after(pollMs, () => this.begin(then))
+      return
+    }
+    if (this.#begun) {
+      this.#ends = new Map()
+      this.#closing = false
+    }
+    this.#begun = true
+    this.#lasts = true
+    then()
+  }
+
+  /** It came to nothing. */
+  failed(): void {
+    this.#lasts = false
+  }
+
+  /** Ends the session as planned. */
+  end(how: FlowSession['end']): void {
+    if (this.#closing) {
+      this.#lasts = false
+      return
+    }
+    if (how === undefined) {
+      this.stopSending()
+      this.#closeWhenSettled(this.#world.nowMs + this.#recorder.plan.run.drainMs)
+      return
+    }
+    this.#closing = true
+    this.#lasts = false
+    for (const { sender } of this.#ends.values()) if (sender !== undefined) sender.stopped = true
+    this.#countBytesSeen()
+    this.#recorder.connectionCut(this.#world.nowMs, this.flow.flow)
+    const end = this.#ends.get(how.by)
+    if (how.how === 'vanish') {
+      // Whoever called and is still there has no use for its end; who was called finds out by itself.
+      const caller = this.#ends.get('caller')
+      this.#ends = new Map()
+      if (how.by === 'listener' && caller !== undefined && !caller.over)
+        caller.client.act((machine, nowMs) => machine.abortConnection(nowMs, caller.handle, 'aborted', 'the other end is gone'))
+    } else if (end !== undefined && !end.over)
+      end.client.act((machine, nowMs) => machine.abortConnection(nowMs, end.handle, 'aborted', 'reset as planned'))
+  }
+
+  #closeWhenSettled(deadlineMs: number): void {
+    const nowMs = this.#world.nowMs
+    if (this.#closing) return
+    const record = this.#recorder.flows[this.flow.flow]
+    if (record?.state === 'open' && !this.#settled && nowMs < deadlineMs) {
+      this.#world.after(pollMs, () => this.#closeWhenSettled(deadlineMs))
+      return
+    }
+    if (!this.#settled && record?.state === 'open' && record.withoutPathSinceMs !== null)
+      this.#recorder.connectionBroken(nowMs, this.flow.flow, 'no_path', `flow ${this.flow.flow} had no path when it was to be closed`)
+    this.close()
   }
 
   /** Takes one end as soon as it has its connection. */
@@ -60,14 +128,18 @@ export class PlanFlow {
     const direction = this.flow.directions.find((one) => one.from === (side === 'caller' ? this.flow.caller : this.flow.listener))
     if (direction === undefined) return
     const { seed } = this.#recorder.plan
-    const phase = keystreamKey(seed ^ 0x5bd1e995, direction.direction) / phaseSteps
+    const sent = this.#recorder.directions[direction.direction]
+    const before = sent?.sentMessages ?? 0
     end.sender = {
       direction,
       key: keystreamKey(seed, direction.direction),
-      startMs: this.#world.nowMs,
-      phase,
-      index: 0,
-      offset: 0,
+      due:
+        direction.role === 'answers'
+          ? undefined
+          : new DueTimes({ seed, direction, paces: this.#paces, startMs: this.#world.nowMs, before }),
+      before,
+      index: before,
+      offset: sent?.sentBytes ?? 0,
       armedMs: Number.POSITIVE_INFINITY,
       stopped: false,
     }
@@ -85,12 +157,19 @@ export class PlanFlow {
     if (end === undefined) return
     if (event.type === 'message') {
       if (end.reading === 'now') this.#read(side, end)
-    } else if (event.type === 'messageAccepted') this.#pump(end)
+    } else if (event.type === 'messageAccepted') {
+      this.#pump(end)
+      // What had to wait because its answer had no room.
+      if (end.sender !== undefined && end.sender.due === undefined && end.reading === 'now') this.#read(side, end)
+    }
   }
 
   datagram(side: Side, bytes: Uint8Array): void {
     const direction = this.#incoming(side)
-    if (direction !== undefined) this.#recorder.messageReceived(this.#world.nowMs, direction.direction, bytes)
+    if (direction === undefined) return
+    const header = this.#recorder.messageReceived(this.#world.nowMs, direction.direction, bytes)
+    const end = this.#ends.get(side)
+    if (header !== undefined && end !== undefined) this.#reply(end, direction, header)
   }
 
   /** The application at that end reads nothing until it is told to go on. */
@@ -128,7 +207,8 @@ export class PlanFlow {
   }
 
   stopSending(): void {
-    for (const end of this.#ends.values()) if (end.sender !== undefined) end.sender.stopped = true
+    // Who answers goes on: what was asked is waited for.
+    for (const { sender } of this.#ends.values()) if (sender?.due !== undefined) sender.stopped = true
   }
 
   /** Every message that was sent has arrived, or the connection is not there any more. */
@@ -143,13 +223,10 @@ export class PlanFlow {
 
   /** Closes both ends in good order, or at once when not all has arrived. */
   close(): void {
+    this.#lasts = false
     if (this.#closing) return
     this.#closing = true
-    const caller = this.#ends.get('caller')
-    if (caller !== undefined && !caller.over) {
-      const seen = caller.client.machine.connection(caller.handle)?.status().relayBytesSeen
-      if (seen !== undefined) this.#recorder.relayBytesSeen(this.flow.flow, seen)
-    }
+    this.#countBytesSeen()
     const open = this.#recorder.flows[this.flow.flow]?.state === 'open'
     const orderly = open && this.#settled
     for (const { client, handle, over } of this.#ends.values()) {
@@ -163,6 +240,13 @@ export class PlanFlow {
     if (orderly) this.#recorder.connectionClosed(this.#world.nowMs, this.flow.flow)
   }
 
+  #countBytesSeen(): void {
+    const caller = this.#ends.get('caller')
+    if (caller === undefined || caller.over) return
+    const seen = caller.client.machine.connection(caller.handle)?.status().relayBytesSeen
+    if (seen !== undefined) this.#recorder.relayBytesSeen(this.flow.flow, seen)
+  }
+
   get #settled(): boolean {
     return this.flow.directions.every(({ direction }) => {
       const record = this.#recorder.directions[direction]
@@ -172,41 +256,48 @@ export class PlanFlow {
 
   /** Sends everything that is due, as far as the connection takes it. */
   #pump(end: End): void {
-    const { sender, machine } = end
-    if (sender === undefined || sender.stopped || end.over) return
-    const { plan } = this.#recorder
-    const { direction } = sender
-    const { streams } = machine
-    const nowMs = this.#world.nowMs
+    const { sender } = end
+    if (sender?.due === undefined || sender.stopped || end.over) return
+    const { due } = sender
     let sent = false
     for (;;) {
-      const pace = direction.pace === undefined ? undefined : this.#paces[direction.pace]
-      const dueMs = dueAtMs(direction, pace, sender.startMs, sender.phase, sender.index)
-      if (dueMs >= plan.run.durationMs) break
-      if (dueMs > nowMs) {
+      const dueMs = due.nextMs
+      if (dueMs >= this.#recorder.plan.run.durationMs) break
+      if (dueMs > this.#world.nowMs) {
         this.#arm(end, sender, dueMs)
         break
       }
-      const isDatagram = direction.mode === 'datagram'
-      if (!isDatagram && (sender.index - streams.messageAcceptedIndex() > pendingMessagesMax || streams.messageQueueFull())) break
-      const length = messageSize(plan.seed, direction, sender.index)
-      if (direction.dataLimitBytes !== null && sender.offset + length > direction.dataLimitBytes) {
-        sender.stopped = true
-        break
-      }
-      const { index, offset } = sender
-      const header = { direction: direction.direction, index, offset, dueMs, length }
-      const bytes = encodeMessage(sender.key, header, direction.content)
-      sender.index += 1
-      sender.offset += length
-      this.#recorder.messageSent(nowMs, direction.direction, length, dueMs)
-      if (!isDatagram) {
-        streams.offerMessage(bytes)
-        sent = true
-      } else if (!end.client.act((client, atMs) => client.sendDatagram(atMs, end.handle, bytes)))
-        this.#recorder.datagramDropped(nowMs, direction.direction)
+      if (!this.#hasRoom(end, sender)) break
+      due.sent()
+      if (!this.#sendOne(end, sender, dueMs)) break
+      sent = true
     }
-    if (sent) this.#changed(end)
+    if (sent && sender.direction.mode !== 'datagram') this.#changed(end)
+  }
+
+  #hasRoom({ machine: { streams } }: End, { direction, index, before }: Sender): boolean {
+    if (direction.mode === 'datagram') return true
+    return index - before - streams.messageAcceptedIndex() <= pendingMessagesMax && !streams.messageQueueFull()
+  }
+
+  /** Sends the next message. Returns false when it has sent all that it may. */
+  #sendOne(end: End, sender: Sender, dueMs: number, size?: number): boolean {
+    const { direction, index, offset } = sender
+    const nowMs = this.#world.nowMs
+    const length = size ?? messageSize(this.#recorder.plan.seed, direction, index)
+    if (direction.dataLimitBytes !== null && offset + length > direction.dataLimitBytes) {
+      sender.stopped = true
+      return false
+    }
+    const header = { direction: direction.direction, index, offset, dueMs, length }
+    const bytes = encodeMessage(sender.key, header, direction.content)
+    sender.index += 1
+    sender.offset += length
+    this.#recorder.messageSent(nowMs, direction.direction, length, dueMs)
+    if (direction.mode !== 'datagram') end.machine.streams.offerMessage(bytes)
+    else if (!end.client.act((client, atMs) => client.sendDatagram(atMs, end.handle, bytes)))
+      this.#recorder.datagramDropped(nowMs, direction.direction)
+    return true
   }
 
   #arm(end: End, sender: Sender, dueMs: number): void {
@@ -245,12 +336,27 @@ export class PlanFlow {
     const direction = this.#incoming(side)
     let bytes = 0
     for (let count = 0; count < messagesMax; count++) {
+      if (direction?.role === 'asks' && end.sender !== undefined && !end.over && !this.#hasRoom(end, end.sender)) break
       const message = end.machine.streams.takeMessage()
       if (message === undefined) break
       bytes += message.length
-      if (direction !== undefined) this.#recorder.messageReceived(this.#world.nowMs, direction.direction, message)
+      if (direction === undefined) continue
+      const header = this.#recorder.messageReceived(this.#world.nowMs, direction.direction, message)
+      if (header !== undefined) this.#reply(end, direction, header)
     }
     return bytes
+  }
+
+  /** A question is answered; an answer lets whoever asked go on. */
+  #reply(end: End, { role }: FlowDirection, header: MessageHeader): void {
+    const { sender } = end
+    if (role === undefined || sender === undefined || end.over || this.#closing) return
+    if (role === 'asks' && sender.due === undefined) {
+      if (!sender.stopped) this.#sendOne(end, sender, header.dueMs, header.length)
+    } else if (role === 'answers' && sender.due !== undefined) {
+      sender.due.answered(this.#world.nowMs)
+      this.#pump(end)
+    }
   }
 
   #incoming(side: Side): FlowDirection | undefined {

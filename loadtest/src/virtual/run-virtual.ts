@@ -191,14 +191,16 @@ class VirtualRun {
         ...(planned.paths === '' ? {} : { paths: parsePaths(planned.paths) }),
         ...(planned.keyMode === undefined ? {} : { keyModes: [planned.keyMode] }),
       },
+      ...(planned.wrongKey === true ? { wrongKey: true } : {}),
       application,
       link: (relayId) => links.get(relayId)!,
       relay: (relayId) => this.#relays.get(relayId),
       turnMs,
     })
     this.#clients.push({ host, application })
-    this.#ramp.add(planned.attachAtMs, () => host.start())
-    if (planned.detachAtMs !== null) world.at(planned.detachAtMs, () => application.detach(host))
+    const { attachAtMs, detachAtMs, again = [] } = planned
+    for (const presence of [{ attachAtMs, detachAtMs }, ...again])
+      this.#ramp.add(presence.attachAtMs, () => application.come(host, presence))
   }
 
   /** Half of the round trip of the rows each way, as the live runner's proxies have it. */

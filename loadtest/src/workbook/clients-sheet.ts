@@ -1,6 +1,20 @@
 // The sheet `Clients`: rows become clients, one by one, with `{n}` and `count` filled in.
-import type { PlanRelay, PlanZone } from '../plan.ts'
-import { anyText, bandwidth, duration, type Kind, name, oneOf, schedule, size, whole, words, yesNo } from './grammar.ts'
+import type { Distribution, PlanRelay, PlanZone } from '../plan.ts'
+import {
+  anyText,
+  bandwidth,
+  duration,
+  durations,
+  type Kind,
+  name,
+  oneOf,
+  type Schedule,
+  schedule,
+  size,
+  whole,
+  words,
+  yesNo,
+} from './grammar.ts'
 import { type Injection, injections } from './injections.ts'
 import type { Names } from './names.ts'
 import type { Problems } from './problems.ts'
@@ -29,7 +43,17 @@ export interface Client {
   readonly keyMode: KeyMode
   readonly attachAtMs: number
   readonly detachAtMs: number | null
-  readonly connects: boolean
+  readonly connect: Exclude<Schedule, { kind: 'after' }>
+  /** How long a connection lasts, in ms; null: as long as it is there. */
+  readonly session: Distribution | null
+  readonly disconnect: 'clean' | 'reset' | 'vanish'
+  /** When it connects again after a session: ms, at once, or not at all (null). */
+  readonly reconnect: Distribution | 'now' | 'default' | null
+  readonly expect: 'delivered' | 'rejected' | 'disconnected'
+  /** It has the certificate of its user and another key: it injects a bad password from the start, and expects to be rejected. */
+  readonly wrongKey: boolean
+  /** Made by the test set, to answer the client before it. */
+  readonly echo: boolean
   readonly dataLimitBytes: number | null
   readonly readBytesPerSecond: number | null
   readonly injections: readonly Injection[]
@@ -93,17 +117,20 @@ function readRow(row: TableRow, context: ClientsContext, room: number): Client[]
     keyMode: readKeyMode(row, profile.keyMode),
     attachAtMs: row.read('attach_at', duration, 0),
     detachAtMs: row.read('detach_at', detachTime, null),
-    connects: readConnect(row),
+    connect: readConnect(row, context.durationMs),
+    session: row.read<Distribution | null>('session', durations, null),
+    disconnect: row.read('disconnect', oneOf(['clean', 'reset', 'vanish']), 'clean'),
+    reconnect: row.read('reconnect', reconnectKind, 'default'),
+    expect: row.read('expect', oneOf(['delivered', 'rejected', 'disconnected']), 'delivered'),
+    wrongKey: false,
+    echo: false,
     dataLimitBytes: row.read<number | null>('data_limit', size, null),
     readBytesPerSecond: row.read('read_rate', bandwidth, null),
     injections: row.read('inject', injections, []),
     note: row.read('note', anyText, ''),
   }
   if (profile.mode === 'datagram') checkDatagramSize(row, traffic.size)
-  row.notYet('session', [], 'expected nothing (one session, from attach to detach)')
-  row.notYet('disconnect', ['clean'], 'expected clean')
-  row.notYet('reconnect', ['auto', 'yes'], 'expected nothing (clients always come back by themselves)')
-  row.notYet('expect', ['delivered'], 'expected delivered')
+  const wrongKey = common.expect === 'rejected' && common.injections.some(isThief)
   checkTimes(row, common, context.durationMs)
   if (written === undefined || !enabled) return []
   if (count > room) {
@@ -116,6 +143,7 @@ function readRow(row: TableRow, context: ClientsContext, room: number): Client[]
     const userName = (user === '' ? client : filled(user, n, 1)).toLowerCase()
     return {
       ...common,
+      ...(wrongKey ? { wrongKey, injections: common.injections.filter((one) => !isThief(one)) } : {}),
       n,
       client,
       user: userName,
@@ -123,6 +151,11 @@ function readRow(row: TableRow, context: ClientsContext, room: number): Client[]
       peer: peer.replaceAll('{n}', String(n)),
     }
   })
+}
+
+/** From the start, and for good. */
+function isThief({ word, when }: Injection): boolean {
+  return word === 'bad_password' && when.kind === 'once'
 }
 
 /** `cam-{n}` → `cam-7`. A row of several without `{n}` gets `-7` at its end. */
@@ -166,16 +199,36 @@ const proxyUrl: Kind<string> = {
 
 function readCarrier(row: TableRow): Client['carrier'] {
   if (row.text('carrier').toLowerCase() === 'websocket') {
-    row.notYet('carrier', [], 'expected auto, upgrade, http or grpc')
+    row.wrong(
+      'W123',
+      'carrier',
+      'expected auto, upgrade, http or grpc (websocket is the carrier of browsers; simulated clients are Node programs)',
+    )
     return 'auto'
   }
   return row.read('carrier', oneOf(['auto', 'upgrade', 'http', 'grpc']), 'auto')
 }
 
-function readConnect(row: TableRow): boolean {
+function readConnect(row: TableRow, durationMs: number): Client['connect'] {
   const when = row.read('connect', schedule, { kind: 'once' })
-  if (when.kind !== 'once' && when.kind !== 'never') row.notYet('connect', [], 'expected once or never')
-  return when.kind !== 'never'
+  if (when.kind === 'after') {
+    row.wrong('W109', 'connect', 'expected once, never, at(30s), every(5m,±10%) or poisson(0.2/s)')
+    return { kind: 'once' }
+  }
+  if (when.kind === 'at' && when.atMs >= durationMs)
+    row.wrong('W120', 'connect', `expected before the end of the load (${durationMs / 1000}s)`)
+  return when
+}
+
+const reconnectKind: Kind<Client['reconnect']> = {
+  code: 'W102',
+  expected: 'yes, no, or how long after the end of a session, such as 5s or exp(10s)',
+  parse: (text) => {
+    const word = text.toLowerCase()
+    if (word === 'yes' || word === 'auto') return 'now'
+    return word === 'no' || word === 'never' ? null : durations.parse(text)
+  },
+  guess: (text) => durations.guess?.(text),
 }
 
 const relayChoice: Kind<RelayChoice> = {

@@ -202,7 +202,7 @@ export const distribution: Kind<Distribution> = {
   code: 'W108',
   expected:
     'a distribution such as const(1024), uniform(64,1500), normal(1024,128), lognormal(1024,0.5), exp(1024) or mix(64:70%,1500:30%)',
-  parse: parseDistribution,
+  parse: (text) => parseDistribution(text, size),
   guess: (text) => {
     const call = /^(\w+)\s*[( ]\s*([^()]*)\)?$/.exec(text)
     return call === null
@@ -217,13 +217,22 @@ export const distribution: Kind<Distribution> = {
   },
 }
 
-function parseDistribution(text: string): Distribution | undefined {
+/** Times in ms: how long a session lasts, how long somebody thinks. A bare duration is constant. */
+export const durations: Kind<Distribution> = {
+  code: 'W102',
+  expected:
+    'a duration such as 30s, or a distribution of them such as uniform(10s,60s), exp(30s), lognormal(30s,0.5) or mix(1s:70%,60s:30%)',
+  parse: (text) => parseDistribution(text, duration),
+  guess: (text) => duration.guess?.(text),
+}
+
+function parseDistribution(text: string, size: Kind<number>): Distribution | undefined {
   const bare = size.parse(text)
   if (bare !== undefined) return bare > 0 ? { kind: 'const', value: bare } : undefined
   const call = /^(const|uniform|normal|lognormal|exp|mix)\(([^()]{1,400})\)$/.exec(text.toLowerCase().replace(/ /g, ''))
   if (call === null) return undefined
   const parts = call[2]!.split(',')
-  if (call[1] === 'mix') return parseMix(parts)
+  if (call[1] === 'mix') return parseMix(parts, size)
   const first = size.parse(parts[0]!)
   if (first === undefined || first <= 0) return undefined
   if (call[1] === 'const') return parts.length === 1 ? { kind: 'const', value: first } : undefined
@@ -239,7 +248,7 @@ function parseDistribution(text: string): Distribution | undefined {
   return second >= first ? { kind: 'uniform', from: first, to: second } : undefined
 }
 
-function parseMix(parts: readonly string[]): Distribution | undefined {
+function parseMix(parts: readonly string[], size: Kind<number>): Distribution | undefined {
   const mixed: { value: number; share: number }[] = []
   for (const part of parts) {
     const [value, share, ...more] = part.split(':')

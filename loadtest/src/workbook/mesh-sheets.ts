@@ -35,7 +35,7 @@ export function readLinks(table: Table, zones: Names<PlanZone>): PlanLink[] {
     })
     const rttMs = row.need('rtt', duration) ?? 0
     const jitterMs = row.read('jitter', duration, 0)
-    row.notYet('loss_burst', ['0', '1'], 'expected nothing')
+    const lossBurst = row.read('loss_burst', lossBurstKind, 1)
     const lossShare = row.read('loss', percent, 0)
     const bytesPerSecond = row.read('bandwidth', bandwidth, null)
     if (lossShare > 0.5) row.wrong('W105', 'loss', 'expected at most 50%')
@@ -46,6 +46,7 @@ export function readLinks(table: Table, zones: Names<PlanZone>): PlanLink[] {
       jitterMs,
       ...(bytesPerSecond === null ? {} : { bytesPerSecond }),
       ...(lossShare === 0 ? {} : { lossShare }),
+      ...(lossShare === 0 || lossBurst === 1 ? {} : { lossBurst }),
     }
     const symmetric = row.read('symmetric', yesNo, true)
     const [from, to] = ends as [string, string]
@@ -57,6 +58,16 @@ export function readLinks(table: Table, zones: Names<PlanZone>): PlanLink[] {
   }
   for (const [key, link] of mirrored) if (!links.has(key)) links.set(key, link)
   return [...links.values()]
+}
+
+/** How many packets are lost in a row, on average. */
+const lossBurstKind: Kind<number> = {
+  code: 'W107',
+  expected: 'a number of packets from 1 to 1000, such as 3',
+  parse: (text) => {
+    const value = quantity.parse(text)
+    return value !== undefined && (value === 0 || (value >= 1 && value <= 1_000)) ? Math.max(1, value) : undefined
+  },
 }
 
 const relayUrl: Kind<string> = {

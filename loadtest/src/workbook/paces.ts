@@ -1,5 +1,5 @@
 // From phases to what the runners follow: how each sender's rate changes over time, and what each phase asks for in figures.
-import type { PacePoint } from '../pace.ts'
+import { hasRate, type PacePoint } from '../pace.ts'
 import type { Flow, FlowDirection, PlanPhase } from '../plan.ts'
 import type { Phase } from './phases-sheet.ts'
 
@@ -11,7 +11,7 @@ export interface Paced {
 
 /** Gives every sender that phases speed up or slow down its pace. */
 export function pacedFlows(phases: readonly Phase[], flows: readonly Flow[], members: number): Paced {
-  const own = flows.flatMap(({ directions }) => directions.filter(isOpen))
+  const own = flows.flatMap(({ directions }) => directions.filter(hasRate))
   const rated = phases.filter(({ sets }) => sets === 'rate').sort((a, b) => a.startMs - b.startMs)
   const byClient = new Map<number, number[]>()
   for (const [index, phase] of rated.entries()) for (const member of phase.members) push(byClient, member, index)
@@ -40,15 +40,10 @@ export function pacedFlows(phases: readonly Phase[], flows: readonly Flow[], mem
         ? flows
         : flows.map((flow) => ({
             ...flow,
-            directions: flow.directions.map((one) => withPace(one, isOpen(one) ? pace(one.from) : undefined)),
+            directions: flow.directions.map((one) => withPace(one, hasRate(one) ? pace(one.from) : undefined)),
           })),
     paces,
   }
-}
-
-/** Whether it has a rate of its own. */
-function isOpen(_direction: FlowDirection): boolean {
-  return true
 }
 
 function withPace(direction: FlowDirection, pace: number | undefined): FlowDirection {
@@ -80,8 +75,8 @@ function joined(stages: readonly (readonly PacePoint[])[]): PacePoint[] {
 }
 
 function planPhase(phase: Phase, total: number, clients: number): PlanPhase {
-  const { startMs, endMs, executor, sets, target, members, all, line, isShare } = phase
-  const whole = sets === 'rate' ? total : members.length
+  const { startMs, endMs, executor, sets, target, members, all, size, line, isShare } = phase
+  const whole = sets === 'rate' ? total : size
   const values = line.map(({ atMs, value }) => ({
     atMs,
     value: isShare ? value * whole : Math.min(value, sets === 'clients' ? whole : value),

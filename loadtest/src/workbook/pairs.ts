@@ -28,14 +28,14 @@ export function pairClients(clients: readonly Client[]): Pair[] {
     }
     named.add(caller).add(listener)
     const key = [caller, listener].sort((a, b) => a - b).join()
-    if (known.has(key) || !client.connects) return
+    if (known.has(key) || client.connect.kind === 'never') return
     known.add(key)
     pairs.push({ caller, listener })
   })
   const lonely = clients.map((_, index) => index).filter((index) => clients[index]!.peer === '' && !named.has(index))
   for (let i = 0; i + 1 < lonely.length; i += 2) {
     const pair = { caller: lonely[i]!, listener: lonely[i + 1]! }
-    if (clients[pair.caller]!.connects) pairs.push(pair)
+    if (clients[pair.caller]!.connect.kind !== 'never') pairs.push(pair)
   }
   if (lonely.length % 2 === 1 && complained.size === 0) {
     const last = clients[lonely.at(-1)!]!
@@ -56,7 +56,8 @@ export function pairClients(clients: readonly Client[]): Pair[] {
         `"${b.application}"`,
       )
     }
-    if (a.keyMode !== b.keyMode && !complained.has(b.row.row)) {
+    const refused = a.expect === 'rejected' || b.expect === 'rejected'
+    if (a.keyMode !== b.keyMode && !refused && !complained.has(b.row.row)) {
       complained.add(b.row.row)
       b.row.wrong(
         'W121',
@@ -67,6 +68,28 @@ export function pairClients(clients: readonly Client[]): Pair[] {
     }
   }
   return pairs.sort((a, b) => a.caller - b.caller || a.listener - b.listener)
+}
+
+/** A user name has at most 63 characters; the suffix needs a few. */
+const echoRoom = 56
+
+/** Adds a passive client beside each whose peer is `echo`, to answer it. A client of that name is itself the peer. */
+export function withEchoes(clients: readonly Client[]): Client[] {
+  const names = new Set(clients.map(({ client }) => client.toLowerCase()))
+  if (clients.some(({ client }) => client.toLowerCase() === 'echo')) return [...clients]
+  return clients.flatMap((client) => {
+    if (client.peer.toLowerCase() !== 'echo') return [client]
+    const name = `${client.client.slice(0, echoRoom)}.echo`
+    if (names.has(name.toLowerCase()))
+      client.row.wrong('W113', 'peer', `expected no client of the name ${name} (so its echo is called)`, `"${name}" in the sheet`)
+    const echo: Client = {
+      ...client,
+      ...{ client: name, user: name.toLowerCase(), label: '', tags: [], peer: '*', echo: true, injections: [], note: '' },
+      ...{ connect: { kind: 'once' }, session: null, disconnect: 'clean', reconnect: 'default', expect: 'delivered', wrongKey: false },
+      ...{ attachAtMs: client.attachAtMs, detachAtMs: null, dataLimitBytes: null, readBytesPerSecond: null },
+    }
+    return [{ ...client, peer: name }, echo]
+  })
 }
 
 /** Rows of several clients, by what is written in their cell, with and without `{n}`. */
@@ -92,10 +115,6 @@ function inGroup(groups: ReadonlyMap<string, number[]>, client: Client): number 
 function complain(client: Client, clients: readonly Client[], complained: Set<number>): void {
   if (complained.has(client.row.row)) return
   complained.add(client.row.row)
-  if (client.peer.toLowerCase() === 'echo') {
-    client.row.notYet('peer', [], 'expected the name of another client')
-    return
-  }
   const names = clients.map((one) => one.client)
   const near = nearest(client.peer, names)
   client.row.wrong(

@@ -30,6 +30,8 @@ export interface Phase {
   /** Indexes of the clients; in order. */
   readonly members: readonly number[]
   readonly all: boolean
+  /** How many clients the target has: some of them may never be there, and so not be in the plan. */
+  readonly size: number
   /** In messages a second, clients, or as a share (`isShare`) of either. */
   readonly line: readonly PhasePoint[]
   readonly isShare: boolean
@@ -152,7 +154,6 @@ function readPhase(row: TableRow, beforeMs: number, next: TableRow | undefined, 
   if (!known) return undefined
   const { form } = amounts
   const sets = executor === 'fixed' ? 'nothing' : executor.endsWith('clients') || form === 'clients' ? 'clients' : 'rate'
-  if (sets === 'clients') row.notYet('executor', [], 'expected fixed, constant_rate, ramping_rate or stairs of rates')
   if (sets === 'clients' && form === 'clients') checkNumber(row, amounts, membersIn(context.written, row, aim, context.seed).length)
   const line = lineOf(executor, startMs, endMs, amounts, steps, holdMs)
   const scaled = form === 'share' ? line : line.map(({ atMs, value }) => ({ atMs, value: value * context.scale }))
@@ -166,6 +167,7 @@ function readPhase(row: TableRow, beforeMs: number, next: TableRow | undefined, 
     target: aim === 'all' ? '*' : row.text('target').replace(/ /g, ''),
     members,
     all: aim === 'all',
+    size: members.length,
     line: scaled,
     isShare: form === 'share',
   }

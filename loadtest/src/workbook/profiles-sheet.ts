@@ -4,7 +4,7 @@ import { SennitError } from '@sennit/protocol'
 import type { Compress, Distribution } from '../plan.ts'
 import { messageBytesMin } from '../verdict/message.ts'
 import { datagramBytesMax, messageBytesMax } from '../verdict/sizes.ts'
-import { distribution, oneOf, rate, whole } from './grammar.ts'
+import { distribution, durations, type Kind, oneOf, rate, whole } from './grammar.ts'
 import { Names, rowName } from './names.ts'
 import type { Table, TableRow } from './table.ts'
 
@@ -27,6 +27,8 @@ export interface Profile extends Traffic {
   readonly mode: 'reliable' | 'datagram'
   /** undefined: the cell is blank. */
   readonly compress: Compress | undefined
+  /** How long it waits, in ms, before it sends again after it was answered; undefined: the cell is blank. */
+  readonly think: Distribution | undefined
 }
 
 const defaults: Profile = {
@@ -40,6 +42,7 @@ const defaults: Profile = {
   keyMode: 'blind',
   mode: 'reliable',
   compress: undefined,
+  think: undefined,
 }
 
 /** A client of one process can send no faster. */
@@ -52,17 +55,37 @@ export function readProfiles(table: Table): Names<Profile> {
     const traffic = readTraffic(row, defaults)
     const direction = row.read('direction', oneOf(['send', 'receive', 'both']), 'both')
     const check = row.read('flow_check', oneOf(['full', 'counter', 'none']), 'full')
-    row.notYet('think', ['0', '0s', '0ms'], 'expected nothing (it belongs to the closed model)')
+    const think = readThink(row)
     const compress = readCompress(row)
     const mode = row.read('mode', oneOf(['reliable', 'datagram', 'lossy']), 'reliable') === 'reliable' ? 'reliable' : 'datagram'
     const keyMode = readKeyMode(row, 'blind')
     const paths = readPaths(row, '')
     if (mode === 'datagram') checkDatagrams(row, traffic, compress)
-    if (profile !== undefined) profiles.add(row, profile, { profile, ...traffic, direction, check, paths, keyMode, mode, compress })
+    if (profile !== undefined) profiles.add(row, profile, { profile, ...traffic, direction, check, paths, keyMode, mode, compress, think })
   }
   // Also when every row is wrong: the other sheets are read on with it, so that all errors come at once.
   if (profiles.all().length === 0) profiles.addDefault(defaults.profile, defaults)
   return profiles
+}
+
+/** Who thinks has no rate, and does not answer itself. */
+function readThink(row: TableRow): Distribution | undefined {
+  if (!row.has('think')) return undefined
+  const think =
+    row.text('think') === '0' ? ({ kind: 'const', value: 0 } as const) : row.read('think', thinkKind, { kind: 'const', value: 0 })
+  if (row.has('rate'))
+    row.wrong('W123', 'rate', 'expected nothing (think says when the next message is due: so long after the last answer)')
+  if (row.has('direction') && row.text('direction').toLowerCase() !== 'both')
+    row.wrong('W123', 'direction', 'expected both (who thinks waits for an answer)')
+  if (row.text('mode').toLowerCase() !== 'reliable' && row.has('mode'))
+    row.wrong('W123', 'mode', 'expected reliable (who waits for an answer to a datagram may wait for ever)')
+  return think
+}
+
+/** No wait is a wait too. */
+const thinkKind: Kind<Distribution> = {
+  ...durations,
+  parse: (text) => (/^0(ms|s)?$/.test(text) ? { kind: 'const', value: 0 } : durations.parse(text)),
 }
 
 function readCompress(row: TableRow): Compress | undefined {

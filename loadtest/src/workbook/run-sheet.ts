@@ -12,6 +12,8 @@ export interface RunSheet {
   readonly settings: RunSettings
   /** Attaches a second. */
   readonly rampPerSecond: number
+  /** `open`: messages are due whether or not the last one arrived. `closed`: after it was answered. */
+  readonly model: 'open' | 'closed'
 }
 
 /** A day: longer soaks are several runs, each with a verdict of its own. */
@@ -43,14 +45,7 @@ export function readRun(table: Table, fallbackName: string, problems: Problems):
     if (row === undefined || cell === undefined) return fallback
     return readCell(cell, kind, { ...row.place('value'), name: key }, problems) ?? fallback
   }
-  const notYet = (key: RunKey, harmless: readonly string[], instead: string): void => {
-    const row = place(key)
-    const text = row?.text('value') ?? ''
-    if (row === undefined || text === '' || harmless.includes(text.toLowerCase())) return
-    problems.add('W140', { ...row.place('value'), name: key }, `"${text.slice(0, 60)}" is not built yet: ${instead}`, text.slice(0, 60))
-  }
 
-  notYet('model', ['open'], 'expected open (messages are due whether or not the last one arrived)')
   const livePort = read('live_port', whole(0, 65_535), 0)
   const engine = read('engine', oneOf(runEngines), 'local')
   const agents = read('agents', agentCount, 0)
@@ -72,6 +67,7 @@ export function readRun(table: Table, fallbackName: string, problems: Problems):
     name: read('name', runName, fallbackName),
     seed: read('seed', seedKind, 1),
     rampPerSecond: ramp > 0 ? ramp : 500,
+    model: read('model', oneOf(['open', 'closed']), 'open'),
     settings: {
       durationMs,
       warmupMs,
