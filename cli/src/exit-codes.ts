@@ -76,6 +76,7 @@ const unreachableCodes: ReadonlySet<string> = new Set([
   'proxy_failed',
   'receive_timeout',
   'relay_not_ready',
+  'stopped',
   'stream_closed',
   'stream_reset',
   'superseded',

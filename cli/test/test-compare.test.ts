@@ -18,7 +18,7 @@ describe('test compare', { timeout: 120_000 }, () => {
       expect(
         (await shop.run('test', 'run', 'small.xlsx', '--virtual', '--seed', seed, '--out', `s${seed}`, '--report', 'csv,junit')).code,
       ).toBe(0)
-    expect(readdirSync(shop.path('s1')).sort()).toEqual(['junit.xml', 'summary.json', 'timeline.csv'])
+    expect(readdirSync(shop.path('s1')).sort()).toEqual(['junit.xml', 'plan.json.gz', 'summary.json', 'timeline.csv'])
     expect(await shop.run('test', 'run', 'small.xlsx', '--report', 'html,pdf')).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('expected words of html,xlsx,json,csv,junit,prometheus with commas; found "pdf"'),

@@ -67,7 +67,7 @@ class VirtualRun {
     const { plan, environment } = options
     this.#options = options
     this.#plan = plan
-    this.#world = new World({ seed: plan.seed })
+    this.#world = new World({ seed: plan.seed, hosts: plan.clients.length + plan.relays.length })
     this.#recorder = new RunRecorder(plan, { engine: 'virtual', environment, startedAt })
     this.#watch = new AbortWatch(this.#recorder)
     this.#ramp = new Ramp(

@@ -24,11 +24,15 @@ export const worldEpochMs = 1_800_000_000_000
 const certificateLifeMs = 400 * 24 * 3_600_000
 /** A host that wants a turn again and again at one instant would burn a processor in production. */
 const turnsPerInstantMax = 10_000
+/** Thousands of hosts may have something to do at one instant, such as the end of a run. */
+const turnsPerHostMax = 100
 /** Lines of a trace that are kept. */
 const traceLinesMax = 2_000
 
 export interface WorldOptions {
   readonly seed: number
+  /** How many hosts there will be, roughly. @default a few hundred */
+  readonly hosts?: number
   /** Keeps the last lines of what happened. @default false */
   readonly trace?: boolean
 }
@@ -47,6 +51,7 @@ export class World {
   nowMs = 0
   events = 0
   readonly #heap = new EventHeap()
+  readonly #turnsPerInstantMax: number
   readonly #identities = new Map<string, UserIdentity>()
   readonly #atOnce: (() => void)[] = []
   #instantMs = -1
@@ -57,6 +62,7 @@ export class World {
   constructor(options: WorldOptions) {
     this.dice = new Dice(options.seed)
     this.traced = options.trace ?? false
+    this.#turnsPerInstantMax = Math.max(turnsPerInstantMax, turnsPerHostMax * (options.hosts ?? 0))
     this.crypto = simulatorCrypto(this.dice.fork().next)
     this.mesh = issueMesh(this.crypto, worldEpochMs - certificateLifeMs)
     this.digest.number(options.seed)
@@ -85,7 +91,7 @@ export class World {
     this.nowMs = atMs
     if (atMs === this.#instantMs) {
       this.#instantEvents += 1
-      if (this.#instantEvents > turnsPerInstantMax)
+      if (this.#instantEvents > this.#turnsPerInstantMax)
         throw new Violation('time goes on', `events never end, the last one: ${this.#lastWhat} ${this.#lastWho}`)
     } else {
       this.#instantMs = atMs
