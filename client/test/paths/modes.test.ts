@@ -230,6 +230,15 @@ describe('split(3) on three relays', () => {
     expect(world.ends.map((end) => end.machine.status().kept.resent)).toEqual([0, 0])
   })
 
+  it('gives a frozen relay up at once when both ends know one that could take its place', () => {
+    const world = worldOf('split(2)', { relays: { r1: 5, r2: 8, r3: 12 }, openFirst: ['r1', 'r2'], joins: false })
+    for (const side of both) world.start(side, flow)
+    world.run(1_000)
+    world.freeze('r1')
+    world.run(1_500)
+    expect(judged(world)).not.toEqual([])
+  })
+
   it('leaves a frozen relay as soon as there is a fourth', () => {
     const { world, stallMs } = stallOf('split(3)', (w) => w.freeze('r1'), { openFirst: ['r1', 'r2', 'r3'] })
     expect(stallMs).toBeLessThan(800)

@@ -298,6 +298,7 @@ export class PathAgreement {
     machine.usePlan(nowMs, {
       epoch: plan.epoch,
       order,
+      known: this.names().filter((relayId) => this.planner.peerKnows(relayId)),
       activeSend,
       activeReceive,
       standby: plan.standby,

@@ -41,6 +41,8 @@ export interface PathPlan {
   readonly epoch: number
   /** Relay ids, best first: the fail-over order. */
   readonly order: readonly string[]
+  /** Relays that both ends know, planned or not, and well or not. @default those of `order` */
+  readonly known?: readonly string[]
   readonly activeSend: string
   readonly activeReceive: string
   readonly standby: string

@@ -6,6 +6,7 @@
  * replaced. The machine's own words (plans, answers to them) go on the active path all the time, or nothing could ever be agreed.
  */
 import { type CryptoProvider, type PacketHeader, type SessionSecrets, ShareEncoder } from '@sennit/protocol'
+import { relayOf } from '../attach/links.ts'
 import type { AckTracker } from '../connection/ack-tracker.ts'
 import type { Outbox } from '../connection/outbox.ts'
 import type { Path } from '../connection/path.ts'
@@ -111,11 +112,17 @@ export class Route {
     return this.#scheduler.paths().includes(path)
   }
 
-  /** Whether both directions can go on without the path. */
+  /**
+   * Whether both directions can go on without the path: on those that are open, or on relays that both ends know beside them. Another one is agreed on
+   * only when this one is given up, because the other end may not see its silence.
+   */
   canLeave(path: Path): boolean {
+    const { table } = this.#needs
+    const known = table.plan?.known ?? table.plan?.order ?? []
+    const others = new Set(known.filter((relayId) => relayId !== path.relayId).map(relayOf))
     return [this.mode, this.#receives].every((mode) => {
       const least = pathsLeast(mode)
-      return least === 1 || firstPaths(this.#needs.table, least, apartness(mode), path).length === least
+      return least === 1 || others.size >= least || firstPaths(table, least, apartness(mode), path).length === least
     })
   }
 
