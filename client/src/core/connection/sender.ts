@@ -19,7 +19,7 @@ const controlReserveBytes = 65_536
 /** Seal and frame overhead, when a packet is cut to the credit that is left. */
 const packetMarginBytes = 64
 /** Credit smaller than this is not worth a packet of data: a path that has no more is no room for something new. */
-export const creditWorthBytes = 1_200
+const creditWorthBytes = 1_200
 
 export interface SenderNeeds {
   readonly tuning: ConnectionTuning
@@ -109,6 +109,11 @@ export class Sender {
   /** Whether a packet of so many bytes may go on `path` now. */
   hasRoom(path: Path, bytes: number): boolean {
     return path.waiting === undefined && creditCovers(path, bytes) && path.inFlightBytes < path.capBytes()
+  }
+
+  /** Whether what goes next may go on `path`, again or for the first time: a little credit left is no room for something new. */
+  hasRoomForNext(path: Path): boolean {
+    return this.hasRoom(path, Math.max(this.resendBytes, creditWorthBytes))
   }
 
   /** Sends one more packet on `path` if there is one and it may. @returns whether to call again */

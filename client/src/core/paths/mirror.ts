@@ -4,7 +4,6 @@
  */
 import type { Path } from '../connection/path.ts'
 import type { KeptPacket } from '../connection/send-buffer.ts'
-import { creditWorthBytes } from '../connection/sender.ts'
 import { firstPaths, type Scheduler, type SchedulerNeeds, takes } from './scheduler.ts'
 
 /** Copies that one path catches up with at one go, as a share of new packets: it may have all that is unacked before it. */
@@ -43,9 +42,7 @@ export class Mirror implements Scheduler {
       if (sent === burst || more) return burst
       // A path that has not taken all there is takes nothing new, or two full paths would share the packets instead of repeating them.
       const bytes = sender.resendBytes
-      const first = paths.find(
-        (path) => sender.hasRoom(path, Math.max(bytes, creditWorthBytes)) && (bytes > 0 || this.#copiedTo.get(path) === sender.buffer.next),
-      )
+      const first = paths.find((path) => sender.hasRoomForNext(path) && (bytes > 0 || this.#copiedTo.get(path) === sender.buffer.next))
       const asked = first ?? paths[0]
       if (asked === undefined || !sender.step(nowMs, asked)) return sent
       sent += 1

@@ -14,7 +14,6 @@ import {
 } from '@sennit/protocol'
 import type { Path } from '../connection/path.ts'
 import type { KeptPacket, ShareSet } from '../connection/send-buffer.ts'
-import { creditWorthBytes } from '../connection/sender.ts'
 import { Deque } from '../streams/deque.ts'
 import { firstPaths, type Scheduler, type SchedulerNeeds, takes } from './scheduler.ts'
 
@@ -91,8 +90,7 @@ export class Shares implements Scheduler {
 
   /** Room for what goes next: a path that a little credit is left of would stop the others, which have enough. */
   #isReady(path: Path): boolean {
-    const { sender } = this.#needs
-    return !this.#late.has(path) && sender.hasRoom(path, Math.max(sender.resendBytes, creditWorthBytes))
+    return !this.#late.has(path) && this.#needs.sender.hasRoomForNext(path)
   }
 
   /** What fits every path at its own pace: each carries only one share of a packet. */
