@@ -32,6 +32,7 @@ const golden: readonly (readonly [HopControl, string])[] = [
   [{ type: 'reject', offerId: 6, code: 'busy' }, '320808061204' + '62757379'],
   [{ type: 'join', joinId: 7, tag: id(9), user: 'bob', label: '' }, `3a1908071210${'09'.repeat(16)}1a03626f62`],
   [{ type: 'leave', joinId: 7 }, '42020807'],
+  [{ type: 'circuitTag', circuit: 8, tag: id(9) }, `521408081210${'09'.repeat(16)}`],
   [{ type: 'circuitClose', circuit: 8, reason: 'gone' }, '820108080812' + '04676f6e65'],
   [{ type: 'ping', nonce: 7 }, '8a01020807'],
   [{ type: 'pong', nonce: 7 }, '9201020807'],
@@ -73,6 +74,7 @@ test('unknown fields and unknown messages are ignored', () => {
 test.each([
   ['a connection id of 15 bytes', hex(encodeControl({ type: 'connect', requestId: 1, ...request, connectionId: new Uint8Array(15) }))],
   ['a join tag of 17 bytes', hex(encodeControl({ type: 'join', joinId: 1, tag: new Uint8Array(17), user: 'b', label: '' }))],
+  ["a circuit's tag of 15 bytes", hex(encodeControl({ type: 'circuitTag', circuit: 1, tag: new Uint8Array(15) }))],
   ['a name of 256 letters', hex(encodeControl({ type: 'listen', listenId: 1, application: 'x'.repeat(256), from: '*' }))],
   ['a message of 2 KiB', hex(encodeControl({ type: 'close', code: 'x', message: 'y'.repeat(2_048) }))],
   ['a credit of 2^53', 'c2020b080810' + '8080808080808010'],

@@ -139,6 +139,8 @@ function fromWire(wire: Wire): HopControl | undefined {
     }
     case 'leave':
       return { type: 'leave', joinId: wire.value.joinId }
+    case 'circuitTag':
+      return { type: 'circuitTag', circuit: wire.value.circuit, tag: id(wire.value.tag) }
     case 'circuitClose':
       return { type: 'circuitClose', circuit: wire.value.circuit, reason: name(wire.value.reason) }
     case 'ping':

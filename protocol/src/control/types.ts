@@ -28,6 +28,8 @@ export type HopControl =
   | { readonly type: 'reject'; readonly offerId: number; readonly code: string }
   | { readonly type: 'join'; readonly joinId: number; readonly tag: Uint8Array; readonly user: string; readonly label: string }
   | { readonly type: 'leave'; readonly joinId: number }
+  /** The circuit, which began with a call, is the path of this tag: a `join` of it on another attachment of the same client replaces it. */
+  | { readonly type: 'circuitTag'; readonly circuit: number; readonly tag: Uint8Array }
   /** Asks for every signed relay list newer than `version`, now and later; 0 when there is none. */
   | { readonly type: 'relayListWanted'; readonly version: number }
   // both ways

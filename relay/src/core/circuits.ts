@@ -15,7 +15,7 @@ export interface CircuitHalf {
   /** Its number on that attachment. */
   readonly circuit: number
   readonly other: CircuitHalf
-  /** What both ends showed in their JOINs; undefined for one that began with a call. */
+  /** What the source showed in its JOIN, or said of a circuit that began with a call; undefined while it has not. */
   tag: string | undefined
   /** Payload bytes that came from this attachment. */
   receivedBytes: number

@@ -107,6 +107,15 @@ export class Joins {
     }
   }
 
+  /**
+   * What began with a call is named as if it had begun with a JOIN, so that the same client's next JOIN takes its place. It says so of its own half
+   * only: a wrong tag can end nothing but what is its own.
+   */
+  tagged(attachment: Attachment, { circuit, tag }: { circuit: number; tag: Uint8Array }): void {
+    const half = attachment.circuits.get(circuit)
+    if (half !== undefined && tag.length === tagBytes) half.tag = hex(tag)
+  }
+
   leave(attachment: Attachment, joinId: number): void {
     const pending = attachment.joins.get(joinId)
     if (pending !== undefined) this.forget(pending)

@@ -487,6 +487,9 @@ export class RelayMachine {
       case 'leave':
         this.joins.leave(attachment, message.joinId)
         return
+      case 'circuitTag':
+        this.joins.tagged(attachment, message)
+        return
       case 'circuitClose': {
         const half = attachment.circuits.get(message.circuit)
         if (half !== undefined) this.circuits.close(half, message.reason.slice(0, 64), false)

@@ -126,6 +126,44 @@ describe('a client that is back before its old attachment is known to be dead', 
     expect(world.machine.stats().circuits).toBe(1)
   })
 
+  /** alice and bob, coupled by a call whose circuit alice named; her carrier takes nothing from now on. */
+  function called(): { world: World; bob: RawClient; circuit: number } {
+    const world = new World()
+    const { a, b, circuitA, circuitB } = pair(world, 'alice', 'bob', 7)
+    a.say({ type: 'circuitTag', circuit: circuitA, tag })
+    a.freeze()
+    return { world, bob: b, circuit: circuitB }
+  }
+
+  it('joins in place of a circuit that began with a call and whose tag it told', () => {
+    const { world, bob, circuit } = called()
+    const alice = join(world.attach('alice', { instance: 7 }), 'bob', 2)
+    expect(bob.heard('circuitClose')).toEqual({ type: 'circuitClose', circuit, reason: 'replaced' })
+    join(bob, 'alice', 2)
+    expect(alice.maybe('joined')).toBeDefined()
+    expect(world.machine.stats()).toMatchObject({ circuits: 1, pendingJoins: 0 })
+  })
+
+  it.each(others)('$who ends no circuit that began with a call', ({ again }) => {
+    const { world, bob } = called()
+    again(world)
+    expect(bob.maybe('circuitClose')).toBeUndefined()
+    expect(world.machine.stats().circuits).toBe(1)
+  })
+
+  it('cannot name what is not its own, nor make another wait for it', () => {
+    const world = new World()
+    const { a, b, circuitA, circuitB } = pair(world, 'alice', 'bob', 7)
+    // Numbers count per attachment: carol's names neither half, and a circuit that she has not is ignored.
+    world.attach('carol', { instance: 7 }).say({ type: 'circuitTag', circuit: circuitA, tag })
+    b.say({ type: 'circuitTag', circuit: circuitB + 1, tag })
+    join(world.attach('alice', { instance: 7 }), 'bob', 2)
+    expect(b.maybe('circuitClose')).toBeUndefined()
+    a.send(circuitA, 100)
+    world.settle()
+    expect(b.packets).toHaveLength(1)
+  })
+
   it('has its other attachments asked at once: a dead one, and a circuit that began with a call, is gone after three seconds', () => {
     const world = new World()
     const { a, b } = pair(world)

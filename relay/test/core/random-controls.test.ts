@@ -54,8 +54,12 @@ function draw(random: () => number): HopControl {
         { type: 'drain', withinMs: 1, spreadMs: 1 },
         { type: 'joinRefused', joinId: 1, code: 'limit' },
       ])
-    default:
-      return { type: 'circuitClose', circuit: 1 + below(2 ** 32 - 1), reason: 'other' }
+    default: {
+      const circuit = 1 + below(2 ** 32 - 1)
+      // Names that its JOINs use too, mostly for circuits that there are.
+      if (circuit % 2 === 0) return { type: 'circuitTag', circuit: 1 + (circuit % 12), tag: bytes(16, circuit % 3) }
+      return { type: 'circuitClose', circuit, reason: 'other' }
+    }
   }
 }
 

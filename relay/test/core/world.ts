@@ -323,8 +323,9 @@ export function pair(
   world: World,
   first = 'alice',
   second = 'bob',
+  instance?: number,
 ): { a: RawClient; b: RawClient; circuitA: number; circuitB: number; creditA: number } {
-  const a = world.attach(first)
+  const a = world.attach(first, instance === undefined ? {} : { instance })
   const b = world.attach(second)
   b.listen('chat').heard('listening')
   a.connect(second, 'chat')

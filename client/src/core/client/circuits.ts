@@ -11,6 +11,8 @@ export interface Circuit {
   owner: CircuitOwner
   /** The path it is to its connection; 0 before there is one. */
   pathId: number
+  /** Under which name the relay knows its tag: it came by a JOIN, or was told. */
+  taggedAs: string | undefined
   /** When it became that path. */
   openedAtMs: number
   /** Latest word of the relay: payload bytes that may be sent. */
@@ -31,7 +33,7 @@ export class CircuitTable {
 
   /** A relay opened a circuit for `owner`. @param relayId how both ends call the path */
   add(attachment: Attachment, number: number, owner: CircuitOwner, creditBytes: number, relayId: string): Circuit {
-    const circuit: Circuit = { attachment, relayId, number, owner, pathId: 0, openedAtMs: 0, creditBytes }
+    const circuit: Circuit = { attachment, relayId, number, owner, pathId: 0, taggedAs: undefined, openedAtMs: 0, creditBytes }
     const circuits = this.#byRelay.get(attachment.relayId) ?? new Map<number, Circuit>()
     this.#byRelay.set(attachment.relayId, circuits.set(number, circuit))
     return circuit

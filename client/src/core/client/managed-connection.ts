@@ -271,6 +271,7 @@ export class ManagedConnection implements CircuitOwner {
   joined(nowMs: number, attachment: Attachment, joinId: number, circuitNumber: number, creditBytes: number): void {
     const relayId = this.#joins.joined(joinId)
     const circuit = this.#host.circuits.add(attachment, circuitNumber, this, creditBytes, relayId ?? attachment.relayId)
+    circuit.taggedAs = relayId
     if (relayId !== undefined && (this.#stage === 'open' || this.#unheard(nowMs))) this.addCircuit(nowMs, circuit)
     else this.#host.circuits.close(circuit, 'not_wanted')
   }
@@ -362,7 +363,7 @@ export class ManagedConnection implements CircuitOwner {
           break
         case 'pathNamed': {
           const circuit = this.#paths.get(effect.pathId)
-          if (circuit !== undefined) circuit.relayId = effect.relayId
+          if (circuit !== undefined) this.#named(circuit, effect.relayId)
           this.#host.needsSync()
           break
         }
@@ -504,7 +505,22 @@ export class ManagedConnection implements CircuitOwner {
     if (this.#stage === 'open') this.#host.emit({ type: 'connectionEvent', handle: this.facts.handle, event })
   }
 
+  #named(circuit: Circuit, relayId: string): void {
+    circuit.relayId = relayId
+    if (this.#validated.has(circuit.pathId)) this.#tag(circuit)
+  }
+
+  /** A circuit that began with a call is told its tag, so that our next JOIN there replaces it should its attachment die without a word. */
+  #tag(circuit: Circuit): void {
+    const { attachment, relayId, number, taggedAs } = circuit
+    if (taggedAs === relayId) return
+    circuit.taggedAs = relayId
+    attachment.sendControl({ type: 'circuitTag', circuit: number, tag: joinTag(this.#host.crypto, this.facts.secrets, relayId) })
+  }
+
   #pathOpened(nowMs: number, pathId: number, relayId: string): void {
+    const circuit = this.#paths.get(pathId)
+    if (circuit !== undefined) this.#tag(circuit)
     const first = this.#validated.size === 0
     this.#validated.add(pathId)
     this.#revocation.forget(relayId)

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sennit/v1/control.proto.
  */
 export const file_sennit_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("ChdzZW5uaXQvdjEvY29udHJvbC5wcm90bxIJc2Vubml0LnYxItYICgdDb250cm9sEiMKBmxpc3RlbhgBIAEoCzIRLnNlbm5pdC52MS5MaXN0ZW5IABInCgh1bmxpc3RlbhgCIAEoCzITLnNlbm5pdC52MS5Vbmxpc3RlbkgAEiUKB2Nvbm5lY3QYAyABKAsyEi5zZW5uaXQudjEuQ29ubmVjdEgAEiMKBmNhbmNlbBgEIAEoCzIRLnNlbm5pdC52MS5DYW5jZWxIABIjCgZhbnN3ZXIYBSABKAsyES5zZW5uaXQudjEuQW5zd2VySAASIwoGcmVqZWN0GAYgASgLMhEuc2Vubml0LnYxLlJlamVjdEgAEh8KBGpvaW4YByABKAsyDy5zZW5uaXQudjEuSm9pbkgAEiEKBWxlYXZlGAggASgLMhAuc2Vubml0LnYxLkxlYXZlSAASNwoRcmVsYXlfbGlzdF93YW50ZWQYCSABKAsyGi5zZW5uaXQudjEuUmVsYXlMaXN0V2FudGVkSAASMAoNY2lyY3VpdF9jbG9zZRgQIAEoCzIXLnNlbm5pdC52MS5DaXJjdWl0Q2xvc2VIABIfCgRwaW5nGBEgASgLMg8uc2Vubml0LnYxLlBpbmdIABIfCgRwb25nGBIgASgLMg8uc2Vubml0LnYxLlBvbmdIABIhCgVjbG9zZRgTIAEoCzIQLnNlbm5pdC52MS5DbG9zZUgAEikKCWxpc3RlbmluZxggIAEoCzIULnNlbm5pdC52MS5MaXN0ZW5pbmdIABIyCg5saXN0ZW5fcmVmdXNlZBghIAEoCzIYLnNlbm5pdC52MS5MaXN0ZW5SZWZ1c2VkSAASIQoFb2ZmZXIYIiABKAsyEC5zZW5uaXQudjEuT2ZmZXJIABIjCgZvcGVuZWQYIyABKAsyES5zZW5uaXQudjEuT3BlbmVkSAASKQoJY29ubmVjdGVkGCQgASgLMhQuc2Vubml0LnYxLkNvbm5lY3RlZEgAEiMKBnJlc3VsdBglIAEoCzIRLnNlbm5pdC52MS5SZXN1bHRIABIjCgZqb2luZWQYJiABKAsyES5zZW5uaXQudjEuSm9pbmVkSAASLgoMam9pbl9yZWZ1c2VkGCcgASgLMhYuc2Vubml0LnYxLkpvaW5SZWZ1c2VkSAASMgoOY2lyY3VpdF9jcmVkaXQYKCABKAsyGC5zZW5uaXQudjEuQ2lyY3VpdENyZWRpdEgAEiEKBWRyYWluGCkgASgLMhAuc2Vubml0LnYxLkRyYWluSAASJQoHd2VsY29tZRgqIAEoCzISLnNlbm5pdC52MS5XZWxjb21lSAASMwoPcmVsYXlfbGlzdF9wYXJ0GCsgASgLMhguc2Vubml0LnYxLlJlbGF5TGlzdFBhcnRIABIfCgRsb2FkGCwgASgLMg8uc2Vubml0LnYxLkxvYWRIABIoCgltYWtlX3Jvb20YLSABKAsyEy5zZW5uaXQudjEuTWFrZVJvb21IAEIJCgdtZXNzYWdlIj4KBkxpc3RlbhIRCglsaXN0ZW5faWQYASABKA0SEwoLYXBwbGljYXRpb24YAiABKAkSDAoEZnJvbRgDIAEoCSIdCghVbmxpc3RlbhIRCglsaXN0ZW5faWQYASABKA0iwAEKB0Nvbm5lY3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIMCgR1c2VyGAIgASgJEg0KBWxhYmVsGAMgASgJEhMKC2FwcGxpY2F0aW9uGAQgASgJEhUKDWNvbm5lY3Rpb25faWQYBSABKAwSDwoHYXR0ZW1wdBgGIAEoBBIQCghpbnN0YW5jZRgHIAEoDBIVCghwcmV2aW91cxgIIAEoDEgAiAEBEhEKCWhhbmRzaGFrZRgJIAEoDEILCglfcHJldmlvdXMiHAoGQ2FuY2VsEhIKCnJlcXVlc3RfaWQYASABKA0iLQoGQW5zd2VyEhAKCG9mZmVyX2lkGAEgASgNEhEKCWhhbmRzaGFrZRgCIAEoDCIoCgZSZWplY3QSEAoIb2ZmZXJfaWQYASABKA0SDAoEY29kZRgCIAEoCSJBCgRKb2luEg8KB2pvaW5faWQYASABKA0SCwoDdGFnGAIgASgMEgwKBHVzZXIYAyABKAkSDQoFbGFiZWwYBCABKAkiGAoFTGVhdmUSDwoHam9pbl9pZBgBIAEoDSIvCgxDaXJjdWl0Q2xvc2USDwoHY2lyY3VpdBgBIAEoDRIOCgZyZWFzb24YAiABKAkiFQoEUGluZxINCgVub25jZRgBIAEoDSIVCgRQb25nEg0KBW5vbmNlGAEgASgNIiYKBUNsb3NlEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSIeCglMaXN0ZW5pbmcSEQoJbGlzdGVuX2lkGAEgASgNIkEKDUxpc3RlblJlZnVzZWQSEQoJbGlzdGVuX2lkGAEgASgNEgwKBGNvZGUYAiABKAkSDwoHbWVzc2FnZRgDIAEoCSLPAQoFT2ZmZXISEAoIb2ZmZXJfaWQYASABKA0SEQoJbGlzdGVuX2lkGAIgASgNEgwKBHVzZXIYAyABKAkSDQoFbGFiZWwYBCABKAkSEwoLYXBwbGljYXRpb24YBSABKAkSFQoNY29ubmVjdGlvbl9pZBgGIAEoDBIPCgdhdHRlbXB0GAcgASgEEhAKCGluc3RhbmNlGAggASgMEhUKCHByZXZpb3VzGAkgASgMSACIAQESEQoJaGFuZHNoYWtlGAogASgMQgsKCV9wcmV2aW91cyI7CgZPcGVuZWQSEAoIb2ZmZXJfaWQYASABKA0SDwoHY2lyY3VpdBgCIAEoDRIOCgZjcmVkaXQYAyABKAQiUwoJQ29ubmVjdGVkEhIKCnJlcXVlc3RfaWQYASABKA0SDwoHY2lyY3VpdBgCIAEoDRIOCgZjcmVkaXQYAyABKAQSEQoJaGFuZHNoYWtlGAQgASgMIjsKBlJlc3VsdBISCgpyZXF1ZXN0X2lkGAEgASgNEgwKBGNvZGUYAiABKAkSDwoHbWVzc2FnZRgDIAEoCSI6CgZKb2luZWQSDwoHam9pbl9pZBgBIAEoDRIPCgdjaXJjdWl0GAIgASgNEg4KBmNyZWRpdBgDIAEoBCIsCgtKb2luUmVmdXNlZBIPCgdqb2luX2lkGAEgASgNEgwKBGNvZGUYAiABKAkiPQoNQ2lyY3VpdENyZWRpdBIPCgdjaXJjdWl0GAEgASgNEg0KBWxpbWl0GAIgASgEEgwKBHdhaXQYAyABKAgiLQoFRHJhaW4SEQoJd2l0aGluX21zGAEgASgNEhEKCXNwcmVhZF9tcxgCIAEoDSIgCgdXZWxjb21lEhUKDWF0dGFjaG1lbnRfaWQYASABKAwiIgoPUmVsYXlMaXN0V2FudGVkEg8KB3ZlcnNpb24YASABKAQiTQoNUmVsYXlMaXN0UGFydBIPCgd2ZXJzaW9uGAEgASgEEg4KBm9mZnNldBgCIAEoDRINCgV0b3RhbBgDIAEoDRIMCgRkYXRhGAQgASgMIhgKBExvYWQSEAoIcXVldWVfbXMYASABKA0iQAoITWFrZVJvb20SEQoJd2l0aGluX21zGAEgASgNEhEKCXNwcmVhZF9tcxgCIAEoDRIOCgZmb3JfbXMYAyABKA1iBnByb3RvMw");
+  fileDesc("ChdzZW5uaXQvdjEvY29udHJvbC5wcm90bxIJc2Vubml0LnYxIoQJCgdDb250cm9sEiMKBmxpc3RlbhgBIAEoCzIRLnNlbm5pdC52MS5MaXN0ZW5IABInCgh1bmxpc3RlbhgCIAEoCzITLnNlbm5pdC52MS5Vbmxpc3RlbkgAEiUKB2Nvbm5lY3QYAyABKAsyEi5zZW5uaXQudjEuQ29ubmVjdEgAEiMKBmNhbmNlbBgEIAEoCzIRLnNlbm5pdC52MS5DYW5jZWxIABIjCgZhbnN3ZXIYBSABKAsyES5zZW5uaXQudjEuQW5zd2VySAASIwoGcmVqZWN0GAYgASgLMhEuc2Vubml0LnYxLlJlamVjdEgAEh8KBGpvaW4YByABKAsyDy5zZW5uaXQudjEuSm9pbkgAEiEKBWxlYXZlGAggASgLMhAuc2Vubml0LnYxLkxlYXZlSAASNwoRcmVsYXlfbGlzdF93YW50ZWQYCSABKAsyGi5zZW5uaXQudjEuUmVsYXlMaXN0V2FudGVkSAASLAoLY2lyY3VpdF90YWcYCiABKAsyFS5zZW5uaXQudjEuQ2lyY3VpdFRhZ0gAEjAKDWNpcmN1aXRfY2xvc2UYECABKAsyFy5zZW5uaXQudjEuQ2lyY3VpdENsb3NlSAASHwoEcGluZxgRIAEoCzIPLnNlbm5pdC52MS5QaW5nSAASHwoEcG9uZxgSIAEoCzIPLnNlbm5pdC52MS5Qb25nSAASIQoFY2xvc2UYEyABKAsyEC5zZW5uaXQudjEuQ2xvc2VIABIpCglsaXN0ZW5pbmcYICABKAsyFC5zZW5uaXQudjEuTGlzdGVuaW5nSAASMgoObGlzdGVuX3JlZnVzZWQYISABKAsyGC5zZW5uaXQudjEuTGlzdGVuUmVmdXNlZEgAEiEKBW9mZmVyGCIgASgLMhAuc2Vubml0LnYxLk9mZmVySAASIwoGb3BlbmVkGCMgASgLMhEuc2Vubml0LnYxLk9wZW5lZEgAEikKCWNvbm5lY3RlZBgkIAEoCzIULnNlbm5pdC52MS5Db25uZWN0ZWRIABIjCgZyZXN1bHQYJSABKAsyES5zZW5uaXQudjEuUmVzdWx0SAASIwoGam9pbmVkGCYgASgLMhEuc2Vubml0LnYxLkpvaW5lZEgAEi4KDGpvaW5fcmVmdXNlZBgnIAEoCzIWLnNlbm5pdC52MS5Kb2luUmVmdXNlZEgAEjIKDmNpcmN1aXRfY3JlZGl0GCggASgLMhguc2Vubml0LnYxLkNpcmN1aXRDcmVkaXRIABIhCgVkcmFpbhgpIAEoCzIQLnNlbm5pdC52MS5EcmFpbkgAEiUKB3dlbGNvbWUYKiABKAsyEi5zZW5uaXQudjEuV2VsY29tZUgAEjMKD3JlbGF5X2xpc3RfcGFydBgrIAEoCzIYLnNlbm5pdC52MS5SZWxheUxpc3RQYXJ0SAASHwoEbG9hZBgsIAEoCzIPLnNlbm5pdC52MS5Mb2FkSAASKAoJbWFrZV9yb29tGC0gASgLMhMuc2Vubml0LnYxLk1ha2VSb29tSABCCQoHbWVzc2FnZSI+CgZMaXN0ZW4SEQoJbGlzdGVuX2lkGAEgASgNEhMKC2FwcGxpY2F0aW9uGAIgASgJEgwKBGZyb20YAyABKAkiHQoIVW5saXN0ZW4SEQoJbGlzdGVuX2lkGAEgASgNIsABCgdDb25uZWN0EhIKCnJlcXVlc3RfaWQYASABKA0SDAoEdXNlchgCIAEoCRINCgVsYWJlbBgDIAEoCRITCgthcHBsaWNhdGlvbhgEIAEoCRIVCg1jb25uZWN0aW9uX2lkGAUgASgMEg8KB2F0dGVtcHQYBiABKAQSEAoIaW5zdGFuY2UYByABKAwSFQoIcHJldmlvdXMYCCABKAxIAIgBARIRCgloYW5kc2hha2UYCSABKAxCCwoJX3ByZXZpb3VzIhwKBkNhbmNlbBISCgpyZXF1ZXN0X2lkGAEgASgNIi0KBkFuc3dlchIQCghvZmZlcl9pZBgBIAEoDRIRCgloYW5kc2hha2UYAiABKAwiKAoGUmVqZWN0EhAKCG9mZmVyX2lkGAEgASgNEgwKBGNvZGUYAiABKAkiQQoESm9pbhIPCgdqb2luX2lkGAEgASgNEgsKA3RhZxgCIAEoDBIMCgR1c2VyGAMgASgJEg0KBWxhYmVsGAQgASgJIhgKBUxlYXZlEg8KB2pvaW5faWQYASABKA0iKgoKQ2lyY3VpdFRhZxIPCgdjaXJjdWl0GAEgASgNEgsKA3RhZxgCIAEoDCIvCgxDaXJjdWl0Q2xvc2USDwoHY2lyY3VpdBgBIAEoDRIOCgZyZWFzb24YAiABKAkiFQoEUGluZxINCgVub25jZRgBIAEoDSIVCgRQb25nEg0KBW5vbmNlGAEgASgNIiYKBUNsb3NlEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSIeCglMaXN0ZW5pbmcSEQoJbGlzdGVuX2lkGAEgASgNIkEKDUxpc3RlblJlZnVzZWQSEQoJbGlzdGVuX2lkGAEgASgNEgwKBGNvZGUYAiABKAkSDwoHbWVzc2FnZRgDIAEoCSLPAQoFT2ZmZXISEAoIb2ZmZXJfaWQYASABKA0SEQoJbGlzdGVuX2lkGAIgASgNEgwKBHVzZXIYAyABKAkSDQoFbGFiZWwYBCABKAkSEwoLYXBwbGljYXRpb24YBSABKAkSFQoNY29ubmVjdGlvbl9pZBgGIAEoDBIPCgdhdHRlbXB0GAcgASgEEhAKCGluc3RhbmNlGAggASgMEhUKCHByZXZpb3VzGAkgASgMSACIAQESEQoJaGFuZHNoYWtlGAogASgMQgsKCV9wcmV2aW91cyI7CgZPcGVuZWQSEAoIb2ZmZXJfaWQYASABKA0SDwoHY2lyY3VpdBgCIAEoDRIOCgZjcmVkaXQYAyABKAQiUwoJQ29ubmVjdGVkEhIKCnJlcXVlc3RfaWQYASABKA0SDwoHY2lyY3VpdBgCIAEoDRIOCgZjcmVkaXQYAyABKAQSEQoJaGFuZHNoYWtlGAQgASgMIjsKBlJlc3VsdBISCgpyZXF1ZXN0X2lkGAEgASgNEgwKBGNvZGUYAiABKAkSDwoHbWVzc2FnZRgDIAEoCSI6CgZKb2luZWQSDwoHam9pbl9pZBgBIAEoDRIPCgdjaXJjdWl0GAIgASgNEg4KBmNyZWRpdBgDIAEoBCIsCgtKb2luUmVmdXNlZBIPCgdqb2luX2lkGAEgASgNEgwKBGNvZGUYAiABKAkiPQoNQ2lyY3VpdENyZWRpdBIPCgdjaXJjdWl0GAEgASgNEg0KBWxpbWl0GAIgASgEEgwKBHdhaXQYAyABKAgiLQoFRHJhaW4SEQoJd2l0aGluX21zGAEgASgNEhEKCXNwcmVhZF9tcxgCIAEoDSIgCgdXZWxjb21lEhUKDWF0dGFjaG1lbnRfaWQYASABKAwiIgoPUmVsYXlMaXN0V2FudGVkEg8KB3ZlcnNpb24YASABKAQiTQoNUmVsYXlMaXN0UGFydBIPCgd2ZXJzaW9uGAEgASgEEg4KBm9mZnNldBgCIAEoDRINCgV0b3RhbBgDIAEoDRIMCgRkYXRhGAQgASgMIhgKBExvYWQSEAoIcXVldWVfbXMYASABKA0iQAoITWFrZVJvb20SEQoJd2l0aGluX21zGAEgASgNEhEKCXNwcmVhZF9tcxgCIAEoDRIOCgZmb3JfbXMYAyABKA1iBnByb3RvMw");
 
 /**
  * One control message; at most 16 KiB encoded.
@@ -80,6 +80,12 @@ export type Control = Message<"sennit.v1.Control"> & {
      */
     value: RelayListWanted;
     case: "relayListWanted";
+  } | {
+    /**
+     * @generated from field: sennit.v1.CircuitTag circuit_tag = 10;
+     */
+    value: CircuitTag;
+    case: "circuitTag";
   } | {
     /**
      * both ways
@@ -428,6 +434,32 @@ export const LeaveSchema: GenMessage<Leave> = /*@__PURE__*/
   messageDesc(file_sennit_v1_control, 8);
 
 /**
+ * The circuit, which began with a call, is the path of this tag: a Join of this client with the same tag on another attachment replaces it.
+ *
+ * @generated from message sennit.v1.CircuitTag
+ */
+export type CircuitTag = Message<"sennit.v1.CircuitTag"> & {
+  /**
+   * @generated from field: uint32 circuit = 1;
+   */
+  circuit: number;
+
+  /**
+   * 16 bytes
+   *
+   * @generated from field: bytes tag = 2;
+   */
+  tag: Uint8Array;
+};
+
+/**
+ * Describes the message sennit.v1.CircuitTag.
+ * Use `create(CircuitTagSchema)` to create a new message.
+ */
+export const CircuitTagSchema: GenMessage<CircuitTag> = /*@__PURE__*/
+  messageDesc(file_sennit_v1_control, 9);
+
+/**
  * @generated from message sennit.v1.CircuitClose
  */
 export type CircuitClose = Message<"sennit.v1.CircuitClose"> & {
@@ -447,7 +479,7 @@ export type CircuitClose = Message<"sennit.v1.CircuitClose"> & {
  * Use `create(CircuitCloseSchema)` to create a new message.
  */
 export const CircuitCloseSchema: GenMessage<CircuitClose> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 9);
+  messageDesc(file_sennit_v1_control, 10);
 
 /**
  * Answered at once with a pong of the same nonce.
@@ -466,7 +498,7 @@ export type Ping = Message<"sennit.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 10);
+  messageDesc(file_sennit_v1_control, 11);
 
 /**
  * @generated from message sennit.v1.Pong
@@ -483,7 +515,7 @@ export type Pong = Message<"sennit.v1.Pong"> & {
  * Use `create(PongSchema)` to create a new message.
  */
 export const PongSchema: GenMessage<Pong> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 11);
+  messageDesc(file_sennit_v1_control, 12);
 
 /**
  * The last message of an attachment.
@@ -507,7 +539,7 @@ export type Close = Message<"sennit.v1.Close"> & {
  * Use `create(CloseSchema)` to create a new message.
  */
 export const CloseSchema: GenMessage<Close> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 12);
+  messageDesc(file_sennit_v1_control, 13);
 
 /**
  * @generated from message sennit.v1.Listening
@@ -524,7 +556,7 @@ export type Listening = Message<"sennit.v1.Listening"> & {
  * Use `create(ListeningSchema)` to create a new message.
  */
 export const ListeningSchema: GenMessage<Listening> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 13);
+  messageDesc(file_sennit_v1_control, 14);
 
 /**
  * @generated from message sennit.v1.ListenRefused
@@ -553,7 +585,7 @@ export type ListenRefused = Message<"sennit.v1.ListenRefused"> & {
  * Use `create(ListenRefusedSchema)` to create a new message.
  */
 export const ListenRefusedSchema: GenMessage<ListenRefused> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 14);
+  messageDesc(file_sennit_v1_control, 15);
 
 /**
  * A caller asks for an application this client listens for; answered by Answer or Reject.
@@ -617,7 +649,7 @@ export type Offer = Message<"sennit.v1.Offer"> & {
  * Use `create(OfferSchema)` to create a new message.
  */
 export const OfferSchema: GenMessage<Offer> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 15);
+  messageDesc(file_sennit_v1_control, 16);
 
 /**
  * To the listener: its answer was handed on, and this circuit leads to the caller.
@@ -646,7 +678,7 @@ export type Opened = Message<"sennit.v1.Opened"> & {
  * Use `create(OpenedSchema)` to create a new message.
  */
 export const OpenedSchema: GenMessage<Opened> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 16);
+  messageDesc(file_sennit_v1_control, 17);
 
 /**
  * To the caller: the listener's answer, and the circuit that leads to it.
@@ -680,7 +712,7 @@ export type Connected = Message<"sennit.v1.Connected"> & {
  * Use `create(ConnectedSchema)` to create a new message.
  */
 export const ConnectedSchema: GenMessage<Connected> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 17);
+  messageDesc(file_sennit_v1_control, 18);
 
 /**
  * self, not_registered, exists, both_passive, wait, not_allowed, rejected, limit. `wait` keeps the request held; all others end it.
@@ -709,7 +741,7 @@ export type Result = Message<"sennit.v1.Result"> & {
  * Use `create(ResultSchema)` to create a new message.
  */
 export const ResultSchema: GenMessage<Result> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 18);
+  messageDesc(file_sennit_v1_control, 19);
 
 /**
  * @generated from message sennit.v1.Joined
@@ -736,7 +768,7 @@ export type Joined = Message<"sennit.v1.Joined"> & {
  * Use `create(JoinedSchema)` to create a new message.
  */
 export const JoinedSchema: GenMessage<Joined> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 19);
+  messageDesc(file_sennit_v1_control, 20);
 
 /**
  * @generated from message sennit.v1.JoinRefused
@@ -758,7 +790,7 @@ export type JoinRefused = Message<"sennit.v1.JoinRefused"> & {
  * Use `create(JoinRefusedSchema)` to create a new message.
  */
 export const JoinRefusedSchema: GenMessage<JoinRefused> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 20);
+  messageDesc(file_sennit_v1_control, 21);
 
 /**
  * Absolute payload bytes the source may have sent on this circuit. `wait` says "buffer full"; new credit ends it.
@@ -787,7 +819,7 @@ export type CircuitCredit = Message<"sennit.v1.CircuitCredit"> & {
  * Use `create(CircuitCreditSchema)` to create a new message.
  */
 export const CircuitCreditSchema: GenMessage<CircuitCredit> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 21);
+  messageDesc(file_sennit_v1_control, 22);
 
 /**
  * This relay is going: move within so many milliseconds, spread over so many.
@@ -811,7 +843,7 @@ export type Drain = Message<"sennit.v1.Drain"> & {
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 22);
+  messageDesc(file_sennit_v1_control, 23);
 
 /**
  * The relay's first record after an XX handshake: the client is authenticated.
@@ -832,7 +864,7 @@ export type Welcome = Message<"sennit.v1.Welcome"> & {
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 23);
+  messageDesc(file_sennit_v1_control, 24);
 
 /**
  * Tell me of every signed relay list newer than this version, now and later. 0: I have none.
@@ -851,7 +883,7 @@ export type RelayListWanted = Message<"sennit.v1.RelayListWanted"> & {
  * Use `create(RelayListWantedSchema)` to create a new message.
  */
 export const RelayListWantedSchema: GenMessage<RelayListWanted> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 24);
+  messageDesc(file_sennit_v1_control, 25);
 
 /**
  * A part of the signed relay list the relay holds; parts come in order. The list is checked by whoever takes it.
@@ -885,7 +917,7 @@ export type RelayListPart = Message<"sennit.v1.RelayListPart"> & {
  * Use `create(RelayListPartSchema)` to create a new message.
  */
 export const RelayListPartSchema: GenMessage<RelayListPart> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 25);
+  messageDesc(file_sennit_v1_control, 26);
 
 /**
  * What the relay says of its own delay. It can only make the relay less attractive.
@@ -904,7 +936,7 @@ export type Load = Message<"sennit.v1.Load"> & {
  * Use `create(LoadSchema)` to create a new message.
  */
 export const LoadSchema: GenMessage<Load> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 26);
+  messageDesc(file_sennit_v1_control, 27);
 
 /**
  * The relay is over its limit and asks this client to use others for a while, if it has some; the client chooses which, and may stay.
@@ -933,5 +965,5 @@ export type MakeRoom = Message<"sennit.v1.MakeRoom"> & {
  * Use `create(MakeRoomSchema)` to create a new message.
  */
 export const MakeRoomSchema: GenMessage<MakeRoom> = /*@__PURE__*/
-  messageDesc(file_sennit_v1_control, 27);
+  messageDesc(file_sennit_v1_control, 28);
 
