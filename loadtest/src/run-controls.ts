@@ -2,7 +2,6 @@
 import { SennitError } from '@sennit/protocol'
 import { type Engine, familyOf, refuseAct } from './fault-actions.ts'
 import type { Drill, FaultAct } from './plan.ts'
-import type { Ramp } from './ramp.ts'
 import type { RunRecorder } from './verdict/run-recorder.ts'
 
 export interface RunControls {
@@ -28,17 +27,20 @@ const unplannedActsMax = 1_000
 
 export interface ControlledRun {
   readonly recorder: RunRecorder
-  readonly ramp: Ramp
+  /** As `Ramp` has it. */
+  readonly ramp: { readonly paused: boolean; pause(): void; resume(): void }
   readonly engine: Engine
   /** Whether the relays are processes of this run. */
   readonly ownRelays: boolean
   readonly now: () => number
+  /** An act that is begun by hand begins so much later, where others have to be told first. @default 0 */
+  readonly aheadMs?: number
   /** Begins the act at its time. */
   readonly begin: (act: FaultAct) => void
   readonly stop: () => void
 }
 
-export function controlsOf({ recorder, ramp, engine, ownRelays, now, begin, stop }: ControlledRun): RunControls {
+export function controlsOf({ recorder, ramp, engine, ownRelays, now, aheadMs = 0, begin, stop }: ControlledRun): RunControls {
   const { drills = [], acts: planned } = recorder.plan
   return {
     drills,
@@ -60,13 +62,14 @@ export function controlsOf({ recorder, ramp, engine, ownRelays, now, begin, stop
       const drill = drills.find((one) => one.fault.toLowerCase() === fault.toLowerCase())
       if (drill === undefined) return refuse('expected the name of a row of the sheet Faults')
       if (now() >= recorder.loadEndMs) refuse('the load is over')
+      if (now() < 0) refuse('the run has not begun')
       if (recorder.acts.length - planned.length + drill.acts.length > unplannedActsMax)
         refuse(`at most ${unplannedActsMax} acts may be begun by hand`)
       for (const act of drill.acts) {
         refuseAct(act, engine)
         if (!ownRelays && familyOf(act) === 'process') refuse('it needs relays that the test set started itself')
       }
-      for (const act of drill.acts) begin(recorder.addAct({ ...act, atMs: now() + act.atMs }))
+      for (const act of drill.acts) begin(recorder.addAct({ ...act, atMs: now() + aheadMs + act.atMs }))
     },
     stop() {
       if (now() < recorder.loadEndMs) stop()

@@ -251,6 +251,21 @@ describe('the coordinator', () => {
     expect(effects()).toEqual([`0 close [${direction >> 1}]`, `1 close [${direction >> 1}]`])
   })
 
+  test('a load that is ended before its time is drained at once, and closed when all has arrived', () => {
+    const { machine, effects, endMs } = running()
+    machine.endLoad(endMs - 5_000, { by: 'hand', why: 'stopped by hand' })
+    expect(effects()).toEqual(['0 end', '1 end'])
+    expect(machine.phase).toBe('draining')
+    machine.endLoad(endMs - 4_000, { by: 'hand', why: 'again' })
+    machine.relaysHealed(endMs - 4_000)
+    // Nobody has told what is under way yet.
+    expect(effects()).toEqual([])
+    const [a, b] = drains(across(free, machine), 5, 5)
+    machine.snapshot(endMs - 3_900, 'a', { drain: a })
+    machine.snapshot(endMs - 3_900, 'b', { drain: b })
+    expect(effects()).toEqual(['0 close []', '1 close []'])
+  })
+
   test('goes on without an agent that is silent, and waits for nothing of it', () => {
     const { machine, effects, endMs } = running()
     machine.heard(endMs - 1_000, 'a')

@@ -2,6 +2,7 @@
 //
 //   waiting -> sharing -> running -> draining -> closing -> over
 import type { Plan } from '../plan.ts'
+import type { EndedEarly } from '../verdict/run-result.ts'
 import { agentProtocol, type Drain, type Join, type Order, type Ready, type Snapshot, silenceMaxMs } from './messages.ts'
 import { shareClients } from './share.ts'
 
@@ -74,6 +75,7 @@ export class CoordinatorMachine {
   #phase: Phase = 'waiting'
   #deadlineMs: number
   #startMs = 0
+  #loadEndMs = 0
   #relaysHealed = false
   #stopped: string | undefined
 
@@ -166,7 +168,8 @@ export class CoordinatorMachine {
     agent.clock = clock
     if (!this.agents.every(({ state }) => state === 'ready')) return
     this.#startMs = nowMs + startAheadMs
-    this.#enter('running', this.#startMs + this.#options.plan.run.durationMs)
+    this.#loadEndMs = this.#startMs + this.#options.plan.run.durationMs
+    this.#enter('running', this.#loadEndMs)
     this.#note(`all agents are ready; clocks are known to ${Math.max(...this.agents.map((one) => one.clock?.errorMs ?? 0)).toFixed(2)} ms`)
     this.#order({ do: 'start', atMs: this.#startMs })
     this.#effects.push({ type: 'start', atMs: this.#startMs })
@@ -210,6 +213,15 @@ export class CoordinatorMachine {
     if (this.#phase === 'running' || this.#phase === 'draining') this.#order(order)
   }
 
+  /** Ends the load before its time: what is under way is waited for. */
+  endLoad(nowMs: number, why: Omit<EndedEarly, 'atMs'>): void {
+    if (this.#phase !== 'running') return
+    this.#loadEndMs = Math.max(this.#startMs, nowMs)
+    this.#order({ do: 'end', why })
+    this.#enter('draining', this.#loadEndMs + this.#options.plan.run.drainMs)
+    this.#lookAtDrain(nowMs)
+  }
+
   /** Ends the run now. `code` is what it fails with when it has not begun. */
   stop(nowMs: number, why: string, code = 'interrupted'): void {
     if (this.#phase === 'over' || this.#stopped !== undefined) return
@@ -247,7 +259,7 @@ export class CoordinatorMachine {
         return
       }
       case 'running':
-        this.#enter('draining', this.#startMs + plan.run.durationMs + plan.run.drainMs)
+        this.#enter('draining', this.#loadEndMs + plan.run.drainMs)
         this.#lookAtDrain(nowMs)
         return
       case 'draining':
@@ -296,7 +308,7 @@ export class CoordinatorMachine {
   #unsettled(nowMs: number): number[] {
     const byRank = new Map(this.agents.map((agent) => [agent.rank, agent]))
     const told = this.agents.map(({ drain }) => ({ sent: new Map(drain?.sent), received: new Map(drain?.received) }))
-    const patience = nowMs >= this.#startMs + this.#options.plan.run.durationMs + datagramPatienceMs
+    const patience = nowMs >= this.#loadEndMs + datagramPatienceMs
     const flows = this.#across.flatMap(({ direction, flow, datagrams, from, to }) => {
       if (byRank.get(from)?.state === 'lost' || byRank.get(to)?.state === 'lost' || (datagrams && patience)) return []
       const sent = told[from]?.sent.get(direction) ?? 0

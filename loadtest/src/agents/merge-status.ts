@@ -1,11 +1,10 @@
 // What is happening on all agents together, as verdict/run-status.ts says how statuses merge.
 import { type Bins, percentileOfBins } from '../verdict/latency-bins.ts'
-import type { LimitStatus, RunStatus } from '../verdict/run-status.ts'
+import type { RunStatus } from '../verdict/run-status.ts'
 
 const stages: readonly RunStatus['stage'][] = ['warmup', 'load', 'drain']
-const limitStates: readonly LimitStatus['state'][] = ['broken', 'open', 'held']
 
-/** @param own what the coordinator sees itself: relays' processes, faults, and what comes next */
+/** @param own what the coordinator says itself: relays' processes, faults, what comes next, and how limits stand */
 export function mergeStatuses(own: RunStatus, agents: readonly { readonly id: string; readonly status: RunStatus }[]): RunStatus {
   const statuses = agents.map(({ status }) => status)
   const sum = (of: (status: RunStatus) => number): number => statuses.reduce((total, status) => total + of(status), 0)
@@ -41,19 +40,9 @@ export function mergeStatuses(own: RunStatus, agents: readonly { readonly id: st
       ...relay,
       paths: sum(({ relays }) => relays.find((one) => one.relay === relay.relay)?.paths ?? 0),
     })),
-    limits: own.limits.map((limit, index) =>
-      worst(
-        limit,
-        statuses.flatMap(({ limits }) => limits[index] ?? []),
-      ),
-    ),
+    limits: own.limits,
     generators: agents.flatMap(({ id, status }) => status.generators.map((generator) => ({ ...generator, id }))),
   }
-}
-
-/** What one agent measured is part of the answer only; the worst of them is shown. */
-function worst(limit: LimitStatus, told: readonly LimitStatus[]): LimitStatus {
-  return told.reduce((a, b) => (limitStates.indexOf(b.state) < limitStates.indexOf(a.state) ? b : a), told[0] ?? limit)
 }
 
 function addBins(all: readonly Bins[]): Bins {

@@ -9,13 +9,14 @@
 //   POST /v1/finished  Finished → {}          once
 //
 // Refusals are { error: { code, message } } with a status of 4xx.
-import type { Plan } from '../plan.ts'
+import type { FaultAct, Plan } from '../plan.ts'
 import type { RecorderState } from '../verdict/recorder-state.ts'
+import type { EndedEarly } from '../verdict/run-result.ts'
 import type { RunStatus } from '../verdict/run-status.ts'
 import type { TimelineSecond } from '../verdict/timeline.ts'
 
 /** Rises when a message changes; agents of the same version of the program always agree. */
-export const agentProtocol = 1
+export const agentProtocol = 2
 
 /** A request for orders is held so long: proxies end one that is silent for longer than 30 s or so, and so often both ends hear of each other. */
 export const ordersHoldMs = 3_000
@@ -47,6 +48,14 @@ export type Order =
   /** An act that is decided by the coordinator begins, as the plan says when. */
   | { readonly do: 'act'; readonly act: number; readonly relay: string | null }
   | { readonly do: 'healed'; readonly act: number; readonly atMs: number }
+  /** An act that the plan does not have: the next one after those that are known. */
+  | { readonly do: 'inject'; readonly act: FaultAct }
+  /** An act that must not go on is healed before its time. */
+  | { readonly do: 'heal'; readonly act: number }
+  /** Clients that are due wait, or come again. */
+  | { readonly do: 'ramp'; readonly paused: boolean }
+  /** The load is over before its time; faults are healed, and what is under way is waited for. */
+  | { readonly do: 'end'; readonly why: Omit<EndedEarly, 'atMs'> }
   /** Everything has arrived, or is not waited for any more: connections of which something is missing. */
   | { readonly do: 'close'; readonly unsettled: readonly number[] }
   /** End at once, and tell what there is. */
@@ -87,6 +96,8 @@ export interface Snapshot {
   readonly seconds: readonly TimelineSecond[]
   /** Messages a second, as planned, that this agent sends over each relay now. */
   readonly traffic: readonly (readonly [relay: string, perSecond: number])[]
+  /** What limits and conditions of the plan are about; absent when there are none, or when it was told a moment ago. */
+  readonly seen?: RecorderState
   /** The load is over; absent before. */
   readonly drain?: Drain
 }

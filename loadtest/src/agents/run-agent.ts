@@ -1,11 +1,10 @@
 // An agent: dials its coordinator, is handed a share of the clients, sets its clock, waits for the start, runs them alone, and tells what it recorded.
 import { hostname } from 'node:os'
 import { SennitError } from '@sennit/protocol'
-import type { ActRunner } from '../live/act-runner.ts'
 import { ListFiles } from '../live/list-files.ts'
-import { runDice, runLoad } from '../live/live-load.ts'
+import { type LoadSteering, runDice, runLoad } from '../live/live-load.ts'
 import { Network } from '../live/network.ts'
-import { recorderState } from '../verdict/recorder-state.ts'
+import { type RecorderState, recorderState, type StateParts, watchedParts } from '../verdict/recorder-state.ts'
 import { RunRecorder } from '../verdict/run-recorder.ts'
 import type { Environment } from '../verdict/run-result.ts'
 import type { TimelineSecond } from '../verdict/timeline.ts'
@@ -49,6 +48,15 @@ const clockEveryMs = 5_000
 /** Seconds that are kept for a coordinator that does not answer. */
 const secondsMax = 600
 
+/** Telling what limits are about takes at most this share of the time. */
+const seenShare = 0.01
+
+type SteeringOrder = Extract<Order, { do: 'act' | 'healed' | 'heal' | 'inject' | 'ramp' | 'end' }>
+
+function steers(order: Order): order is SteeringOrder {
+  return ['act', 'healed', 'heal', 'inject', 'ramp', 'end'].includes(order.do)
+}
+
 /** Runs one share to its end. @throws SennitError `agent_refused`, `version_incompatible`, `token_wrong`, `coordinator_unreachable`, `coordinator_gone` */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const link = new CoordinatorLink(options.coordinator, options.token)
@@ -68,8 +76,8 @@ class AgentRun {
   readonly #signal: AbortSignal
   readonly #heard = new Map<Order['do'], (order: Order) => void>()
   readonly #orders = new Map<Order['do'], Order>()
-  #acts: ActRunner | undefined
-  readonly #early: Order[] = []
+  #load: LoadSteering | undefined
+  readonly #early: SteeringOrder[] = []
   #heardMs = 0
   #told = false
   #offsetMs = 0
@@ -77,6 +85,8 @@ class AgentRun {
   #seconds: TimelineSecond[] = []
   #telling = false
   #clockMs = 0
+  #watched: StateParts | undefined
+  #nextSeenMs = 0
 
   constructor(options: AgentOptions, link: CoordinatorLink) {
     this.#options = options
@@ -156,9 +166,9 @@ class AgentRun {
   }
 
   #order(order: Order): void {
-    if (order.do === 'act' || order.do === 'healed') {
-      if (this.#acts === undefined) this.#early.push(order)
-      else this.#act(this.#acts, order)
+    if (steers(order)) {
+      if (this.#load === undefined) this.#early.push(order)
+      else this.#steer(this.#load, order)
       return
     }
     if (order.do === 'stop') {
@@ -175,9 +185,26 @@ class AgentRun {
     this.#heard.get(order.do)?.(order)
   }
 
-  #act(acts: ActRunner, order: Order): void {
-    if (order.do === 'act') acts.told(order.act, order.relay ?? undefined)
-    if (order.do === 'healed') acts.healed(order.act, order.atMs)
+  #steer(load: LoadSteering, order: SteeringOrder): void {
+    switch (order.do) {
+      case 'act':
+        load.acts.told(order.act, order.relay ?? undefined)
+        return
+      case 'healed':
+        load.acts.healed(order.act, order.atMs)
+        return
+      case 'heal':
+        load.acts.heal(order.act)
+        return
+      case 'inject':
+        load.inject(order.act)
+        return
+      case 'ramp':
+        load.pauseRamp(order.paused)
+        return
+      case 'end':
+        load.end(order.why)
+    }
   }
 
   /** The order of that kind, when it comes. @throws why the run ends before */
@@ -211,6 +238,7 @@ class AgentRun {
       const { atMs } = await this.#take('start')
       this.#startMs = atMs
       const recorder = new RunRecorder(plan, { engine: 'agent', environment, startedAt: new Date().toISOString(), mine })
+      this.#watched = watchedParts(plan)
       recorder.timeline.onSecond = (second) => {
         this.#seconds.push(second)
         if (this.#seconds.length > secondsMax) this.#seconds.shift()
@@ -232,9 +260,9 @@ class AgentRun {
           },
           part: {
             acts: { does: 'clients' },
-            onActs: (acts) => {
-              this.#acts = acts
-              for (const order of this.#early.splice(0)) this.#act(acts, order)
+            onBegin: (load) => {
+              this.#load = load
+              for (const order of this.#early.splice(0)) this.#steer(load, order)
             },
             drained: (settled) => this.#drained(recorder, settled),
           },
@@ -304,11 +332,13 @@ class AgentRun {
     this.#telling = true
     const seconds = this.#seconds
     this.#seconds = []
+    const seen = drain === undefined ? this.#seen(recorder) : undefined
     const snapshot: Snapshot = {
       status: recorder.status(this.#now()),
       seconds,
       traffic: recorder.plan.relays.map(({ relay }) => [relay, recorder.trafficOf(relay)] as const),
       ...(drain === undefined ? {} : { drain }),
+      ...(seen === undefined ? {} : { seen }),
     }
     try {
       await this.#link.post('/v1/snapshot', snapshot, { signal: this.#end.signal })
@@ -319,6 +349,16 @@ class AgentRun {
     } finally {
       this.#telling = false
     }
+  }
+
+  /** What the coordinator looks at the whole with; not while saying it would cost what the clients need. */
+  #seen(recorder: RunRecorder): RecorderState | undefined {
+    const beganMs = performance.now()
+    if (this.#watched === undefined || beganMs < this.#nextSeenMs) return undefined
+    const state = recorderState(recorder, this.#now(), this.#watched)
+    // Writing it down takes about as long as collecting it.
+    this.#nextSeenMs = beganMs + (2 * (performance.now() - beganMs)) / seenShare
+    return state
   }
 
   async #drained(recorder: RunRecorder, settled: () => boolean): Promise<ReadonlySet<number>> {

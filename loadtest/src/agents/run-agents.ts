@@ -4,13 +4,9 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { hex, SennitError } from '@sennit/protocol'
 import { familyOf, refuseActs } from '../fault-actions.ts'
-import { ActRunner } from '../live/act-runner.ts'
-import { Gauges } from '../live/gauges.ts'
-import { ListFiles } from '../live/list-files.ts'
-import { runDice } from '../live/live-load.ts'
-import { Network } from '../live/network.ts'
 import { openRelays, type RelayOptions, type RunRelays } from '../live/run-relays.ts'
 import type { Plan } from '../plan.ts'
+import type { RunControls } from '../run-controls.ts'
 import { DurationHistogram } from '../verdict/histogram.ts'
 import { addRecorderState } from '../verdict/recorder-state.ts'
 import { RunRecorder } from '../verdict/run-recorder.ts'
@@ -19,10 +15,10 @@ import type { RunStatus } from '../verdict/run-status.ts'
 import type { TimelineSecond } from '../verdict/timeline.ts'
 import { steadyMs } from './clock-estimate.ts'
 import { type AgentEntry, type CoordinatorEffect, CoordinatorMachine } from './coordinator-machine.ts'
+import { CoordinatorPart, type Heard } from './coordinator-part.ts'
 import { CoordinatorServer, type Desk } from './coordinator-server.ts'
 import { LocalAgents } from './local-agents.ts'
 import { mergeSeconds } from './merge-seconds.ts'
-import { mergeStatuses } from './merge-status.ts'
 import type { Finished, Share, Snapshot } from './messages.ts'
 import { zonesOfLocalAgents } from './share.ts'
 
@@ -43,12 +39,13 @@ export interface AgentsOptions extends RelayOptions {
   readonly signal: AbortSignal
   /** Once, when agents can dial in. */
   readonly onListening: (port: number) => void
+  /** About once a second. */
   readonly onStatus: (status: RunStatus) => void
+  /** Once, when the start is agreed on: what a person may do to the run. */
+  readonly onControls?: (controls: RunControls) => void
   readonly onNote: (text: string) => void
 }
 
-/** Once a second, as agents tell. */
-const statusEveryMs = 1_000
 /** Agents that were told to leave get their order within this. */
 const lastOrdersMs = 500
 
@@ -57,7 +54,6 @@ export async function runAgents(options: AgentsOptions): Promise<RunResult> {
   const { plan, agents, local } = options
   refuseActs(plan, 'live')
   refuseLists(plan)
-  refuseHalts(plan)
   if (local.count > agents) throw new SennitError('usage', `expected at most ${agents} agents of this machine; found ${local.count}`)
   const relays = await openRelays(options)
   try {
@@ -78,16 +74,6 @@ function refuseLists({ acts }: Plan): void {
     )
 }
 
-/** An agent sees a part of what a condition is about. */
-function refuseHalts({ acts }: Plan): void {
-  const act = acts.find(({ haltIf = [] }) => haltIf.length > 0)
-  if (act !== undefined)
-    throw new SennitError(
-      'not_allowed',
-      `fault ${act.fault}: abort_if cannot be watched by several agents, each of which sees a part of the run. Run it in one process, or leave the cell blank`,
-    )
-}
-
 class AgentsRun {
   readonly #options: AgentsOptions
   readonly #relays: RunRelays
@@ -100,10 +86,8 @@ class AgentsRun {
   #ended: (error?: Error) => void = () => {}
   #server: CoordinatorServer | undefined
   #timer: NodeJS.Timeout | undefined
-  #acts: ActRunner | undefined
-  #gauges: Gauges | undefined
   #startMs = Number.POSITIVE_INFINITY
-  #part: Promise<void> = Promise.resolve()
+  readonly #part: CoordinatorPart
 
   constructor(options: AgentsOptions, relays: RunRelays) {
     const { plan, version, agents, waitMs, environment, meshDir } = options
@@ -115,13 +99,30 @@ class AgentsRun {
     this.#over.catch(() => {})
     this.#machine = new CoordinatorMachine({ plan, version, agents, waitMs, relaysOnLoopback: meshDir === undefined }, steadyMs())
     this.#recorder = new RunRecorder(plan, { engine: plan.run.engine ?? 'local', environment, startedAt: new Date().toISOString() })
+    this.#part = new CoordinatorPart({
+      recorder: this.#recorder,
+      relays,
+      now: () => steadyMs() - this.#startMs,
+      heard: () => this.#heard(),
+      tell: (order) => {
+        this.#machine.tell(order)
+        this.#pump()
+      },
+      onEnd: (why) => {
+        this.#machine.endLoad(steadyMs(), why)
+        this.#pump()
+      },
+      onHealed: () => {
+        this.#machine.relaysHealed(steadyMs())
+        this.#pump()
+      },
+      onStatus: options.onStatus,
+      onControls: options.onControls,
+    })
   }
 
   async run(): Promise<RunResult> {
     const { token, listen, signal, onListening } = this.#options
-    const aborting = this.#options.plan.limits.find(({ abortAfterMs }) => abortAfterMs !== undefined)
-    if (aborting !== undefined)
-      this.#options.onNote(`limit ${aborting.limit}: agents know the whole only at the end, so it ends nothing early; it counts then`)
     this.#server = await CoordinatorServer.listen({ desk: this.#desk(), token, ...listen })
     onListening(this.#server.port)
     const stop = (): void => {
@@ -137,7 +138,7 @@ class AgentsRun {
     } finally {
       signal.removeEventListener('abort', stop)
       clearTimeout(this.#timer)
-      await this.#endPart()
+      await this.#part.end()
       await this.#server.close(lastOrdersMs)
       await local.end()
     }
@@ -166,6 +167,7 @@ class AgentsRun {
       ready: (session, clock) => then(machine.ready(now(), session, clock)),
       snapshot: (session, snapshot) => {
         this.#statuses.set(rankOf(session), snapshot)
+        this.#part.told(rankOf(session), snapshot)
         keep(rankOf(session), snapshot.seconds)
         then(machine.snapshot(now(), session, snapshot))
       },
@@ -225,7 +227,7 @@ class AgentsRun {
         return
       case 'start':
         this.#startMs = effect.atMs
-        this.#part = this.#runPart()
+        this.#part.start()
         return
       case 'failed':
         this.#ended(new SennitError(effect.code, effect.message))
@@ -254,63 +256,14 @@ class AgentsRun {
     }
   }
 
-  /** The coordinator's own part: acts on relays, what is chosen for agents, what relays use. */
-  async #runPart(): Promise<void> {
-    const { plan, onStatus } = this.#options
-    const { fleet, mesh } = this.#relays
-    const recorder = this.#recorder
-    const now = (): number => steadyMs() - this.#startMs
-    const nobody = { ...plan, clients: [], flows: [], links: [], acts: [] }
-    const network = await Network.open(nobody, mesh.entries, runDice(plan))
-    this.#acts = new ActRunner({
-      recorder,
-      fleet,
-      network,
-      lists: new ListFiles(nobody, mesh, network),
-      culprit: () => undefined,
-      flowsOf: () => [],
-      random: runDice(plan),
-      now,
-      part: {
-        does: 'relays',
-        onChosen: (act, relay) => {
-          this.#machine.tell({ do: 'act', act: act.act, relay: relay ?? null })
-          this.#pump()
-        },
-        onHealed: (act, atMs) => {
-          this.#machine.tell({ do: 'healed', act: act.act, atMs })
-          this.#pump()
-        },
-        trafficOf: (relay) => {
-          let sum = 0
-          for (const { traffic } of this.#statuses.values()) for (const [name, perSecond] of traffic) if (name === relay) sum += perSecond
-          return sum
-        },
-      },
+  /** Of every agent that is there, once all of them have told something. */
+  #heard(): ReadonlyMap<number, Heard> | undefined {
+    const there = this.#machine.agents.filter(({ state }) => state !== 'lost').map(({ rank }) => rank)
+    const heard = there.flatMap((rank) => {
+      const last = this.#statuses.get(rank)
+      return last === undefined ? [] : [[rank, { last, seconds: this.#seconds.get(rank) ?? [] }] as const]
     })
-    this.#acts.start()
-    this.#gauges = new Gauges(recorder, fleet, now, { ownLoop: false })
-    let atMs = 0
-    this.#gauges.start(() => {
-      if (now() < 0 || now() - atMs < statusEveryMs / 2) return
-      atMs = now()
-      const gone = new Set(this.#machine.agents.filter(({ state }) => state === 'lost').map(({ rank }) => rank))
-      for (const rank of gone) this.#statuses.delete(rank)
-      const told = [...this.#statuses].map(([rank, { status }]) => ({ id: String(rank), status }))
-      // Before everybody has told there is no whole.
-      if (told.length > 0 && told.length + gone.size === this.#machine.agents.length) onStatus(mergeStatuses(recorder.status(now()), told))
-    })
-    setTimeout(() => void this.#endPart(), Math.max(0, plan.run.durationMs - now())).unref()
-  }
-
-  /** Heals what is in force. */
-  async #endPart(): Promise<void> {
-    await this.#part
-    await this.#acts?.end()
-    this.#acts = undefined
-    this.#gauges?.stop()
-    this.#machine.relaysHealed(steadyMs())
-    this.#pump()
+    return heard.length === 0 || heard.length < there.length ? undefined : new Map(heard)
   }
 
   #result(): RunResult {
@@ -335,9 +288,8 @@ class AgentsRun {
 
   /** Takes in what an agent recorded. false: it makes no sense, and the agent counts as lost. */
   #take(agent: AgentEntry, { state }: Finished): boolean {
-    const { plan } = this.#options
     try {
-      addRecorderState(this.#recorder, state, `agent ${agent.rank}`, (act) => familyOf(plan.acts[act]!) !== 'process')
+      addRecorderState(this.#recorder, state, `agent ${agent.rank}`, (act) => familyOf(this.#recorder.acts[act]!.act) !== 'process')
       return true
     } catch (error) {
       this.#options.onNote(`what agent ${agent.rank} told makes no sense: ${error instanceof Error ? error.message : String(error)}`)

@@ -23,6 +23,10 @@ export interface ActPart {
   readonly onChosen?: (act: FaultAct, relay: string | undefined) => void
   /** `relays`: an act on a relay process was healed. */
   readonly onHealed?: (act: FaultAct, nowMs: number) => void
+  /** `relays`: an act that others carry out must be healed now. */
+  readonly onHalted?: (act: FaultAct) => void
+  /** `relays`: the run as all of it was told last; conditions of acts are about that. */
+  readonly whole?: () => RunRecorder | undefined
   /** `relays`: messages a second that a relay carries, as the others told last. */
   readonly trafficOf?: (relay: string) => number
 }
@@ -68,25 +72,14 @@ export class ActRunner {
 
   /** Arms every act. Times count from the start of the run. */
   start(): void {
-    const { part, recorder } = this.#options
-    for (const act of recorder.plan.acts) {
-      const chosenElsewhere = familyOf(act) === 'process' || act.target.kind === 'busiest'
-      if (part?.does === 'clients') {
-        if (!chosenElsewhere) this.#at(act.atMs, () => this.#begin(act, undefined))
-      } else if (part === undefined) this.#at(act.atMs, () => this.#begin(act, undefined))
-      else this.#at(act.atMs - chooseAheadMs, () => this.#choose(act, chosenElsewhere))
-    }
+    for (const act of this.#options.recorder.plan.acts) this.#arm(act)
   }
 
   /** What was chosen for an act elsewhere. */
   told(index: number, relay: string | undefined): void {
-    const { recorder, now } = this.#options
-    const act = recorder.plan.acts[index]
+    const act = this.#options.recorder.acts[index]?.act
     if (act === undefined || this.#ended) return
-    const lateMs = now() - act.atMs
-    if (lateMs > lateMaxMs && familyOf(act) !== 'process')
-      this.#fail(act, `its target was told ${Math.round(lateMs)} ms after it should have begun (at most ${lateMaxMs} ms)`)
-    else this.#at(act.atMs, () => this.#begin(act, relay))
+    if (familyOf(act) === 'process' || this.#isInTime(act)) this.#at(act.atMs, () => this.#begin(act, relay))
   }
 
   /** An act on a relay process was healed elsewhere. */
@@ -96,19 +89,28 @@ export class ActRunner {
 
   /** Begins an act that the plan does not have, at its time. */
   inject(act: FaultAct): void {
-    if (!this.#ended) this.#at(act.atMs, () => this.#begin(act, undefined))
+    if (!this.#ended) this.#arm(act)
   }
 
-  /** Heals at once what must not go on, as the rows say. Once a second. */
-  halt(): void {
-    const { recorder, now } = this.#options
-    for (const [index, heal] of [...this.#healing]) {
-      const why = whyHalted(recorder, recorder.acts[index]!.act, now())
+  /** Heals at once what must not go on, as the rows say. Once a second, with a recorder that has seen the whole run. */
+  halt(seen: RunRecorder): void {
+    const { recorder, now, part } = this.#options
+    for (const index of [...this.#healing.keys()]) {
+      const { act } = recorder.acts[index]!
+      const why = whyHalted(seen, act, now())
       if (why === undefined) continue
       recorder.faultHalted(index, why)
-      const running = heal().finally(() => this.#running.delete(running))
-      this.#running.add(running)
+      if (familyOf(act) !== 'process') part?.onHalted?.(act)
+      this.heal(index)
     }
+  }
+
+  /** Heals an act now, if it is in force. */
+  heal(index: number): void {
+    const heal = this.#healing.get(index)
+    if (heal === undefined) return
+    const running = heal().finally(() => this.#running.delete(running))
+    this.#running.add(running)
   }
 
   /** Heals whatever is in force, in any case; resolves when all is healed. */
@@ -133,8 +135,30 @@ export class ActRunner {
     this.#timers.add(timer)
   }
 
+  #arm(act: FaultAct): void {
+    const { part } = this.#options
+    const decidedElsewhere = familyOf(act) === 'process' || act.target.kind === 'busiest' || (act.haltIf ?? []).length > 0
+    if (part?.does === 'relays') this.#at(act.atMs - chooseAheadMs, () => this.#choose(act, decidedElsewhere))
+    else if (part === undefined) this.#at(act.atMs, () => this.#begin(act, undefined))
+    else if (!decidedElsewhere && this.#isInTime(act)) this.#at(act.atMs, () => this.#begin(act, undefined))
+  }
+
+  /** Whether it can still begin when it does for the others. */
+  #isInTime(act: FaultAct): boolean {
+    const lateMs = this.#options.now() - act.atMs
+    if (lateMs <= lateMaxMs) return true
+    this.#fail(act, `it was told ${Math.round(lateMs)} ms after it should have begun (at most ${lateMaxMs} ms)`)
+    return false
+  }
+
+  /** Decides for all what becomes of an act. */
   async #choose(act: FaultAct, tell: boolean): Promise<void> {
-    const { part, fleet } = this.#options
+    const { part, fleet, recorder, now } = this.#options
+    const why = whyHalted(part?.whole?.() ?? recorder, act, now())
+    if (why !== undefined) {
+      recorder.faultHalted(act.act, why)
+      return
+    }
     const relay = this.#relayOf(act)
     const process = familyOf(act) === 'process'
     const can =
@@ -162,7 +186,7 @@ export class ActRunner {
     }
     try {
       const family = familyOf(act)
-      if (part !== undefined && (family === 'process') !== (part.does === 'relays')) this.#note(act, relay)
+      if (part !== undefined && ((family === 'process') !== (part.does === 'relays') || !this.#isHere(act))) this.#note(act, relay)
       else if (family === 'network') this.#network(act, relay)
       else if (family === 'client') this.#lists(act)
       else if (family === 'misbehaviour') await this.#misbehave(act)
@@ -177,10 +201,24 @@ export class ActRunner {
   #note(act: FaultAct, relay: string | undefined): void {
     const { recorder, now, part } = this.#options
     recorder.faultStarted(now(), act.act, targetName(act, relay), '', carriedBy(recorder, act, relay))
-    if (part?.does === 'relays')
+    // That a process runs again is told by whoever started it.
+    if (part?.does === 'relays' || familyOf(act) !== 'process')
       this.#healLater(act, async () => {
         recorder.faultHealed(now(), act.act, '')
       })
+  }
+
+  /** Whether one of the clients that it is about runs here; of what is about no clients, true. */
+  #isHere({ target, action }: FaultAct): boolean {
+    if (target.kind !== 'clients' || familyOf({ action }) === 'process') return true
+    return this.#namesHere(target.clients).length > 0
+  }
+
+  #namesHere(names: readonly string[]): readonly string[] {
+    const { plan, options } = this.#options.recorder
+    if (options.mine === undefined) return names
+    const here = new Set([...options.mine].map((client) => plan.clients[client]?.client))
+    return names.filter((name) => here.has(name))
   }
 
   #network(act: FaultAct, relay: string | undefined): void {
@@ -225,7 +263,7 @@ export class ActRunner {
 
   async #misbehave(act: FaultAct): Promise<void> {
     const { recorder, culprit, flowsOf, now } = this.#options
-    const names = act.target.kind === 'clients' ? act.target.clients : []
+    const names = act.target.kind === 'clients' ? this.#namesHere(act.target.clients) : []
     recorder.faultStarted(now(), act.act, targetName(act, undefined), '', carriedBy(recorder, act, undefined))
     if (act.action === 'stall_read') {
       const ends = names.flatMap(flowsOf)

@@ -2,7 +2,7 @@
 // runs all clients of a plan, or (on several machines) an agent runs its part of them.
 
 import { Pace } from '../pace.ts'
-import type { Plan } from '../plan.ts'
+import type { FaultAct, Plan } from '../plan.ts'
 import { Ramp } from '../ramp.ts'
 import { controlsOf, type RunControls } from '../run-controls.ts'
 import { AbortWatch } from '../verdict/abort-watch.ts'
@@ -42,13 +42,22 @@ export interface LoadOptions {
 /** An agent's part of a run. */
 export interface LoadPart {
   readonly acts: ActPart
-  /** Is handed the runner of acts, to which orders go. */
-  readonly onActs: (acts: ActRunner) => void
+  /** Is handed what orders go to. */
+  readonly onBegin: (steering: LoadSteering) => void
   /**
    * Resolves when everything that any agent sent has arrived, or nobody waits for it any more: with the connections of which something is missing.
    * @param settled whether all connections with both ends here are done
    */
   drained(settled: () => boolean): Promise<ReadonlySet<number>>
+}
+
+/** What orders from elsewhere do to a load. */
+export interface LoadSteering {
+  readonly acts: ActRunner
+  pauseRamp(paused: boolean): void
+  /** Begins an act that the plan does not have, at its time. */
+  inject(act: FaultAct): void
+  end(why: Omit<EndedEarly, 'atMs'>): void
 }
 
 /** How often the end of a drain is looked for. */
@@ -138,19 +147,28 @@ class LiveLoad {
       now,
       ...(part === undefined ? {} : { part: part.acts }),
     })
-    part?.onActs(acts)
     const gauges = new Gauges(this.#recorder, fleet, now)
     const ending = new AbortController()
     const endLoad = (why: Omit<EndedEarly, 'atMs'>): void => {
       this.#recorder.endLoad(now(), why)
       ending.abort()
     }
-    // An agent sees a part of what a limit is about: it ends nothing.
-    const watch = part === undefined ? new AbortWatch(this.#recorder) : undefined
+    part?.onBegin({
+      acts,
+      pauseRamp: (paused) => {
+        if (paused) this.#ramp.pause()
+        else this.#ramp.resume()
+        this.#recorder.rampPaused = paused
+      },
+      inject: (act) => acts.inject(this.#recorder.addAct(act)),
+      end: endLoad,
+    })
+    // An agent sees a part of what a limit is about: its coordinator looks at the whole.
+    const watch = part === undefined ? new AbortWatch() : undefined
     gauges.start(() => {
-      const broken = now() < this.#recorder.loadEndMs ? watch?.look(now()) : undefined
+      const broken = now() < this.#recorder.loadEndMs ? watch?.look(this.#recorder, now()) : undefined
       if (broken !== undefined) endLoad(broken)
-      if (part === undefined) acts.halt()
+      if (part === undefined) acts.halt(this.#recorder)
       onSecond()
     })
     onControls?.(

@@ -4,16 +4,10 @@ import type { RunRecorder } from './run-recorder.ts'
 import type { EndedEarly } from './run-result.ts'
 
 export class AbortWatch {
-  readonly #recorder: RunRecorder
   readonly #brokenSinceMs = new Map<string, number>()
 
-  constructor(recorder: RunRecorder) {
-    this.#recorder = recorder
-  }
-
-  /** Once a second. Says why the run ends now; undefined: it goes on. */
-  look(nowMs: number): Omit<EndedEarly, 'atMs'> | undefined {
-    const recorder = this.#recorder
+  /** Once a second, with a recorder that has seen the whole run. Says why it ends now; undefined: it goes on. */
+  look(recorder: RunRecorder, nowMs: number): Omit<EndedEarly, 'atMs'> | undefined {
     for (const limit of recorder.plan.limits) {
       if (limit.abortAfterMs === undefined) continue
       const result = measureLimit(limit, recorder, nowMs)

@@ -87,7 +87,8 @@ function nextActs({ acts }: RunRecorder, nowMs: number): RunStatus['next'] {
     .map(({ act }) => ({ fault: act.fault, action: act.action, target: plannedTarget(act), atMs: act.atMs }))
 }
 
-function limitStatuses(recorder: RunRecorder, nowMs: number): LimitStatus[] {
+/** How every limit of the plan stands. */
+export function limitStatuses(recorder: RunRecorder, nowMs: number): LimitStatus[] {
   return recorder.plan.limits.map((limit) => {
     const result = measureLimit(limit, recorder, nowMs)
     const { metric, stat, op, value, unit, window, severity, measured } = result

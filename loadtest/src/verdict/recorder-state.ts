@@ -1,11 +1,13 @@
 // Several recorders of one plan become one: each agent tells what it recorded as data, and the coordinator's recorder takes all of it in, as if one
 // process had seen the whole run. Counts are added, histograms are added, never averaged; of a connection whose ends were on two agents each
 // tells its half, and what was lost is worked out from both.
+import { possibleActs } from '../act-target.ts'
+import { type HaltQuantity, type Metric, metrics, type Plan } from '../plan.ts'
 import type { ActState } from './act-record.ts'
 import type { BystanderState } from './bystanders.ts'
 import type { DamageKind } from './damage.ts'
 import type { ReceiverState, SenderState } from './direction-record.ts'
-import type { HistogramState } from './histogram.ts'
+import type { DurationHistogram, HistogramState } from './histogram.ts'
 import type { PhaseState } from './phase-records.ts'
 import type { ClientRecord, FlowRecord, Side } from './recorded.ts'
 import type { RunRecorder } from './run-recorder.ts'
@@ -55,38 +57,74 @@ const incidentsMax = 1000
 /** Distinct error codes kept. */
 const errorCodesMax = 200
 
-/** Everything that this recorder knows of the clients that run here. */
-export function recorderState(recorder: RunRecorder, nowMs: number): RecorderState {
+/** What of it is asked for, besides what is of fixed size. */
+export interface StateParts {
+  readonly clients: boolean
+  readonly connections: boolean
+  readonly messages: boolean
+  readonly acts: boolean
+  readonly bytesSeen: boolean
+  /** What only the end of a run asks for: phases, incidents, errors, the histograms of the whole. */
+  readonly rest: boolean
+}
+
+const nothing: HistogramState = { counts: [], sumMs: 0, maxMs: 0, minMs: null }
+const everything: StateParts = { clients: true, connections: true, messages: true, acts: true, bytesSeen: true, rest: true }
+
+/** What limits and conditions of a plan are about while it runs; undefined: it has none. */
+export function watchedParts(plan: Plan): StateParts | undefined {
+  const asked = possibleActs(plan).flatMap(({ haltIf = [] }) => haltIf)
+  if (plan.limits.length + asked.length === 0) return undefined
+  const limitIs = (...wanted: Metric[]): boolean => plan.limits.some(({ metric }) => wanted.includes(metric))
+  const asks = (...wanted: HaltQuantity[]): boolean => asked.some((one) => 'quantity' in one && wanted.includes(one.quantity))
+  return {
+    clients: asks('attached'),
+    connections:
+      asks('never_recovered', 'without_path', 'connected') ||
+      limitIs('never_recovered', 'connections_opened', 'connections_failed', 'connections_reset'),
+    messages: limitIs('datagrams_missing', 'datagram_loss'),
+    acts: plan.limits.some(({ metric }) => metrics[metric].kind === 'act'),
+    bytesSeen: limitIs('relay_bytes_seen'),
+    rest: false,
+  }
+}
+
+/** What this recorder knows of the clients that run here: everything, or those parts. */
+export function recorderState(recorder: RunRecorder, nowMs: number, parts: StateParts = everything): RecorderState {
   const { plan } = recorder
+  const part = <T>(wanted: boolean, all: () => readonly T[]): readonly T[] => (wanted ? all() : [])
+  const histogram = (one: DurationHistogram): HistogramState => (parts.rest ? one.state() : nothing)
   const isMine = (client: number): boolean => recorder.options.mine?.has(client) ?? true
   const directions = plan.flows.flatMap((flow) => flow.directions)
   return {
-    clients: recorder.clients.flatMap((record, client) => (isMine(client) ? [[client, record] as const] : [])),
-    flows: plan.flows.flatMap((flow) => {
-      const ends = recorder.endsOf(flow)
-      return ends.length === 0 ? [] : [[flow.flow, ends, recorder.flows[flow.flow]!] as const]
-    }),
-    senders: directions.flatMap(({ direction, from }) =>
-      isMine(from) ? [[direction, recorder.directions[direction]!.sender()] as const] : [],
+    clients: part(parts.clients, () => recorder.clients.flatMap((record, client) => (isMine(client) ? [[client, record] as const] : []))),
+    flows: part(parts.connections, () =>
+      plan.flows.flatMap((flow) => {
+        const ends = recorder.endsOf(flow)
+        return ends.length === 0 ? [] : [[flow.flow, ends, recorder.flows[flow.flow]!] as const]
+      }),
     ),
-    receivers: directions.flatMap(({ direction, to }) =>
-      isMine(to) ? [[direction, recorder.directions[direction]!.receiver()] as const] : [],
+    senders: part(parts.messages, () =>
+      directions.flatMap(({ direction, from }) => (isMine(from) ? [[direction, recorder.directions[direction]!.sender()] as const] : [])),
     ),
-    acts: recorder.acts.map((act) => act.state()),
+    receivers: part(parts.messages, () =>
+      directions.flatMap(({ direction, to }) => (isMine(to) ? [[direction, recorder.directions[direction]!.receiver()] as const] : [])),
+    ),
+    acts: part(parts.acts, () => recorder.acts.map((act) => act.state())),
     windows: recorder.windowed.state(),
     bystanders: recorder.bystanders.state(),
-    phases: recorder.phases.state(nowMs),
-    response: recorder.response.state(),
-    service: recorder.service.state(),
-    loopDelays: recorder.loopDelays.state(),
+    phases: part(parts.rest, () => recorder.phases.state(nowMs)),
+    response: histogram(recorder.response),
+    service: histogram(recorder.service),
+    loopDelays: histogram(recorder.loopDelays),
     sums: Object.fromEntries(summed.map((field) => [field, recorder[field]])) as RecorderState['sums'],
     compression: recorder.compression,
     damage: recorder.damage,
-    incidents: recorder.incidents,
-    breaches: recorder.breaches,
-    errors: [...recorder.errors],
-    bytesSeen: [...recorder.bytesSeen],
-    pathGaps: [...recorder.pathGaps],
+    incidents: part(parts.rest, () => recorder.incidents),
+    breaches: part(parts.rest, () => recorder.breaches),
+    errors: part(parts.rest, () => [...recorder.errors]),
+    bytesSeen: part(parts.bytesSeen, () => [...recorder.bytesSeen]),
+    pathGaps: part(parts.rest, () => [...recorder.pathGaps]),
     cpuMax: recorder.cpuMax,
   }
 }

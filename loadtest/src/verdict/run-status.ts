@@ -2,8 +2,8 @@
 // are drawn.
 //
 // Statuses of several processes merge into one of the same form: counts, rates, bytes, damage and bins are added (bins by their number); `nowMs` is
-// the latest, `stage` the earliest, `rampPaused` and `limits[].state` the worst; `phases` and `faults` are united; `next` comes from whoever injects
-// the faults; of `relays`, `paths` are added and the rest is said by whoever runs the process; `generators` are listed one after another. No field is
+// the latest, `stage` the earliest, `rampPaused` the worst; `phases` and `faults` are united; `next` comes from whoever injects the faults, `limits` from
+// whoever sees the whole; of `relays`, `paths` are added and the rest is said by whoever runs the process; `generators` are listed one after another. No field is
 // an average. `p99Ms` is worked out again from the merged bins.
 import type { FaultAction, LimitOperator } from '../plan.ts'
 import type { DamageKind } from './damage.ts'

@@ -60,7 +60,7 @@ class VirtualRun {
   readonly #zones = new Map<Link, string>()
   readonly #flows: PlanFlow[]
   readonly #ramp: Ramp
-  readonly #watch: AbortWatch
+  readonly #watch: AbortWatch = new AbortWatch()
   readonly #clients: { readonly host: ClientHost; readonly application: PlanClientApplication }[] = []
 
   constructor(options: VirtualOptions) {
@@ -69,7 +69,6 @@ class VirtualRun {
     this.#plan = plan
     this.#world = new World({ seed: plan.seed, hosts: plan.clients.length + plan.relays.length })
     this.#recorder = new RunRecorder(plan, { engine: 'virtual', environment, startedAt })
-    this.#watch = new AbortWatch(this.#recorder)
     this.#ramp = new Ramp(
       () => this.#world.nowMs,
       (atMs, what) =>
@@ -139,7 +138,7 @@ class VirtualRun {
       // A simulated event loop is never late; saying so lets limits on it be judged.
       this.#recorder.loopDelay(atMs, 0)
       this.#recorder.sample(atMs, undefined, [...this.#relays].map(sampleOf))
-      const broken = atMs < this.#recorder.loadEndMs ? this.#watch.look(atMs) : undefined
+      const broken = atMs < this.#recorder.loadEndMs ? this.#watch.look(this.#recorder, atMs) : undefined
       if (broken !== undefined) this.#recorder.endLoad(atMs, broken)
       acts.halt()
       this.#options.onStatus?.(this.#recorder.status(atMs))
