@@ -81,7 +81,7 @@ function pids(run: Program): Map<number, number> {
 describe('test run with agents', { timeout: 60_000 }, () => {
   it('gives the same counts on 1 and on 4 agents, with clients in zones, a network fault and a relay that is killed', async () => {
     const file = workbook({
-      seconds: 3,
+      seconds: 5,
       clients: `{ client: "e-{n}", count: 6, zone: eu, rate: 30/s, data_limit: 40KiB }
       - { client: "u-{n}", count: 6, zone: us, rate: 30/s, data_limit: 40KiB }`,
       faults: `      - { fault: F1, when: at(1500ms), duration: 300ms, target: "busiest(relay:*)", action: blackhole }
