@@ -10,6 +10,7 @@ import type { LegEstimate } from './estimator.ts'
 import { Hysteresis } from './hysteresis.ts'
 import { type PolicyVerdict, PolicyView } from './policy.ts'
 import { type JointFacts, type JointRanking, jointRanking, type RankedRelay, standbyFor } from './ranking.ts'
+import { Refusals } from './refusals.ts'
 
 /** One relay as this end sees it now. */
 export interface OwnFacts {
@@ -45,8 +46,6 @@ const silentPolicyMs = 2_000
 /** What a relay costs that asked us to use others: less than one that went silent, so that it is the first to come back to. */
 export const crowdedPolicyMs = 500
 const noPolicy: PolicyVerdict = { policyMs: 0, parts: [] }
-/** A relay the peer refused in PLAN_NO is asked for again after this. */
-const refusedForMs = 30_000
 /** A report older than this says nothing about reachability any more: the peer re-sends every 20 to 26 s. */
 const reportMaxAgeMs = 90_000
 /** End-to-end samples older than this count no more. */
@@ -64,7 +63,7 @@ export class Planner {
   readonly #policy: PolicyView
   readonly #random: () => number
   readonly #bad = new Map<string, number>()
-  readonly #refused = new Map<string, { readonly untilMs: number; readonly why: string }>()
+  readonly #refusals = new Refusals()
   readonly #samples = new Map<string, { rttMs: number; atMs: number }>()
   #report: { readonly relays: ReadonlyMap<string, RelayMeasurement>; readonly atMs: number } | undefined
   #plan: PlanFrame | undefined
@@ -110,6 +109,7 @@ export class Planner {
   }
 
   peerReport(nowMs: number, relays: readonly RelayMeasurement[]): void {
+    this.#refusals.reported(relays)
     this.#report = { relays: new Map(relays.map((relay) => [relay.relayId, relay])), atMs: nowMs }
   }
 
@@ -143,9 +143,9 @@ export class Planner {
     this.#acknowledged = Math.max(this.#acknowledged, epoch)
   }
 
-  /** PLAN_NO: that relay is out for a while. */
+  /** PLAN_NO: that relay is out, until the peer says otherwise or for a while. */
   refused(nowMs: number, relayId: string, why: string): void {
-    this.#refused.set(relayId, { untilMs: nowMs + refusedForMs, why })
+    this.#refusals.add(nowMs, relayId, why)
   }
 
   /**
@@ -245,9 +245,7 @@ export class Planner {
   }
 
   #excluded(nowMs: number, facts: OwnFacts): string | undefined {
-    if (!facts.reachable) return facts.why
-    const refused = this.#refused.get(facts.relayId)
-    return refused !== undefined && nowMs < refused.untilMs ? `refused by the peer: ${refused.why}` : undefined
+    return facts.reachable ? this.#refusals.why(nowMs, facts.relayId) : facts.why
   }
 
   /** Whether relays are to be used in another way than the last plan says. */
