@@ -47,12 +47,13 @@ export const Limits = [
   {
     limit: 'others',
     metric: 'response_time',
+    filter: 'tag:good',
     stat: 'p(90)',
     op: '<=',
     value: '20ms',
     window: 'during:garbage',
     severity: 'fail',
-    note: 'nine of ten messages are of good clients',
+    note: 'messages of good clients, while the bad ones do their worst',
   },
   {
     limit: 'stall_good',

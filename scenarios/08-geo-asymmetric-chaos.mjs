@@ -63,5 +63,6 @@ export const Limits = [
   }),
   limit('stall_kill', 'stall', 'p(99)', '<=', '1s', { filter: 'fault:kill; tag:measured' }),
   limit('stall_rest', 'stall', 'p(99)', '<=', '3s', { filter: 'fault:clog,resets; tag:measured' }),
-  hits('hits', 'fault:deaf,kill'),
+  hits('hits_deaf', 'fault:deaf', 'max'),
+  hits('hits_kill', 'fault:kill'),
 ]

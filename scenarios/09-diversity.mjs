@@ -68,5 +68,6 @@ export const Limits = [
     filter: tags('best', 'pair', 'rotate', 'spread', 'split'),
     note: 'silence must be noticed first',
   }),
+  limit('latest', 'response_time', 'max', '<=', '2s', { note: 'whoever the faults hit, and whenever it was due: no message is later' }),
   hits('hits', 'action:kill,pause,blackhole'),
 ]

@@ -1,6 +1,6 @@
 // Whom an act hits: the same words mean the same to the live runner and to the simulated world.
 import type { FaultAct, Plan, PlanClient } from './plan.ts'
-import type { FlowRecord } from './verdict/recorded.ts'
+import type { Side } from './verdict/recorded.ts'
 
 /** What lies between one client (or all clients of its zone) and one relay. */
 export interface Between {
@@ -61,17 +61,18 @@ export function isHit(plan: Plan, { target }: FaultAct, between: Between, relay:
 
 /** Which connections go through what an act on the network or on clients hits. undefined: those of the relay, whose name says it already. */
 export function carriedBy(
-  { plan, flows }: { readonly plan: Plan; readonly flows: readonly FlowRecord[] },
+  recorder: { readonly plan: Plan; relaysOf(flow: number, side: Side): readonly string[] },
   act: FaultAct,
   relay: string | undefined,
 ): ((flow: number) => boolean) | undefined {
   if (relay !== undefined) return undefined
+  const { plan } = recorder
   return (flow) => {
     const planned = plan.flows[flow]!
-    const { activeRelay } = flows[flow]!
     return (['caller', 'listener'] as const).some((side) => {
       const { client, zone } = plan.clients[planned[side]]!
-      return isHit(plan, act, { client, zone, relay: activeRelay[side] ?? '' }, undefined)
+      // Without a path its machine or its zone may be hit all the same.
+      return ['', ...recorder.relaysOf(flow, side)].some((one) => isHit(plan, act, { client, zone, relay: one }, undefined))
     })
   }
 }

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import * as xlsx from 'xlsx'
-import { reportHtml, writeReports } from '../src/verdict/index.ts'
+import { RunRecorder, reportHtml, writeReports } from '../src/verdict/index.ts'
 import { decide } from '../src/verdict/verdict.ts'
 import { type ActTimes, inWindow } from '../src/verdict/windows.ts'
 import { checkWorkbookBytes } from '../src/workbook/index.ts'
 import { escaped } from '../src/workbook/write-workbook.ts'
-import { fakeRun } from './fixtures/fake-run.ts'
+import { environment, fakeRun } from './fixtures/fake-run.ts'
 import { file, planOf, type Sheets, smallDrill } from './fixtures/sheets.ts'
 
 const limitColumns = ['limit', 'metric', 'filter', 'stat', 'op', 'value', 'window', 'severity']
@@ -128,6 +128,26 @@ test('the recorder finds the busiest relay that is not held', () => {
     },
   })
   expect(busiest).toEqual(['r3', 'r1', undefined])
+})
+
+test('a fault hits every connection that sends a part over its relay, and only who was active there has to notice it', () => {
+  const plan = planOf(drill([['L', 'detect_time', '', 'max', '<=', '50ms', '', '']]))
+  const recorder = new RunRecorder(plan, { engine: 'fake', environment, startedAt: '2026-01-01T00:00:00.000Z' })
+  // The second connection is split: r2 is its active relay, r1 has a share of each packet.
+  recorder.carriers = (flow) => (flow === 1 ? ['r2', 'r1'] : [])
+  const { summary } = fakeRun({
+    plan,
+    recorder,
+    // Its share arrives late; nobody moves.
+    latencyMs: (direction, _index, dueMs) => (direction === 2 && dueMs > 2000 && dueMs < 2100 ? 402 : 2),
+    before: () => {
+      recorder.activePath(12_000, 1, 'caller', 'r1')
+      recorder.failover(12_500, 1, 'caller', 'r1', 'r3')
+    },
+  })
+  expect(summary.failovers[0]).toMatchObject({ connections: 2, stallMs: { max: 400 }, detectMs: { max: 12 } })
+  expect(recorder.acts[0]!.impacts().map(({ detectMs }) => detectMs)).toEqual([12, null])
+  expect(summary.limits[0]).toMatchObject({ held: true, measured: 12 })
 })
 
 describe('reports', () => {

@@ -69,6 +69,7 @@ describe('mirror(2)', () => {
     world.start(0, flow)
     world.run(60_000, () => world.settled())
     const [caller, listener] = world.ends.map((end) => end.machine.status())
+    expect(caller!.sendsOver).toEqual(['r1', 'r2'])
     expect(listener!.kept.duplicates).toBeGreaterThan(0.95 * caller!.kept.sent)
     expect(caller!.kept.resent).toBe(0)
     // Two copies of each packet out; acks back on both paths, one for two packets.
@@ -97,6 +98,7 @@ describe('pair', () => {
     for (const side of both) world.start(side, flow)
     world.run(1_000)
     expect(world.ends.map((end) => end.machine.status().active.send)).toEqual(['r1', 'r2'])
+    expect(world.ends.map((end) => end.machine.status().sendsOver)).toEqual([['r1'], ['r2']])
     world.kill('r2')
     world.run(60_000, () => world.settled())
     expect(world.settled()).toBe(true)
@@ -211,6 +213,7 @@ describe('split(3) on three relays', () => {
     // 600 kB at 40 bytes a millisecond, each byte as good as once.
     expect(world.nowMs).toBeLessThan(1.15 * 15_000)
     expect(world.ends[0].machine.status().kept.resent).toBe(0)
+    expect(world.ends[0].machine.status().sendsOver).toEqual(['r1', 'r2', 'r3'])
   })
 
   it('goes on at once, and sends nothing again, when a frozen relay thaws', () => {

@@ -50,6 +50,10 @@ export class LiveFlow {
     end()
   }
 
+  relays(side: Side): readonly string[] {
+    return this.#session.relays(side)
+  }
+
   stall(side: Side): void {
     this.#session.stall(side)
   }

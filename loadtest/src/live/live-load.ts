@@ -112,6 +112,8 @@ class LiveLoad {
     const paces = (plan.paces ?? []).map((points) => new Pace(points))
     const context: FlowContext = { plan, recorder, pacer: this.#pacer, paces, now }
     this.#flows = plan.flows.filter((flow) => recorder.endsOf(flow).length > 0).map((flow) => new LiveFlow(flow, context))
+    const byNumber = new Map(this.#flows.map((flow) => [flow.flow.flow, flow]))
+    recorder.carriers = (flow, side) => byNumber.get(flow)?.relays(side) ?? []
   }
 
   async run(signal: AbortSignal | undefined): Promise<void> {

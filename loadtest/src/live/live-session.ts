@@ -63,6 +63,11 @@ export class LiveSession {
     if (incoming !== undefined) this.#readers.push(this.#receive(incoming, side, connection, outgoing))
   }
 
+  /** Relays that an end sends over now. */
+  relays(side: Side): readonly string[] {
+    return this.#closing ? [] : (this.#ends.get(side)?.status()?.sendsOver ?? [])
+  }
+
   /** The application at that end reads nothing until it is told to go on. */
   stall(side: Side): void {
     if (this.#stalled.has(side) || this.#closing) return

@@ -1,4 +1,4 @@
-// What one act did to the connections whose active path its target carried: detection, stall, fail-over, back to rate.
+// What one act did to the connections that its target carried: detection, stall, fail-over, back to rate.
 //
 // The stall of a connection is the largest end-to-end latency of a message *due* in [fault, fault + 10 s], minus its median before. It needs
 // 100 messages a second each way on that connection, else it is null: with fewer, a pause would fall between two messages.
@@ -29,7 +29,9 @@ interface FlowState {
   /** false: as far as is known here the target carries none of it. */
   hit: boolean
   readonly directions: Map<number, DirectionState>
-  /** Per end, when it first left the target. */
+  /** Ends whose active path the target was. */
+  readonly active: ReadonlySet<string>
+  /** Per end of those, when it first left the target. */
   readonly detectedMs: Map<string, number>
   neverRecovered: boolean
 }
@@ -106,12 +108,15 @@ export class ActRecord {
     this.#loopDelay = new DurationHistogram(2)
   }
 
-  /** A connection whose active path the target carries; or (`hit` is false) may carry, as far as the other end's agent knows. */
-  affect(flow: number, directions: readonly DirectionBefore[], hit = true): void {
+  /**
+   * A connection that the target carries; or (`hit` is false) may carry, as far as the other end's agent knows.
+   * @param active its ends whose active path the target is: they have to leave it. Others only send a part over it, or nothing
+   */
+  affect(flow: number, directions: readonly DirectionBefore[], active: readonly string[], hit = true): void {
     const states = new Map<number, DirectionState>()
     for (const { direction, medianMs, rate } of directions)
       states.set(direction, { medianMs, rate, worstMs: 0, firstMs: null, lastSlowMs: null, normal: 0 })
-    this.#flows.set(flow, { hit, directions: states, detectedMs: new Map(), neverRecovered: false })
+    this.#flows.set(flow, { hit, directions: states, active: new Set(active), detectedMs: new Map(), neverRecovered: false })
   }
 
   affects(flow: number): boolean {
@@ -150,7 +155,13 @@ export class ActRecord {
       this.loopDelayMaxMs = Math.max(this.loopDelayMaxMs, state.loopDelayMaxMs)
     }
     for (const { flow, hit, directions, detectedMs } of state.flows) {
-      const mine = this.#flows.get(flow) ?? { hit, directions: new Map(), detectedMs: new Map(), neverRecovered: false }
+      const mine = this.#flows.get(flow) ?? {
+        hit,
+        directions: new Map(),
+        active: new Set<string>(),
+        detectedMs: new Map(),
+        neverRecovered: false,
+      }
       this.#flows.set(flow, mine)
       mine.hit ||= hit
       for (const [side, ms] of detectedMs) mine.detectedMs.set(side, ms)
@@ -174,10 +185,11 @@ export class ActRecord {
     } else state.normal += 1
   }
 
-  /** An end of the connection left a relay. */
+  /** An end of the connection left a relay. Long after the act was healed it has other reasons: it may have come back meanwhile. */
   moved(nowMs: number, flow: number, side: string, fromRelay: string): void {
     const state = this.#flows.get(flow)
-    if (state === undefined || fromRelay !== this.target || state.detectedMs.has(side)) return
+    if (state === undefined || fromRelay !== this.target || !state.active.has(side) || state.detectedMs.has(side)) return
+    if (this.endMs !== null && nowMs >= this.endMs + unsettledMs) return
     state.detectedMs.set(side, nowMs)
   }
 

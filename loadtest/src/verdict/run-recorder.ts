@@ -30,6 +30,7 @@ const incidentsMax = 1000
 const errorCodesMax = 200
 /** A message that was due in the ten seconds after a fault is taken into account up to the life of a connection without a path (120 s) later. */
 const actMemoryMs = 140_000
+const sides = ['caller', 'listener'] as const
 
 export class RunRecorder {
   readonly plan: Plan
@@ -88,6 +89,8 @@ export class RunRecorder {
   readonly #statuses: StatusMaker
   /** The processes that ran the clients, when this recorder puts together what they told (recorder-state.ts). */
   agents: AgentResult[] | undefined
+  /** Whoever runs the connections says over which relays an end sends now; more than the active one where its mode uses several at once. */
+  carriers: ((flow: number, side: Side) => readonly string[]) | undefined
   /** Clients whose agent was lost. */
   lostClients: readonly number[] = []
   #gone: ReadonlySet<number> = new Set()
@@ -406,9 +409,15 @@ export class RunRecorder {
     return paths
   }
 
+  /** Relays that an end of a flow sends over now; none when it has no path. */
+  relaysOf(flow: number, side: Side): readonly string[] {
+    const active = this.flows[flow]!.activeRelay[side]
+    return [...(active === null ? [] : [active]), ...(this.carriers?.(flow, side) ?? [])]
+  }
+
   /**
    * An act begins, *before* it is carried out. `target` is the relay, or `zone:eu`, `link:eu>us`; for those `carried` says which flows go through it
-   * (left out: the flows whose active path is the relay).
+   * (left out: the flows that the relay carries).
    */
   faultStarted(nowMs: number, act: number, target: string, receipt: string, carried?: (flow: number) => boolean): void {
     this.#at(nowMs)
@@ -418,7 +427,7 @@ export class RunRecorder {
     this.timeline.fault(`${record.act.fault} ${record.act.action} ${target}`)
     this.flows.forEach((flow, index) => {
       if (flow.state !== 'open') return
-      const hit = carried?.(index) ?? (flow.activeRelay.caller === target || flow.activeRelay.listener === target)
+      const hit = carried?.(index) ?? sides.some((side) => this.relaysOf(index, side).includes(target))
       if (!hit && this.endsOf(this.plan.flows[index]!).length === 2) return
       // A datagram that never comes is no pause that could be measured.
       const told = this.plan.flows[index]!.directions.filter(({ mode }) => mode !== 'datagram')
@@ -426,7 +435,8 @@ export class RunRecorder {
         const one = this.directions[direction]!
         return { direction, medianMs: one.medianLatencyMs(), rate: one.rateBefore(nowMs) }
       })
-      record.affect(index, directions, hit)
+      const active = sides.filter((side) => flow.activeRelay[side] === target)
+      record.affect(index, directions, active, hit)
     })
   }
 

@@ -172,6 +172,12 @@ export class PlanFlow {
     if (header !== undefined && end !== undefined) this.#reply(end, direction, header)
   }
 
+  /** Relays that an end sends over now. */
+  relays(side: Side): readonly string[] {
+    const end = this.#ends.get(side)
+    return end === undefined || end.over ? [] : end.machine.status().sendsOver
+  }
+
   /** The application at that end reads nothing until it is told to go on. */
   stall(side: Side): void {
     const end = this.#ends.get(side)

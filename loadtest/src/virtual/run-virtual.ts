@@ -80,6 +80,7 @@ class VirtualRun {
     for (const { relay } of plan.relays) this.#relays.set(relay, new RelayHost(this.#world, relay, { users: () => users, turnMs }))
     const paces = (plan.paces ?? []).map((points) => new Pace(points))
     this.#flows = plan.flows.map((flow) => new PlanFlow(this.#world, this.#recorder, paces, flow))
+    this.#recorder.carriers = (flow, side) => this.#flows[flow]!.relays(side)
     plan.clients.forEach((_client, index) => {
       this.#addClient(index)
     })

@@ -44,6 +44,7 @@ export function connectionStatus(connection: ManagedConnection): ClientConnectio
       rttMs: path.srttMs === null ? null : rounded(path.srttMs),
     })),
     active: { send: status.active.send, receive: connection.agreement.peerActive },
+    sendsOver: status.sendsOver,
     standby: status.standby,
     modes: { send: formatMode(send), receive: formatMode(receive), short: whenShort, whole: !status.short },
     relayBytesSeen: status.relayBytesSeen,

@@ -247,6 +247,8 @@ export interface ClientConnectionStatus {
   readonly state: string
   readonly paths: readonly { readonly relay: string; readonly state: string; readonly rttMs: number | null }[]
   readonly active: { readonly send: string | null; readonly receive: string | null }
+  /** Relays that new data goes over now: the active one, or as many as the mode uses at once. */
+  readonly sendsOver: readonly string[]
   readonly standby: string | null
   /** How each direction uses its relays, as it was agreed. */
   readonly modes: {

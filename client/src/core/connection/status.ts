@@ -30,6 +30,7 @@ export function connectionStatus(sources: StatusSources): ConnectionStatus {
     state: type === 'open' ? 'open' : type === 'over' ? 'closed' : 'closing',
     paths: [...table.all.values()].map(pathStatus),
     active: { send: table.active?.relayId ?? null, receive: receives?.relayId ?? table.active?.relayId ?? null },
+    sendsOver: route.inUse().map(({ relayId }) => relayId),
     standby: table.standby()?.relayId ?? null,
     failovers: table.failovers,
     planEpoch: table.plan?.epoch ?? 0,

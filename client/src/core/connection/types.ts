@@ -173,6 +173,8 @@ export interface ConnectionStatus {
   readonly state: 'open' | 'closing' | 'closed'
   readonly paths: readonly PathStatus[]
   readonly active: { readonly send: string | null; readonly receive: string | null }
+  /** Relays that new data goes over now: the active one, or as many as the mode uses at once. */
+  readonly sendsOver: readonly string[]
   readonly standby: string | null
   readonly failovers: number
   readonly planEpoch: number

@@ -100,6 +100,12 @@ export class Route {
     this.look(nowMs)
   }
 
+  /** Paths that new data goes on now: one, or as many as the mode uses at once. */
+  inUse(): readonly Path[] {
+    const { active } = this.#needs.table
+    return this.#scheduler instanceof Best ? (active === undefined ? [] : [active]) : this.#scheduler.paths()
+  }
+
   /** How the other end sends. */
   receives(acks: AckTracker, mode: PathMode): void {
     this.#receives = mode
