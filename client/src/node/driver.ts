@@ -69,6 +69,8 @@ export class Driver {
   #stopped = false
   #timer: NodeJS.Timeout | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
+  /** What the machine said last when it was asked for its next wake-up. */
+  #wakeAtMs = Number.POSITIVE_INFINITY
   #wallAheadMs: number
 
   constructor(options: DriverOptions) {
@@ -140,9 +142,8 @@ export class Driver {
   readonly #onTurnEnd = (): void => {
     this.#turnEndScheduled = false
     if (this.#stopped || this.#draining) return
-    const nowMs = this.#now()
-    const dueAtMs = this.#machine.wakeAtMs()
-    if (dueAtMs !== undefined && dueAtMs <= nowMs) this.#machine.wake(nowMs)
+    // What this turn's input made due is found when the machine is asked again, after the drain.
+    if (this.#wakeAtMs <= this.#now()) this.#wakeDue(this.#now())
     const conversation = this.#cameBytes <= conversationBytes
     this.#cameBytes = 0
     if (conversation && this.#tellHeard()) this.#afterAnswers()
@@ -260,11 +261,17 @@ export class Driver {
     }
   }
 
+  #wakeDue(nowMs: number): void {
+    const dueAtMs = this.#machine.wakeAtMs()
+    if (dueAtMs !== undefined && dueAtMs <= nowMs) this.#machine.wake(nowMs)
+  }
+
   #arm(): void {
     if (this.#stopped) return
     const nowMs = this.#now()
-    const wakeAtMs = this.#machine.wakeAtMs()
-    if (wakeAtMs === undefined) {
+    const wakeAtMs = this.#machine.wakeAtMs() ?? Number.POSITIVE_INFINITY
+    this.#wakeAtMs = wakeAtMs
+    if (wakeAtMs === Number.POSITIVE_INFINITY) {
       clearTimeout(this.#timer)
       this.#timerAtMs = Number.POSITIVE_INFINITY
       return
@@ -278,13 +285,16 @@ export class Driver {
     if (this.#timerAtMs <= atMs && this.#timerAtMs > nowMs) return
     clearTimeout(this.#timer)
     this.#timerAtMs = atMs
-    this.#timer = setTimeout(() => this.#fired(), Math.ceil(atMs - nowMs))
+    this.#timer = setTimeout(this.#onTimer, Math.ceil(atMs - nowMs))
   }
 
-  #fired(): void {
-    this.#noticePause(this.#now())
+  readonly #onTimer = (): void => {
+    const nowMs = this.#now()
+    this.#noticePause(nowMs)
     this.#timerAtMs = Number.POSITIVE_INFINITY
-    this.#afterThisTurn()
+    // Mostly what it was armed for has come to nothing, such as a probe of a packet that was acked: then there is no turn to end.
+    if (this.#wakeAtMs <= nowMs || this.#turnEndScheduled) this.#afterThisTurn()
+    else this.#arm()
   }
 
   /** Called with the first thing that happens after a pause, whatever it is. */

@@ -1,7 +1,7 @@
 /** The driver against a machine that only takes notes: when it is told what, and what one turn of the event loop shares. */
 
 import { setImmediate as turn } from 'node:timers/promises'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { ClientEffect } from '../../src/core/client/types.ts'
 import type { CarrierEvents } from '../../src/node/carrier.ts'
 import { type ApplicationEffect, type DrivenMachine, Driver } from '../../src/node/driver.ts'
@@ -230,6 +230,20 @@ describe('Driver', () => {
     carriers[0]!.onBytes(new Uint8Array(1))
     await turn()
     expect(machine.notes).toEqual(['resumed', 'bytes 1 1', 'wake'])
+  })
+
+  it('wakes the machine at its new time, and only then, when what a timer was armed for was put off', async () => {
+    const { machine, driver, pass } = world()
+    machine.dueAtMs = 1_002
+    driver.act(() => {})
+    await turn()
+    machine.dueAtMs = 1_006
+    pass(3)
+    await new Promise((done) => setTimeout(done, 3))
+    await turn()
+    expect(machine.notes).toEqual([])
+    pass(3)
+    await vi.waitFor(() => expect(machine.notes).toEqual(['wake']), { timeout: 5_000, interval: 1 })
   })
 
   it('tells of a dial that cannot even begin in a turn of its own', async () => {

@@ -11,6 +11,12 @@ const ticksPerSecond = 100
 /** Bytes of one page, for the resident set in /proc/PID/statm. */
 const pageBytes = 4_096
 
+export interface GaugesOptions {
+  /** false: this process runs no clients, so that what it uses itself says nothing about them. @default true */
+  readonly ownLoop?: boolean
+  readonly onLoopDelay?: (delayMs: number) => void
+}
+
 export class Gauges {
   readonly #recorder: RunRecorder
   readonly #fleet: RelayFleet | undefined
@@ -19,13 +25,19 @@ export class Gauges {
   readonly #descriptors: boolean
   readonly #cpuBefore = new Map<string, { seconds: number; atMs: number }>()
   readonly #ownLoop: boolean
+  readonly #onLoopDelay: ((delayMs: number) => void) | undefined
   #timers: NodeJS.Timeout[] = []
   #ownBefore: NodeJS.CpuUsage = process.cpuUsage()
   #ownAtMs = 0
 
-  /** `ownLoop: false`: this process runs no clients, so that what it uses itself says nothing about them. */
-  constructor(recorder: RunRecorder, fleet: RelayFleet | undefined, now: () => number, { ownLoop = true }: { ownLoop?: boolean } = {}) {
+  constructor(
+    recorder: RunRecorder,
+    fleet: RelayFleet | undefined,
+    now: () => number,
+    { ownLoop = true, onLoopDelay }: GaugesOptions = {},
+  ) {
     this.#ownLoop = ownLoop
+    this.#onLoopDelay = onLoopDelay
     this.#recorder = recorder
     this.#fleet = fleet
     this.#now = now
@@ -36,7 +48,9 @@ export class Gauges {
     let expectedMs = this.#now() + loopProbeMs
     const probe = setInterval(() => {
       const nowMs = this.#now()
-      if (this.#ownLoop) this.#recorder.loopDelay(nowMs, Math.max(0, nowMs - expectedMs))
+      const delayMs = Math.max(0, nowMs - expectedMs)
+      if (this.#ownLoop) this.#recorder.loopDelay(nowMs, delayMs)
+      this.#onLoopDelay?.(delayMs)
       expectedMs = nowMs + loopProbeMs
     }, loopProbeMs)
     const sample = setInterval(() => {

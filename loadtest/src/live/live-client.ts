@@ -7,6 +7,7 @@ import type { LiveFlow } from './live-flow.ts'
 import { codeOf } from './live-session.ts'
 import { type Culprit, type StolenCredential, stealCredential } from './misbehaviour.ts'
 import type { Network } from './network.ts'
+import type { StartGate } from './start-gate.ts'
 import type { TestMesh } from './test-mesh.ts'
 
 /** What the run gives to each of its clients. */
@@ -23,6 +24,8 @@ export interface LiveClientContext {
   readonly ramp: (atMs: number, what: () => Promise<void>) => void
   /** Work that the run waits for at its end. */
   readonly track: (work: Promise<void>) => void
+  /** Through which every client goes before it attaches. */
+  readonly gate: StartGate
   /** The run ends: what fails now is no fault. */
   readonly isOver: () => boolean
 }
@@ -64,16 +67,22 @@ export class LiveClient {
 
   /** Attaches, and does what the plan says for as long as it is there. */
   async #run({ attachAtMs, detachAtMs }: Presence): Promise<void> {
-    const { recorder, now, at, ramp, track, isOver } = this.#context
+    const { recorder, now, at, ramp, track, gate, isOver } = this.#context
     // Who comes back waits until it has left.
     await this.#left
+    const dueMs = now()
+    const entered = await gate.enter()
     const dialledMs = now()
+    recorder.clientHeld(dialledMs, this.#index, dialledMs - dueMs)
     let client: Client
     try {
+      if (isOver()) return
       client = await Client.open(this.#options())
     } catch (error) {
       recorder.clientRejected(now(), this.#index, codeOf(error), messageOf(error))
       return
+    } finally {
+      entered()
     }
     if (isOver()) {
       await client.close()

@@ -18,6 +18,7 @@ import { codeOf, type FlowContext } from './live-session.ts'
 import type { Network } from './network.ts'
 import { Pacer } from './pacer.ts'
 import type { RelayFleet } from './relay-fleet.ts'
+import { StartGate } from './start-gate.ts'
 import type { TestMesh } from './test-mesh.ts'
 
 export interface LoadOptions {
@@ -94,6 +95,7 @@ class LiveLoad {
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #pacer: Pacer
   readonly #ramp: Ramp
+  readonly #gate: StartGate
   /** Nobody starts any more. */
   #loadOver = false
   #over = false
@@ -104,6 +106,7 @@ class LiveLoad {
     this.#plan = plan
     this.#recorder = recorder
     this.#pacer = new Pacer(now)
+    this.#gate = new StartGate(now)
     this.#ramp = new Ramp(now, (atMs, what) =>
       this.#at(atMs, async () => {
         if (!this.#loadOver) what()
@@ -128,6 +131,7 @@ class LiveLoad {
       at: (atMs, what) => this.#at(atMs, what),
       ramp: (atMs, what) => this.#ramp.add(atMs, () => this.#track(what())),
       track: (work) => this.#track(work),
+      gate: this.#gate,
       isOver: () => this.#over,
     }
     const ends = this.#plan.clients.map((): LiveEnd[] => [])
@@ -149,7 +153,7 @@ class LiveLoad {
       now,
       ...(part === undefined ? {} : { part: part.acts }),
     })
-    const gauges = new Gauges(this.#recorder, fleet, now)
+    const gauges = new Gauges(this.#recorder, fleet, now, { onLoopDelay: (delayMs) => this.#gate.loopDelay(delayMs) })
     const ending = new AbortController()
     const endLoad = (why: Omit<EndedEarly, 'atMs'>): void => {
       this.#recorder.endLoad(now(), why)
@@ -197,6 +201,7 @@ class LiveLoad {
     this.#pacer.stop()
     const cut = (): void => {
       this.#over = true
+      this.#gate.end()
       for (const flow of this.#flows) flow.abort()
     }
     if (signal?.aborted === true) cut()
@@ -204,6 +209,7 @@ class LiveLoad {
     await acts.end()
     const unsettled = signal?.aborted === true ? new Set<number>() : await this.#drain(signal)
     this.#over = true
+    this.#gate.end()
     for (const timer of this.#timers) clearTimeout(timer)
     await Promise.allSettled(this.#flows.map((flow) => flow.close(unsettled)))
     const closing = signal?.aborted === true ? { waitMs: interruptedCloseMs } : {}

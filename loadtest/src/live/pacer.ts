@@ -6,9 +6,12 @@ import type { FlowDirection, Plan } from '../plan.ts'
 import { keystreamKey } from '../verdict/keystream.ts'
 import { encodeMessage, type MessageHeader } from '../verdict/message.ts'
 import { messageSize } from '../verdict/sizes.ts'
+import { DueQueue } from './due-queue.ts'
 
 /** Finer than this, a timer of Node is late anyway; coarser, bursts would show in the latencies. */
 const tickMs = 2
+/** The longest timer of Node is 24 days. */
+const timerMaxMs = 2 ** 30
 /** A direction that waits for credit holds no more than this many messages; the rest stay due and are sent late, which `send_delay` shows. */
 const pendingMessagesMax = 64
 
@@ -57,6 +60,9 @@ class Sender {
     this.#stopped = true
   }
 
+  /** The connection has accepted a message. */
+  protected taken(): void {}
+
   /** Sends the next message; never rejects. `length`: what it has; its own size where left out. */
   protected send(dueMs: number, length?: number): Promise<void> {
     const { plan, direction, sink, onSent, onError } = this.options
@@ -75,6 +81,7 @@ class Sender {
     return sink.send(bytes).then(
       () => {
         this.#pending -= 1
+        this.taken()
       },
       (error: unknown) => {
         if (!this.#stopped) onError(error)
@@ -87,11 +94,18 @@ class Sender {
 /** A sending end that knows what is due. */
 export class PacedDirection extends Sender {
   readonly #due: DueTimes
+  /** Is told when it may have something to send sooner than it said. */
+  onReady: () => void = () => {}
 
   constructor(options: SenderOptions) {
     super(options)
     const { plan, direction, paces, startMs, before } = options
     this.#due = new DueTimes({ seed: plan.seed, direction, paces, startMs, before: before.messages })
+  }
+
+  /** When it has something to send, as far as that is known; Infinity while it waits for an answer or for the connection. */
+  get nextMs(): number {
+    return this.stopped || this.pending >= pendingMessagesMax ? Number.POSITIVE_INFINITY : this.#due.nextMs
   }
 
   /** Sends everything that is due, as far as the connection takes it. */
@@ -111,6 +125,16 @@ export class PacedDirection extends Sender {
   /** One of its messages was answered. */
   answered(nowMs: number): void {
     this.#due.answered(nowMs)
+    this.onReady()
+  }
+
+  override stop(): void {
+    super.stop()
+    this.onReady()
+  }
+
+  protected override taken(): void {
+    if (this.pending === pendingMessagesMax - 1) this.onReady()
   }
 }
 
@@ -122,11 +146,13 @@ export class AnsweringDirection extends Sender {
   }
 }
 
-/** Drives every direction of a run. */
+/** Drives every direction of a run. What it costs goes with the messages that are due, not with the directions that wait. */
 export class Pacer {
   readonly #directions = new Set<PacedDirection>()
+  readonly #due = new DueQueue<PacedDirection>()
   readonly #now: () => number
   #timer: NodeJS.Timeout | undefined
+  #timerAtMs = Number.POSITIVE_INFINITY
   #stopped = false
 
   constructor(now: () => number) {
@@ -139,23 +165,46 @@ export class Pacer {
       return
     }
     this.#directions.add(direction)
-    this.#timer ??= setInterval(() => this.#tick(), tickMs)
+    direction.onReady = () => this.#wait(direction)
+    this.#wait(direction)
   }
 
   /** The load is over: nothing is sent any more. */
   stop(): void {
     this.#stopped = true
-    clearInterval(this.#timer)
-    this.#timer = undefined
+    clearTimeout(this.#timer)
     for (const direction of this.#directions) direction.stop()
     this.#directions.clear()
+    this.#due.clear()
+  }
+
+  #wait(direction: PacedDirection): void {
+    if (this.#stopped) return
+    if (direction.stopped) {
+      this.#directions.delete(direction)
+      this.#due.remove(direction)
+      return
+    }
+    this.#due.put(direction, direction.nextMs)
+    this.#arm()
+  }
+
+  #arm(): void {
+    const atMs = this.#due.nextMs
+    if (atMs >= this.#timerAtMs) return
+    clearTimeout(this.#timer)
+    this.#timerAtMs = atMs
+    this.#timer = setTimeout(() => this.#tick(), Math.min(timerMaxMs, Math.max(tickMs, Math.ceil(atMs - this.#now()))))
   }
 
   #tick(): void {
     const nowMs = this.#now()
-    for (const direction of this.#directions) {
+    for (let direction = this.#due.take(nowMs); direction !== undefined; direction = this.#due.take(nowMs)) {
       direction.pump(nowMs)
       if (direction.stopped) this.#directions.delete(direction)
+      else this.#due.put(direction, direction.nextMs)
     }
+    this.#timerAtMs = Number.POSITIVE_INFINITY
+    this.#arm()
   }
 }

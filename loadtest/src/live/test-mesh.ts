@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type RelayEntry, SennitError, signRelayList } from '@sennit/protocol'
-import { addUser, freePorts, initMesh, nodeCrypto, readKeyFile, readMeshTrust, readRelayList } from '@sennit/protocol/node'
+import { addUsers, freePorts, initMesh, nodeCrypto, readKeyFile, readMeshTrust, readRelayList } from '@sennit/protocol/node'
 import type { Plan } from '../plan.ts'
 
 export interface TestMesh {
@@ -68,9 +68,8 @@ export async function openTestMesh(
     )
   }
   const credentials = new Map<string, string>()
-  for (const user of new Set(plan.clients.map((client) => client.user))) {
-    const file = join(dir, 'users', `${user}.cred`)
-    credentials.set(user, existsSync(file) ? file : await addUser(dir, user, { nowMs: issuedMs }))
-  }
+  for (const user of new Set(plan.clients.map((client) => client.user))) credentials.set(user, join(dir, 'users', `${user}.cred`))
+  const missing = [...credentials].flatMap(([user, file]) => (existsSync(file) ? [] : [user]))
+  await addUsers(dir, missing, { nowMs: issuedMs })
   return { dir, entries: list.relays, credentials, dispose }
 }

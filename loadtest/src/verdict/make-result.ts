@@ -214,8 +214,18 @@ function connectionReasons(recorder: RunRecorder): string[] {
   const never = wanted.filter(({ opened, failed }) => opened === 0 && (failed > 0 || recorder.endedEarly === undefined)).length
   const again = wanted.reduce((sum, { opened, failed }) => sum + (opened === 0 ? 0 : failed), 0)
   return [
-    ...(never === 0 ? [] : [`${never} of ${flows.length} connections were never opened`]),
+    ...(never === 0 ? [] : [`${never} of ${flows.length} connections were never opened`, ...heldReasons(recorder)]),
     ...(again === 0 ? [] : [`${again} times a connection that should have been opened again was not`]),
+  ]
+}
+
+/** Why clients were not there in time, where the ramp was too steep. */
+function heldReasons({ clients, plan }: RunRecorder): string[] {
+  const held = clients.flatMap(({ heldMs }) => (heldMs === undefined ? [] : [heldMs]))
+  if (held.length === 0) return []
+  const seconds = (Math.max(...held) / 1000).toFixed(1)
+  return [
+    `${held.length} of ${plan.clients.length} clients could begin only up to ${seconds} s after their time: the ramp starts more a second than this machine and the relays carry out; set a lower ramp_limit`,
   ]
 }
 

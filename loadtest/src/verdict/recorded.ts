@@ -34,6 +34,8 @@ export interface ClientRecord {
   state: 'planned' | 'attached' | 'rejected' | 'detached'
   attachMs: number | null
   error: string
+  /** How long it waited for those that began before it, where that was long. */
+  heldMs?: number
 }
 
 /** How one relay process stands, and what it used. */

@@ -32,6 +32,9 @@ const errorCodesMax = 200
 const actMemoryMs = 140_000
 const sides = ['caller', 'listener'] as const
 
+/** What a timer is late by is no wait. */
+const heldMsMin = 100
+
 export class RunRecorder {
   readonly plan: Plan
   readonly options: RecorderOptions
@@ -137,6 +140,12 @@ export class RunRecorder {
     if (tookMs !== undefined) this.windowed.recordClient('handshake_time', nowMs, tookMs, client)
     if (record.state !== 'attached') this.phases.attached(nowMs, client)
     record.state = 'attached'
+  }
+
+  /** Its turn came so late: what began before it took longer than was planned. */
+  clientHeld(nowMs: number, client: number, heldMs: number): void {
+    this.#at(nowMs)
+    if (heldMs >= heldMsMin) this.clients[client]!.heldMs = heldMs
   }
 
   /** Refused for good, or given up. */

@@ -14,11 +14,11 @@ import {
   sign,
   verify,
 } from 'node:crypto'
-import type Sodium from 'libsodium-wrappers'
 import { base64url, totalBytes, unbase64url } from '../bytes.ts'
 import { type Aead, type CryptoProvider, type KeyPair, keyBytes, tagBytes } from '../crypto.ts'
 import { ProtocolError, SennitError } from '../errors.ts'
 import { packetBytesMax } from '../packet.ts'
+import { SmallAead } from './small-aead.ts'
 
 /**
  * Raw keys go in and out as JWK (RFC 8037): OpenSSL 3 needs 70 to 320 µs to find the decoder for a DER key and 5 to 25 for a JWK, which was most
@@ -31,11 +31,6 @@ const anyPublicKey = 'AA'
 const joinBytesMax = 4_096
 
 const cipher = 'chacha20-poly1305'
-/**
- * Up to here libsodium in WebAssembly is the faster one: a call into OpenSSL costs 3 µs before it looks at a byte, one into libsodium half a
- * microsecond; beyond it OpenSSL's vectors win. Both give the same bytes (decision 0010).
- */
-const sodiumBytesMax = 1_024
 /** The types demand a length that only CCM uses. */
 const aadOptions = { plaintextLength: 0 } as const
 const cipherOptions = { authTagLength: tagBytes } as const
@@ -114,19 +109,20 @@ export function nodeCrypto(): CryptoProvider {
   }
 }
 
-let sodium: typeof Sodium | undefined
-let sodiumAsked = false
+/** A call into OpenSSL costs 3 µs before it looks at a byte. Both give the same bytes (decision 0010). */
+let small: SmallAead | undefined
+let smallAsked = false
 
 /** Its module compiles for some milliseconds. Until then, and where WebAssembly is switched off, OpenSSL does everything. */
 function loadSodium(): void {
-  if (sodiumAsked) return
-  sodiumAsked = true
-  const load = async (): Promise<void> => {
-    const { default: loaded } = await import('libsodium-wrappers')
-    await loaded.ready
-    sodium = loaded
-  }
-  load().catch(() => {})
+  if (smallAsked) return
+  smallAsked = true
+  SmallAead.load().then(
+    (loaded) => {
+      small = loaded
+    },
+    () => {},
+  )
 }
 
 class NodeAead implements Aead {
@@ -140,12 +136,9 @@ class NodeAead implements Aead {
   }
 
   seal(nonce: Uint8Array, associatedData: Uint8Array, plaintext: readonly Uint8Array[]): Uint8Array[] {
-    if (sodium !== undefined) {
+    if (small !== undefined) {
       const length = totalBytes(plaintext)
-      if (length <= sodiumBytesMax) {
-        const whole = plaintext.length === 1 ? plaintext[0]! : this.#scratch.join(plaintext, length)
-        return [sodium.crypto_aead_chacha20poly1305_ietf_encrypt(whole, associatedData, null, nonce, this.#key)]
-      }
+      if (small.takes(length, associatedData)) return [small.seal(this.#key, nonce, associatedData, plaintext, length)]
     }
     const sealing = createCipheriv(cipher, this.#key, nonce, cipherOptions)
     if (associatedData.length > 0) sealing.setAAD(associatedData, aadOptions)
@@ -169,14 +162,8 @@ class NodeAead implements Aead {
   open(nonce: Uint8Array, associatedData: Uint8Array, sealed: readonly Uint8Array[]): Uint8Array | undefined {
     const length = totalBytes(sealed) - tagBytes
     if (length < 0) return undefined
+    if (small?.takes(length, associatedData) === true) return small.open(this.#key, nonce, associatedData, sealed, length)
     const whole = sealed.length === 1 ? sealed[0]! : this.#scratch.join(sealed, length + tagBytes)
-    if (sodium !== undefined && length <= sodiumBytesMax) {
-      try {
-        return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, whole, associatedData, nonce, this.#key)
-      } catch {
-        return undefined
-      }
-    }
     const opening = createDecipheriv(cipher, this.#key, nonce, cipherOptions)
     opening.setAuthTag(whole.subarray(length))
     if (associatedData.length > 0) opening.setAAD(associatedData, aadOptions)

@@ -9,6 +9,7 @@ export { readCredential, readKeyFile, readMeshTrust, readRelayIdentity, writeCre
 export {
   addRelay,
   addUser,
+  addUsers,
   initMesh,
   listUsers,
   type MeshOptions,

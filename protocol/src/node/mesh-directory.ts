@@ -199,22 +199,44 @@ export async function renewRelayKey(
  * @throws SennitError `user_exists`, `bad_name`
  */
 export async function addUser(directory: string, name: string, options: UserOptions = {}): Promise<string> {
+  const [file] = (await addUsers(directory, [name], options)).values()
+  return file!
+}
+
+/** So many users are registered while nobody else may write in the directory: a second or two. */
+const usersAtOnceMax = 250
+
+/**
+ * As {@link addUser} for many: the list of users is read, checked and signed once for some hundreds of them. Returns the credential file of each.
+ * @throws SennitError `user_exists`, `bad_name`; of the names before, some may be registered by then
+ */
+export async function addUsers(directory: string, names: readonly string[], options: UserOptions = {}): Promise<Map<string, string>> {
   const { crypto = nodeCrypto(), nowMs = Date.now(), applications = [] } = options
-  const user = checkName('a user name', name)
-  return await change(directory, () => {
-    const document = readNamedFile(paths(directory).mesh, 'a mesh document')
-    const trust = parseMeshTrust(document, crypto, nowMs)
-    const list = readUserList(paths(directory).users, trust, crypto, nowMs)
-    const before = list.users.find((entry) => entry.user === user)
-    if (before !== undefined && !before.revoked) {
-      throw new SennitError('user_exists', `user '${user}' is registered already; revoke it first to give it a new credential`, { user })
-    }
-    const epoch = before?.epoch ?? 1
-    const file = issueUser(directory, trust, document, { user, epoch, applications }, options)
-    const users = [...list.users.filter((entry) => entry.user !== user), { user, epoch, revoked: false }]
-    saveUsers(directory, trust, { version: list.version + 1, expiresMs: nowMs + listLifeMs, users }, crypto)
-    return file
-  })
+  const wanted = [...new Set(names)].map((name) => checkName('a user name', name))
+  const files = new Map<string, string>()
+  for (let from = 0; from < wanted.length; from += usersAtOnceMax) {
+    await change(directory, () => {
+      const document = readNamedFile(paths(directory).mesh, 'a mesh document')
+      const trust = parseMeshTrust(document, crypto, nowMs)
+      const list = readUserList(paths(directory).users, trust, crypto, nowMs)
+      const users = new Map(list.users.map((entry) => [entry.user, entry]))
+      const group = wanted.slice(from, from + usersAtOnceMax)
+      for (const user of group)
+        if (users.get(user)?.revoked === false)
+          throw new SennitError('user_exists', `user '${user}' is registered already; revoke it first to give it a new credential`, {
+            user,
+          })
+      const issuer = readKeyFile(paths(directory).userIssuerKey).privateKey
+      for (const user of group) {
+        const epoch = users.get(user)?.epoch ?? 1
+        files.set(user, issueUser(directory, trust, document, issuer, { user, epoch, applications }, { ...options, crypto, nowMs }))
+        users.delete(user)
+        users.set(user, { user, epoch, revoked: false })
+      }
+      saveUsers(directory, trust, { version: list.version + 1, expiresMs: nowMs + listLifeMs, users: [...users.values()] }, crypto)
+    })
+  }
+  return files
 }
 
 /**
@@ -235,11 +257,19 @@ export async function renewUser(directory: string, name: string, options: UserOp
         user,
       })
     const subject = { user, epoch: entry.epoch, applications: options.applications ?? [] }
-    if (options.applications !== undefined) return issueUser(directory, trust, document, subject, options)
+    const issuer = readKeyFile(paths(directory).userIssuerKey).privateKey
+    if (options.applications !== undefined) return issueUser(directory, trust, document, issuer, subject, options)
     // What the old file allows must not become more because nobody said it again.
     const { identity, policy } = readCredential(credentialFile(directory, user), crypto, nowMs)
     const { applications } = verifyUserCertificate(trust, identity.certificate, nowMs, crypto)
-    return issueUser(directory, trust, document, { ...subject, applications }, { ...(policy === undefined ? {} : { policy }), ...options })
+    return issueUser(
+      directory,
+      trust,
+      document,
+      issuer,
+      { ...subject, applications },
+      { ...(policy === undefined ? {} : { policy }), ...options },
+    )
   })
 }
 
@@ -328,13 +358,14 @@ function issueUser(
   directory: string,
   trust: MeshTrust,
   document: Uint8Array,
+  issuer: Uint8Array,
   { user, epoch, applications }: { readonly user: string; readonly epoch: number; readonly applications: readonly string[] },
   { crypto = nodeCrypto(), nowMs = Date.now(), notBeforeMs, notAfterMs, policy }: UserOptions,
 ): string {
   const identityKey = crypto.generateEd25519()
   const hopKey = crypto.generateX25519()
   const endKey = crypto.generateX25519()
-  const certificate = issueUserCertificate(crypto, readKeyFile(paths(directory).userIssuerKey).privateKey, {
+  const certificate = issueUserCertificate(crypto, issuer, {
     meshId: trust.meshId,
     user,
     identityKey: identityKey.publicKey,

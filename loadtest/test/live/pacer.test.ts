@@ -1,0 +1,91 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { PacedDirection, Pacer, type SenderOptions } from '../../src/live/pacer.ts'
+import type { FlowDirection, Plan } from '../../src/plan.ts'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+/** Time as the fake timers have it. */
+const now = (): number => Date.now() - startedMs
+let startedMs = 0
+
+interface Sent {
+  readonly dueMs: number
+  readonly atMs: number
+}
+
+function direction(change: Partial<FlowDirection> = {}, accept: () => Promise<void> = () => Promise.resolve()) {
+  startedMs = Date.now()
+  const sent: Sent[] = []
+  const options: SenderOptions = {
+    plan: { seed: 5, run: { durationMs: 10_000 } } as Plan,
+    direction: {
+      direction: 3,
+      bursts: 10,
+      burst: 1,
+      messagesPerSecond: 10,
+      size: { kind: 'const', value: 64 },
+      dataLimitBytes: null,
+      ...change,
+    } as unknown as FlowDirection,
+    paces: [],
+    sink: { send: accept },
+    startMs: 0,
+    before: { messages: 0, bytes: 0 },
+    onSent: (_bytes, dueMs) => sent.push({ dueMs, atMs: now() }),
+    onError: (error) => {
+      throw error
+    },
+  }
+  return { sent, sender: new PacedDirection(options) }
+}
+
+test('every message is sent when it is due, by a timer that runs only then', async () => {
+  const { sent, sender } = direction()
+  const pacer = new Pacer(now)
+  pacer.add(sender)
+  expect(vi.getTimerCount()).toBe(1)
+  await vi.advanceTimersByTimeAsync(2_000)
+  expect(sent).toHaveLength(20)
+  for (const { dueMs, atMs } of sent) {
+    expect(atMs).toBeGreaterThanOrEqual(dueMs)
+    expect(atMs - dueMs).toBeLessThan(4)
+  }
+  pacer.stop()
+  expect(vi.getTimerCount()).toBe(0)
+  await vi.advanceTimersByTimeAsync(2_000)
+  expect(sent).toHaveLength(20)
+})
+
+test('a connection that takes nothing is handed no more than 64, and the rest when it takes one', async () => {
+  const waiting: (() => void)[] = []
+  const { sent, sender } = direction({ bursts: 100 }, () => new Promise((done) => waiting.push(done)))
+  const pacer = new Pacer(now)
+  pacer.add(sender)
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(sent).toHaveLength(64)
+  expect(vi.getTimerCount()).toBe(0)
+  for (const accepted of waiting.splice(0)) accepted()
+  await vi.advanceTimersByTimeAsync(10)
+  expect(sent.length).toBeGreaterThanOrEqual(100)
+  expect(sent.map(({ dueMs }) => dueMs)).toEqual([...sent.map(({ dueMs }) => dueMs)].sort((a, b) => a - b))
+  pacer.stop()
+})
+
+test('in the closed model the next one goes when the last was answered and thought about', async () => {
+  const { sent, sender } = direction({ think: { kind: 'const', value: 100 } as never })
+  const pacer = new Pacer(now)
+  pacer.add(sender)
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(sent).toHaveLength(1)
+  sender.answered(now())
+  await vi.advanceTimersByTimeAsync(99)
+  expect(sent).toHaveLength(1)
+  await vi.advanceTimersByTimeAsync(5)
+  expect(sent).toHaveLength(2)
+  sender.stop()
+  sender.answered(now())
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(sent).toHaveLength(2)
+  expect(vi.getTimerCount()).toBe(0)
+})
