@@ -15,6 +15,7 @@ const refusedCodes: ReadonlySet<string> = new Set([
   'application_mismatch',
   'application_not_allowed',
   'both_passive',
+  'certificate_wrong',
   'cookie_wrong',
   'exists',
   'file_refused',

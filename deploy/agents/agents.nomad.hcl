@@ -2,6 +2,7 @@
 #
 #   sennit test run load.xlsx --agents 4 --coordinator 10.0.0.5:7700 --token T --mesh mesh      # on a machine that the nodes reach
 #   nomad job run -var coordinator=http://10.0.0.5:7700 -var token=T -var agents=4 deploy/agents/agents.nomad.hcl
+# For TLS: --coordinator https://…, and the URL that the coordinator prints then (https://10.0.0.5:7700#sha256=…), in quotes.
 #
 # The job is complete when the run is over. For a workbook with zones run it once for each, with its own name and ranks:
 #   -var job=agents-eu -var zone=eu -var datacenters='["eu"]' -var agents=2 -var size=4 -var first_rank=0

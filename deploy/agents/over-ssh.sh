@@ -3,6 +3,7 @@
 #
 #   sennit test run load.xlsx --agents 2 --coordinator 10.0.0.5:7700 --token T --mesh mesh      # on a machine that the hosts reach
 #   COORDINATOR=http://10.0.0.5:7700 TOKEN=T sh deploy/agents/over-ssh.sh eu.example us.example
+# For TLS: --coordinator https://…, and the URL that the coordinator prints then (https://10.0.0.5:7700#sha256=…), in quotes.
 #
 # SENNIT is the program on the hosts (default: sennit), SSH the command that dials (default: ssh). Ends when all agents have; its exit code is 0
 # when every agent did its share. Interrupted, it ends the dials, and the agents end when the coordinator does.

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ConsulProcess, consulProgram } from '../../cli/test/consul.ts'
 import { bin, type Program, Workshop } from '../../cli/test/program.ts'
 import { startSshd } from '../../cli/test/programs/servers.ts'
-import type { Summary } from '../../loadtest/src/index.ts'
+import { compareRuns, type Summary } from '../../loadtest/src/index.ts'
 import { findTool } from '../../scripts/tools.mjs'
 import { NomadProcess, nomadProgram } from './nomad.ts'
 import { noSlurm, SlurmCluster } from './slurm.ts'
@@ -41,6 +41,25 @@ sheets:
   Limits:
     columns: [limit, metric, stat, op, value]
     rows: [{ limit: nothing-lost, metric: lost, stat: count, op: "=", value: 0 }]
+`
+
+/** So little that four agents and two relays leave a machine of two cores idle: what is compared is what agents add, not who waits for a core. */
+const quietWorkbook = `sennit: 1
+sheets:
+  Run:
+    columns: [key, value]
+    rows:
+      - { key: name, value: quiet }
+      - { key: duration, value: 24s }
+      - { key: warmup, value: 4s }
+      - { key: loop_delay_p99_max, value: 5s }
+      - { key: clock_error_max, value: 1s }
+  Relays:
+    columns: [relay]
+    rows: [{ relay: r1 }, { relay: r2 }]
+  Clients:
+    columns: [client, count, rate, packet_size]
+    rows: [{ client: "c-{n}", count: 12, rate: 5/s, packet_size: const(500) }]
 `
 
 describe('the agents of the test set', { timeout: 240_000 }, () => {
@@ -94,6 +113,39 @@ describe('the agents of the test set', { timeout: 240_000 }, () => {
   it('one process alone passes', () => {
     expect(alone.verdict, JSON.stringify(alone)).toBe('pass')
     expect(alone.integrity.messages).toBeGreaterThan(20 * 20 * 6)
+  })
+
+  it('one agent and four give latencies that agree within noise', { timeout: 480_000 }, async () => {
+    writeFileSync(shop.path('quiet.sennit.yaml'), quietWorkbook)
+    const results: { readonly count: number; readonly summary: Summary }[] = []
+    // Neither comes first more often: a machine that gets slower as it goes on favours nobody.
+    for (const [index, count] of [1, agents, agents, 1, 1, agents].entries()) {
+      const run = shop.sennit('test', 'run', 'quiet.sennit.yaml', '--local-agents', String(count), '--out', `quiet-${index}`)
+      results.push({ count, summary: await resultOf(run, `quiet-${index}`) })
+    }
+    const [one = [], four = []] = [1, agents].map((count) => results.filter((run) => run.count === count).map(({ summary }) => summary))
+    const figures = ['p50', 'p90', 'p99'] as const
+    const movesOf = (before: Summary, after: Summary): string[] => {
+      const { metrics, notComparable } = compareRuns(before, after)
+      expect(notComparable).toEqual([])
+      return figures.map((figure) => metrics.find(({ metric }) => metric === `response ${figure}`)?.move ?? 'missing')
+    }
+    const shown = (summaries: readonly Summary[]): string =>
+      summaries.map(({ latencyMs: { response } }) => figures.map((figure) => response[figure]?.toFixed(2)).join('/')).join('  ')
+    const pairs = one.map((before, index) => movesOf(before, four[index]!))
+    console.log(`response ${figures.join('/')} in ms, one agent: ${shown(one)}; four: ${shown(four)}`)
+    console.log(`as test compare has it, pair by pair: ${pairs.map((moves) => moves.join('/')).join('  ')}`)
+    console.log(`one agent against itself: ${movesOf(one[0]!, one[1]!).join('/')}  ${movesOf(one[1]!, one[2]!).join('/')}`)
+    for (const { count, summary } of results) {
+      expect(summary.integrity, JSON.stringify(summary)).toMatchObject({ lost: 0, unknown: 0, duplicated: 0 })
+      expect(summary.agents?.map(({ lost }) => lost)).toEqual(Array.from({ length: count }, () => false))
+    }
+    for (const [at, figure] of figures.entries()) {
+      const moves = pairs.map((pair) => pair[at])
+      const unknown = moves.filter((move) => move === 'unknown').length
+      expect(unknown, `${figure}: the generators were late in most pairs; run it while the machine is quiet`).toBeLessThan(2)
+      expect(moves.filter((move) => move === 'same').length, `${figure}: ${moves.join(', ')}`).toBeGreaterThanOrEqual(2)
+    }
   })
 
   describe.skipIf(noSlurm !== undefined)('under Slurm', () => {

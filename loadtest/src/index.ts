@@ -9,7 +9,7 @@ export { type LivePage, type LivePageOptions, openLivePage } from './live-page/l
 export { type StatusView, viewOf } from './live-page/status-view.ts'
 export { agentsMax, type Drill, type Plan, planHash, type ReportKind, reportKinds } from './plan.ts'
 export type { RunControls } from './run-controls.ts'
-export { type RunTestOptions, runTest, type TestSheets } from './run-test.ts'
+export { type RunTestAgents, type RunTestOptions, runTest, type TestSheets } from './run-test.ts'
 export { type ComparedMetric, type Comparison, compareRuns, type Move } from './verdict/compare.ts'
 export {
   type Environment,

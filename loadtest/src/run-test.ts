@@ -1,8 +1,10 @@
 // A test from a program: a workbook, its text twin, sheets as arrays of records, or a plan; run, and the result given back as data.
+import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { SennitError } from '@sennit/protocol'
+import type { AgentsOptions } from './agents/run-agents.ts'
 import { environmentOf } from './environment.ts'
-import type { Plan } from './plan.ts'
+import { agentsMax, type Plan } from './plan.ts'
 import type { RunControls } from './run-controls.ts'
 import type { RunResult, RunStatus } from './verdict/index.ts'
 import { writeReports } from './verdict/write-reports.ts'
@@ -16,6 +18,28 @@ export type TestSheets = {
   readonly Run?: { readonly [Key in RunKey]?: CellScalar }
 } & {
   readonly [Sheet in Exclude<SheetName, 'Run'>]?: readonly { readonly [Column in (typeof sheetColumns)[Sheet][number]]?: CellScalar }[]
+}
+
+/** A run that several processes share, as `sennit test run --agents` has it. */
+export interface RunTestAgents {
+  /** So many agents take part; the run begins when all are there. */
+  readonly count: number
+  /** Of these, how many are started here. @default all */
+  readonly local?: number
+  /** The command line of an agent that is started here, such as `['npx', 'sennit', 'test', 'agent']`. */
+  readonly command?: readonly string[]
+  /** Where agents dial in; port 0 is any free one. @default { host: '127.0.0.1', port: 0 } */
+  readonly listen?: { readonly host: string; readonly port: number }
+  /** Agents come over HTTPS: with this certificate, or with one that is made for the run and known by its fingerprint. @default HTTP */
+  readonly tls?: 'self-signed' | { readonly certificateFile: string; readonly keyFile: string }
+  /** What agents must know. @default made up */
+  readonly token?: string
+  /** How long all agents are waited for. @default 60 000 */
+  readonly waitMs?: number
+  /** Once, when agents can dial in: what those elsewhere are to be given (COORDINATOR and TOKEN of `sennit test agent`). */
+  readonly onListening?: (door: { readonly url: string; readonly token: string }) => void
+  /** Who comes, who is lost. */
+  readonly onNote?: (text: string) => void
 }
 
 export interface RunTestOptions {
@@ -35,6 +59,10 @@ export interface RunTestOptions {
   readonly onControls?: (controls: RunControls) => void
   /** For `local`: the command line of one relay without its config, such as `['npx', 'sennit', 'relay']`. */
   readonly relayCommand?: readonly string[]
+  /** For `local`: the directory of a mesh that runs already, whose relays are used. Agents on other machines reach no others. */
+  readonly meshDir?: string
+  /** For `local`: shares the clients among several processes, here or on other machines. @default this process runs all of them */
+  readonly agents?: RunTestAgents
 }
 
 /**
@@ -45,7 +73,12 @@ export interface RunTestOptions {
  */
 export async function runTest(test: string | TestSheets | Plan, options: RunTestOptions = {}): Promise<RunResult> {
   const plan = isPlan(test) ? test : await planOf(test, options)
-  const { engine = 'virtual', outDir, relayCommand, signal, onStatus, onControls } = options
+  const { engine = 'virtual', outDir, relayCommand, meshDir, agents, signal, onStatus, onControls } = options
+  if (engine === 'virtual' && (agents !== undefined || meshDir !== undefined))
+    throw new SennitError(
+      'usage',
+      `${agents === undefined ? 'meshDir' : 'agents'}: expected engine "local"; the simulated world has neither relays nor agents of its own`,
+    )
   const common = {
     plan,
     environment: environmentOf(engine, packageVersion()),
@@ -58,17 +91,46 @@ export async function runTest(test: string | TestSheets | Plan, options: RunTest
     const { runVirtual } = await import('./virtual/run-virtual.ts')
     result = await runVirtual(common)
   } else {
-    if (relayCommand === undefined)
+    if (relayCommand === undefined && meshDir === undefined)
       throw new SennitError(
         'usage',
         'engine "local": expected relayCommand, the command line of a relay such as npx sennit relay; found none',
       )
-    const { runLive } = await import('./live/run-live.ts')
-    result = await runLive({ ...common, relayCommand })
+    const relays = { relayCommand: relayCommand ?? [], ...(meshDir === undefined ? {} : { meshDir }) }
+    if (agents === undefined) {
+      const { runLive } = await import('./live/run-live.ts')
+      result = await runLive({ ...common, ...relays })
+    } else result = await runShared({ onStatus: () => {}, signal: new AbortController().signal, ...common, ...relays }, agents)
   }
   if (outDir !== undefined) await writeReports({ result, outDir, ...(typeof test === 'string' ? { workbook: test } : {}) })
   return result
 }
+
+async function runShared(run: SharedRun, agents: RunTestAgents): Promise<RunResult> {
+  const { count, local = count, command = [], listen = { host: '127.0.0.1', port: 0 }, tls, waitMs = 60_000 } = agents
+  const { token = randomBytes(18).toString('base64url'), onListening = () => {}, onNote = () => {} } = agents
+  if (!Number.isSafeInteger(count) || count < 1 || count > agentsMax)
+    throw new SennitError('usage', `agents.count: expected a whole number from 1 to ${agentsMax}; found ${count}`)
+  if (!Number.isSafeInteger(local) || local < 0 || local > count)
+    throw new SennitError('usage', `agents.local: expected a whole number from 0 to ${count}; found ${local}`)
+  if (local > 0 && command.length === 0)
+    throw new SennitError('usage', 'agents.command: expected the command line of an agent such as npx sennit test agent; found none')
+  const { runAgents } = await import('./agents/run-agents.ts')
+  return await runAgents({
+    ...run,
+    version: packageVersion(),
+    agents: count,
+    local: { count: local, command },
+    listen,
+    ...(tls === undefined ? {} : { tls }),
+    token,
+    waitMs,
+    onListening: (url) => onListening({ url, token }),
+    onNote,
+  })
+}
+
+type SharedRun = Omit<AgentsOptions, 'version' | 'agents' | 'local' | 'listen' | 'tls' | 'token' | 'waitMs' | 'onListening' | 'onNote'>
 
 function isPlan(test: string | TestSheets | Plan): test is Plan {
   return typeof test === 'object' && 'version' in test && 'flows' in test

@@ -2,8 +2,9 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { runTest, type TestSheets } from '../src/index.ts'
+import { type RunTestOptions, runTest, type TestSheets } from '../src/index.ts'
 
 const pair: TestSheets = {
   Run: { duration: '6s', warmup: '1s', report: 'csv' },
@@ -71,5 +72,39 @@ describe('runTest', { timeout: 60_000 }, () => {
       message: expect.stringMatching(/Clients!B2 rate: expected a rate[^\n]*\[W101\]\nClients!C3 peer: /),
     })
     await expect(runTest(pair, { engine: 'local' })).rejects.toMatchObject({ code: 'usage' })
+  })
+
+  it('shares a run among agents, which it starts itself and which come over https', async () => {
+    const program = fileURLToPath(new URL('../../cli/bin/sennit.mjs', import.meta.url))
+    const doors: { url: string; token: string }[] = []
+    const { summary, reasons } = await runTest(
+      { ...pair, Run: { duration: '2s', warmup: '500ms', loop_delay_p99_max: '60s', clock_error_max: '10s' } },
+      {
+        engine: 'local',
+        relayCommand: [process.execPath, program, 'relay'],
+        agents: {
+          count: 2,
+          command: [process.execPath, program, 'test', 'agent'],
+          tls: 'self-signed',
+          onListening: (door) => doors.push(door),
+        },
+      },
+    )
+    expect(doors).toEqual([
+      { url: expect.stringMatching(/^https:\/\/127\.0\.0\.1:\d+#sha256=[\w-]{43}$/), token: expect.stringMatching(/^[\w-]{24}$/) },
+    ])
+    expect(summary, reasons.join()).toMatchObject({ verdict: 'pass', integrity: { lost: 0 }, agents: [{ lost: false }, { lost: false }] })
+  })
+
+  it.each<[string, RunTestOptions, RegExp]>([
+    ['agents in the simulated world', { agents: { count: 2 } }, /agents: expected engine "local"/],
+    ['no agents', { engine: 'local', agents: { count: 0 } }, /agents.count: expected a whole number from 1 to 1000; found 0/],
+    ['more agents here than there are', { engine: 'local', agents: { count: 2, local: 3 } }, /agents.local: .* from 0 to 2; found 3/],
+    ['agents without a command line', { engine: 'local', agents: { count: 2 } }, /agents.command: expected the command line of an agent/],
+  ])('refuses %s', async (_what, options, words) => {
+    await expect(runTest(pair, { relayCommand: ['sennit', 'relay'], ...options })).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringMatching(words),
+    })
   })
 })

@@ -1,6 +1,6 @@
 // `sennit test agent`, and what `sennit test run` needs to share a run with agents.
 import { randomBytes } from 'node:crypto'
-import { hostname } from 'node:os'
+import { readFileSync } from 'node:fs'
 import type { AgentsOptions, Plan } from '@sennit/loadtest'
 import { type Command, Option } from 'commander'
 import { parseAddress, parseDuration } from '../durations.ts'
@@ -17,6 +17,7 @@ interface AgentCommandOptions {
   readonly rank?: string
   readonly size?: string
   readonly wait: string
+  readonly ca?: string
   readonly json?: boolean
 }
 
@@ -26,22 +27,26 @@ export interface SharedRunOptions {
   readonly coordinator?: string
   readonly localAgents?: string | true
   readonly token?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
   readonly agentsWait: string
   readonly virtual?: boolean
 }
 
 const help = `
 An agent serves one run: it dials its coordinator (\`test run --agents N\`), is handed its share of the clients, runs them from the agreed start on, and ends.
-It needs a way out over HTTP or HTTPS only, through the proxy that HTTP_PROXY or HTTPS_PROXY names, and no port of its own.
+It needs a way out over HTTP or HTTPS only, through the proxy that HTTP_PROXY or HTTPS_PROXY names, and no port of its own. The coordinator's URL carries the
+fingerprint of its certificate (#sha256=…) where no authority signed it.
 
 Environment: COORDINATOR, TOKEN, ZONE, RANK (or JOB_COMPLETION_INDEX, NOMAD_ALLOC_INDEX, SLURM_PROCID), SIZE (or SLURM_NTASKS). Options go first.
 
-Exit codes: 0 the run is over, whatever its verdict; 2 usage, 3 refused (wrong token, other version, rank taken, no place), 4 the coordinator cannot be reached or
+Exit codes: 0 the run is over, whatever its verdict; 2 usage, 3 refused (wrong token or certificate, other version, rank taken, no place), 4 the coordinator cannot be reached or
 is gone, 130 interrupted.
 
 Examples:
   sennit test agent --coordinator http://10.0.0.5:7700 --token T
   ssh worker1 TOKEN=T sennit test agent --coordinator http://10.0.0.5:7700 --zone eu
+  sennit test agent --coordinator 'https://10.0.0.5:7700#sha256=…' --token T
   srun -n 4 sennit test agent                  # Slurm, with COORDINATOR and TOKEN in the environment`
 
 export function addAgentCommand(test: Command): void {
@@ -50,6 +55,7 @@ export function addAgentCommand(test: Command): void {
     .addOption(new Option('--coordinator <url>', 'where the coordinator of the run listens').env('COORDINATOR'))
     .addOption(new Option('--token <t>', 'the token that it was started with').env('TOKEN'))
     .addOption(new Option('--zone <z>', 'run clients of this zone only (default: of any zone)').env('ZONE'))
+    .option('--ca <file>', 'trust the authorities of this file (PEM) for https:// instead of those of the system')
     .option('--rank <r>', 'which agent this is, from 0 (default: $RANK, else the next one free)')
     .option('--size <n>', 'how many agents there are (default: $SIZE, else whatever the coordinator says)')
     .option('--wait <duration>', 'how long a coordinator that is not there yet is dialled', '60s')
@@ -66,11 +72,13 @@ export function addAgentCommand(test: Command): void {
       const rank = wholeNumber('--rank', options.rank, ['RANK', 'JOB_COMPLETION_INDEX', 'NOMAD_ALLOC_INDEX', 'SLURM_PROCID'])
       const size = wholeNumber('--size', options.size, ['SIZE', 'SLURM_NTASKS'])
       const waitMs = parseDuration(options.wait, '--wait')
+      const ca = options.ca === undefined ? undefined : authorities(options.ca)
       const { environmentOf, runAgent } = await import('@sennit/loadtest')
       const environment = environmentOf('local', version)
       await untilDone(async (signal) => {
         await runAgent({
           coordinator,
+          ...(ca === undefined ? {} : { ca }),
           token: goodToken(token),
           zone,
           rank,
@@ -90,7 +98,12 @@ export function addAgentCommand(test: Command): void {
 export function addSharedRunOptions(run: Command): Command {
   return run
     .option('--agents <n>', 'share the clients among so many agents: `sennit test agent` on other machines, or --local-agents')
-    .option('--coordinator <addr:port>', 'where agents dial in (default: a free port of 127.0.0.1)')
+    .option('--coordinator <addr:port>', 'where agents dial in; https://ADDR:PORT for TLS (default: a free port of 127.0.0.1, without)')
+    .option(
+      '--tls-cert <file>',
+      'certificate for agents that come over https, PEM (default: one made for the run, known by its fingerprint)',
+    )
+    .option('--tls-key <file>', 'its private key, PEM')
     .option('--local-agents [n]', 'start so many of the agents here (default: all of them)')
     .addOption(new Option('--token <t>', 'what agents must know (default: made up, and printed)').env('TOKEN'))
     .option('--agents-wait <duration>', 'how long all agents are waited for', '60s')
@@ -116,20 +129,19 @@ export function sharedRun(options: SharedRunOptions, plan: Plan, out: Output): S
   // Without a word about where agents come from, they are started here.
   const here = locals ?? (localAgents === true || (asked === undefined && engine === 'local') ? agents : 0)
   if (here > agents) throw usageError(`--local-agents: expected at most the ${agents} agents of the run; found ${here}`)
-  const listen = coordinator === undefined ? { host: '127.0.0.1', port: 0 } : parseAddress(coordinator, '--coordinator')
+  const { listen, tls } = door(options)
   const given = options.token !== undefined && options.token !== ''
   const token = given ? goodToken(options.token ?? '') : randomBytes(18).toString('base64url')
   return {
     agents,
     listen,
+    ...(tls === undefined ? {} : { tls }),
     token,
     version,
     waitMs: parseDuration(options.agentsWait, '--agents-wait'),
     local: { count: here, command: [...endWithParent(), process.execPath, programPath, 'test', 'agent'] },
     onNote: (text) => out.note(text),
-    onListening: (port) => {
-      const host = /^(0\.0\.0\.0|::)$/.test(listen.host) ? hostname() : listen.host
-      const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+    onListening: (url) => {
       const waiting = agents - here
       const shownToken = given ? '$TOKEN' : token
       out.note(
@@ -142,7 +154,28 @@ export function sharedRun(options: SharedRunOptions, plan: Plan, out: Output): S
   }
 }
 
-type Shared = Pick<AgentsOptions, 'agents' | 'listen' | 'token' | 'version' | 'waitMs' | 'local' | 'onNote' | 'onListening'>
+type Shared = Pick<AgentsOptions, 'agents' | 'listen' | 'tls' | 'token' | 'version' | 'waitMs' | 'local' | 'onNote' | 'onListening'>
+
+/** Where agents dial in, and how it is secured. */
+function door({ coordinator, tlsCert, tlsKey }: SharedRunOptions): Pick<AgentsOptions, 'listen' | 'tls'> {
+  const [, scheme, address] = /^(?:(https?):\/\/)?(.*?)\/?$/.exec(coordinator ?? '127.0.0.1:0') ?? []
+  const listen = parseAddress(address ?? '', '--coordinator')
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    throw usageError(`expected --tls-cert and --tls-key together; found ${tlsCert === undefined ? '--tls-key' : '--tls-cert'} alone`)
+  if (tlsCert !== undefined && tlsKey !== undefined) {
+    if (scheme === 'http') throw usageError('--tls-cert: expected --coordinator https://ADDR:PORT; found one with http://')
+    return { listen, tls: { certificateFile: tlsCert, keyFile: tlsKey } }
+  }
+  return scheme === 'https' ? { listen, tls: 'self-signed' } : { listen }
+}
+
+function authorities(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw usageError(`--ca: expected a file with certificates (PEM); found ${(cause as Error).message}`)
+  }
+}
 
 /** What to type where the agents are to be. */
 function launch(engine: string, url: string, token: string, agents: number): string {

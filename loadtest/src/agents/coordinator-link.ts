@@ -1,9 +1,12 @@
-// The agent's way to its coordinator: HTTP/1.1 requests over a kept connection, through whatever proxy the environment names. Every answer has a bound, every
+// The agent's way to its coordinator: HTTP/1.1 or HTTPS requests over a kept connection, through whatever proxy the environment names. Every answer has a bound, every
 // request a deadline.
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import { type Outbound, outbound } from '@sennit/client'
 import { SennitError } from '@sennit/protocol'
+import { fingerprintOf } from './coordinator-tls.ts'
 import { bodyMax, type Join, type Joined } from './messages.ts'
 
 /** A coordinator answers at once, or (for orders) within a few seconds. */
@@ -26,13 +29,19 @@ export class CoordinatorLink {
   readonly #agent: Agent
   #session = ''
 
-  /** @throws SennitError `usage` when the URL is none, `bad_proxy` when the environment names no proxy that could be used */
-  constructor(url: string, token: string) {
-    this.#url = parse(url)
+  /**
+   * @param ca authorities to trust instead of the system's, PEM. A fingerprint in the URL needs none
+   * @throws SennitError `usage` when the URL is none, `bad_proxy` when the environment names no proxy that could be used
+   */
+  constructor(url: string, token: string, ca?: string) {
+    const { url: parsed, fingerprint } = parse(url)
+    this.#url = parsed
     this.#token = token
+    const tls = fingerprint === undefined ? (ca === undefined ? {} : { ca }) : { insecure: true }
     // A proxy would look for the coordinator on its own machine.
-    this.#way = outbound(this.#url, /^(localhost|127\..*|\[::1\])$/.test(this.#url.hostname) ? { proxy: 'none' } : {})
-    this.#agent = new DialledAgent(this.#way)
+    const isHere = /^(localhost|127\..*|\[::1\])$/.test(parsed.hostname)
+    this.#way = outbound(parsed, { tls, ...(isHere ? { proxy: 'none' } : {}) })
+    this.#agent = new DialledAgent(this.#way, fingerprint)
   }
 
   get host(): string {
@@ -62,6 +71,19 @@ export class CoordinatorLink {
     this.#agent.destroy()
   }
 
+  /** In words that say what to do. */
+  #tlsError(error: SennitError): SennitError {
+    const { host } = this.#url
+    const why = (error.cause as NodeJS.ErrnoException | undefined)?.code ?? ''
+    const hint =
+      error.code === 'certificate_wrong'
+        ? 'Take the URL that this run of the coordinator printed; if it is that one, somebody is between'
+        : /^ERR_SSL/.test(why)
+          ? `it answers, and not with TLS: is its URL http://${host}?`
+          : 'the certificate is none that this machine trusts: take the URL with #sha256=… that the coordinator printed, or --ca FILE'
+    return new SennitError(error.code, `the coordinator ${host}: ${error.message}. ${hint}`, error.facts, error)
+  }
+
   async #ask<T>(method: string, path: string, asked: Asked): Promise<T> {
     const { body, bytesMax = bodyMax.snapshot, deadlineMs = answerMaxMs, signal } = asked
     const text = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
@@ -70,8 +92,13 @@ export class CoordinatorLink {
     const late = AbortSignal.timeout(deadlineMs)
     const { status, bytes } = await new Promise<{ status: number; bytes: Buffer }>((done, fail) => {
       const failed = (error: Error): void => {
+        if (error instanceof SennitError && (error.code === 'certificate_wrong' || isForGood(error))) {
+          fail(this.#tlsError(error))
+          return
+        }
         const why = late.aborted ? `no answer within ${deadlineMs / 1000} s` : error.message
-        fail(new SennitError('coordinator_unreachable', `the coordinator ${this.#url.host}: ${why}`, {}, error))
+        const hint = this.#session === '' && this.#url.protocol === 'http:' && isSilentEnd(error) ? httpsHint : ''
+        fail(new SennitError('coordinator_unreachable', `the coordinator ${this.#url.host}: ${why}${hint}`, {}, error))
       }
       const options = {
         agent: this.#agent,
@@ -95,21 +122,47 @@ export class CoordinatorLink {
   }
 }
 
+const httpsHint = ' (a server that speaks TLS ends so: is the URL one with https://?)'
+
+/** The other end hung up instead of an answer. */
+function isSilentEnd(error: Error): boolean {
+  return ['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '') || /Parse Error/.test(error.message)
+}
+
+/** What TLS says of the other end that does not change by asking again. */
+function isForGood({ code, cause }: SennitError): boolean {
+  const why = (cause as NodeJS.ErrnoException | undefined)?.code ?? ''
+  return code === 'tls_failed' && /^(ERR_SSL|ERR_TLS|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(why)
+}
+
 /** Sockets are opened the way clients open theirs. */
 class DialledAgent extends Agent {
   readonly #way: Outbound
+  readonly #fingerprint: string | undefined
   readonly #ended = new AbortController()
 
-  constructor(way: Outbound) {
+  constructor(way: Outbound, fingerprint: string | undefined) {
     super({ keepAlive: true, maxSockets: 4, maxFreeSockets: 2 })
     this.#way = way
+    this.#fingerprint = fingerprint
   }
 
   override createConnection(_options: unknown, callback?: (error: Error | null, socket: Duplex) => void): undefined {
-    this.#way.dial(this.#ended.signal).then(
+    this.#dial().then(
       (socket) => callback?.(null, socket),
       (error: Error) => callback?.(error, undefined as unknown as Duplex),
     )
+  }
+
+  async #dial(): Promise<Socket> {
+    const socket = await this.#way.dial(this.#ended.signal)
+    if (this.#fingerprint === undefined) return socket
+    // Nothing was said on it yet: the token goes to nobody else.
+    const raw = socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.raw : undefined
+    const found = raw === undefined ? 'none' : fingerprintOf(raw)
+    if (found === this.#fingerprint) return socket
+    socket.destroy()
+    throw new SennitError('certificate_wrong', `expected a certificate with the fingerprint sha256=${this.#fingerprint}; found ${found}`)
   }
 
   override destroy(): void {
@@ -154,7 +207,8 @@ function answered<T>(status: number, bytes: Buffer, host: string): T {
   throw new SennitError(refusals.has(code) ? code : 'coordinator_unreachable', message)
 }
 
-function parse(text: string): URL {
+/** The URL, and the fingerprint that it carries: https://10.0.0.5:7700#sha256=… */
+function parse(text: string): { readonly url: URL; readonly fingerprint: string | undefined } {
   let url: URL | undefined
   try {
     url = new URL(text.includes('://') ? text : `http://${text}`)
@@ -163,5 +217,13 @@ function parse(text: string): URL {
   }
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.hostname === '')
     throw new SennitError('usage', `--coordinator: expected a URL such as http://10.0.0.5:7700; found "${text}"`)
-  return url
+  const fragment = url.hash
+  url.hash = ''
+  if (fragment === '') return { url, fingerprint: undefined }
+  const fingerprint = /^#sha256=([A-Za-z0-9_-]{43})$/.exec(fragment)?.[1]
+  if (fingerprint === undefined)
+    throw new SennitError('usage', `--coordinator: expected #sha256= and the 43 letters that the coordinator printed; found "${fragment}"`)
+  if (url.protocol !== 'https:')
+    throw new SennitError('usage', `--coordinator: expected https:// with a fingerprint of a certificate; found "${text}"`)
+  return { url, fingerprint }
 }

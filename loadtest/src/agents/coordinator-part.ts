@@ -97,7 +97,7 @@ export class CoordinatorPart {
       recorder,
       fleet,
       network,
-      lists: new ListFiles(nobody, mesh, network),
+      lists: await ListFiles.open(nobody, mesh, network),
       culprit: () => undefined,
       flowsOf: () => [],
       random: runDice(plan),

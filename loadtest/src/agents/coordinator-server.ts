@@ -1,15 +1,18 @@
-// The coordinator's door: agents dial in over HTTP/1.1 with the token of the run. Whoever does not know it learns nothing, not even whether there is a run.
+// The coordinator's door: agents dial in over HTTP/1.1 or HTTPS with the token of the run. Whoever does not know it learns nothing, not even whether there is a run.
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { SennitError } from '@sennit/protocol'
 import type { Refusal } from './coordinator-machine.ts'
+import type { CoordinatorTls } from './coordinator-tls.ts'
 import {
   bodyMax,
   type Clock,
   type Finished,
   type Join,
   type Joined,
+  type ListsAsked,
   type Order,
   ordersHoldMs,
   type Ready,
@@ -24,6 +27,8 @@ export interface Desk {
   /** A sign of life. */
   heard(session: string): void
   share(session: string): Share
+  /** In base64. @throws SennitError when they are none that it may have */
+  lists(session: string, asked: ListsAsked): Promise<readonly string[]>
   ready(session: string, clock: Ready): void
   snapshot(session: string, snapshot: Snapshot): void
   finished(session: string, finished: Finished): void
@@ -53,14 +58,29 @@ export class CoordinatorServer {
   /** Wrong tokens so far. */
   strangers = 0
 
-  private constructor(desk: Desk, token: string) {
+  private constructor(desk: Desk, token: string, tls: CoordinatorTls | undefined) {
     this.#desk = desk
     this.#tokenHash = hashOf(token)
-    this.#server = createServer({ requestTimeout: requestMaxMs, headersTimeout: 10_000, keepAliveTimeout: 30_000 }, (request, response) => {
+    const serve = (request: IncomingMessage, response: ServerResponse): void => {
       this.#serve(request, response).catch((error: unknown) => {
         refuse(response, 400, 'malformed', error instanceof Error ? error.message : String(error))
       })
-    })
+    }
+    const deadlines = { requestTimeout: requestMaxMs, headersTimeout: 10_000, keepAliveTimeout: 30_000 }
+    this.#server =
+      tls === undefined
+        ? createServer(deadlines, serve)
+        : createSecureServer(
+            {
+              ...deadlines,
+              cert: tls.certificate,
+              key: tls.key,
+              minVersion: 'TLSv1.2',
+              ALPNProtocols: ['http/1.1'],
+              handshakeTimeout: 10_000,
+            },
+            serve,
+          )
     this.#server.maxConnections = connectionsMax
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket)
@@ -69,8 +89,15 @@ export class CoordinatorServer {
   }
 
   /** @throws SennitError `listen_failed` */
-  static async listen(options: { desk: Desk; token: string; host: string; port: number }): Promise<CoordinatorServer> {
-    const server = new CoordinatorServer(options.desk, options.token)
+  static async listen(options: {
+    readonly desk: Desk
+    readonly token: string
+    readonly host: string
+    readonly port: number
+    /** Absent: plain HTTP. */
+    readonly tls?: CoordinatorTls
+  }): Promise<CoordinatorServer> {
+    const server = new CoordinatorServer(options.desk, options.token, options.tls)
     const { host, port } = options
     await new Promise<void>((done, fail) => {
       server.#server.once('error', (cause) =>
@@ -139,6 +166,9 @@ export class CoordinatorServer {
         answer(response, clock)
         return
       }
+      case 'POST /v1/lists':
+        answer(response, await this.#desk.lists(session, (await bodyOf(request, bodyMax.snapshot)) as ListsAsked))
+        return
       case 'POST /v1/ready':
         this.#desk.ready(session, (await bodyOf(request, bodyMax.small)) as Ready)
         answer(response, {})

@@ -6,6 +6,7 @@
 //   POST /v1/clock     → Clock                a round trip
 //   POST /v1/ready     Ready → {}
 //   POST /v1/snapshot  Snapshot → {}          about once a second
+//   POST /v1/lists     ListsAsked → string[]  lists of relays, signed, in base64; only where an act of the plan takes lists away
 //   POST /v1/finished  Finished → {}          once
 //
 // Refusals are { error: { code, message } } with a status of 4xx.
@@ -79,6 +80,12 @@ export interface SharedRelay {
   readonly key?: string
   readonly failureDomain?: string
   readonly zone?: string
+}
+
+/** Lists of relays to be signed. */
+export interface ListsAsked {
+  readonly version: number
+  readonly lists: readonly (readonly SharedRelay[])[]
 }
 
 export interface Clock {

@@ -12,10 +12,13 @@ import { openAgentMesh } from './agent-mesh.ts'
 import { type ClockEstimate, clockErrorOver, correctedOffset, estimateClock, type RoundTrip, steadyMs } from './clock-estimate.ts'
 import { CoordinatorLink } from './coordinator-link.ts'
 import { agentProtocol, bodyMax, type Clock, type Drain, type Order, type Share, type Snapshot, silenceMaxMs } from './messages.ts'
+import { type SteeringOrder, steer, steers } from './steering.ts'
 
 export interface AgentOptions {
-  /** `http://host:port`, `https://host:port` */
+  /** `http://host:port`, `https://host:port`, `https://host:port#sha256=FINGERPRINT` as the coordinator says it */
   readonly coordinator: string
+  /** Authorities to trust instead of the system's, PEM. */
+  readonly ca?: string
   readonly token: string
   /** '' = any. */
   readonly zone: string
@@ -51,15 +54,9 @@ const secondsMax = 600
 /** Telling what limits are about takes at most this share of the time. */
 const seenShare = 0.01
 
-type SteeringOrder = Extract<Order, { do: 'act' | 'healed' | 'heal' | 'inject' | 'ramp' | 'end' }>
-
-function steers(order: Order): order is SteeringOrder {
-  return ['act', 'healed', 'heal', 'inject', 'ramp', 'end'].includes(order.do)
-}
-
-/** Runs one share to its end. @throws SennitError `agent_refused`, `version_incompatible`, `token_wrong`, `coordinator_unreachable`, `coordinator_gone` */
+/** Runs one share to its end. @throws SennitError `agent_refused`, `version_incompatible`, `token_wrong`, `certificate_wrong`, `tls_failed`, `coordinator_unreachable`, `coordinator_gone` */
 export async function runAgent(options: AgentOptions): Promise<void> {
-  const link = new CoordinatorLink(options.coordinator, options.token)
+  const link = new CoordinatorLink(options.coordinator, options.token, options.ca)
   try {
     await new AgentRun(options, link).run()
   } finally {
@@ -168,7 +165,7 @@ class AgentRun {
   #order(order: Order): void {
     if (steers(order)) {
       if (this.#load === undefined) this.#early.push(order)
-      else this.#steer(this.#load, order)
+      else steer(this.#load, order)
       return
     }
     if (order.do === 'stop') {
@@ -183,28 +180,6 @@ class AgentRun {
     }
     this.#orders.set(order.do, order)
     this.#heard.get(order.do)?.(order)
-  }
-
-  #steer(load: LoadSteering, order: SteeringOrder): void {
-    switch (order.do) {
-      case 'act':
-        load.acts.told(order.act, order.relay ?? undefined)
-        return
-      case 'healed':
-        load.acts.healed(order.act, order.atMs)
-        return
-      case 'heal':
-        load.acts.heal(order.act)
-        return
-      case 'inject':
-        load.inject(order.act)
-        return
-      case 'ramp':
-        load.pauseRamp(order.paused)
-        return
-      case 'end':
-        load.end(order.why)
-    }
   }
 
   /** The order of that kind, when it comes. @throws why the run ends before */
@@ -226,12 +201,15 @@ class AgentRun {
     const { environment, onNote } = this.#options
     const mine = new Set(clients)
     const here = { ...plan, clients: plan.clients.filter((_, index) => mine.has(index)) }
-    const mesh = openAgentMesh({ relays, credentials })
+    const mesh = openAgentMesh(
+      { relays, credentials },
+      async (body) => await this.#link.long<string[]>('POST', '/v1/lists', { body, signal: this.#signal }),
+    )
     let network: Network | undefined
     let lists: ListFiles | undefined
     try {
       network = await Network.open(here, mesh.entries, runDice(plan))
-      lists = new ListFiles({ ...here, acts: [] }, mesh, network)
+      lists = await ListFiles.open(here, mesh, network)
       const clock = await this.#setClock()
       this.#offsetMs = clock.offsetMs
       await this.#link.post('/v1/ready', clock, { signal: this.#signal })
@@ -262,7 +240,7 @@ class AgentRun {
             acts: { does: 'clients' },
             onBegin: (load) => {
               this.#load = load
-              for (const order of this.#early.splice(0)) this.#steer(load, order)
+              for (const order of this.#early.splice(0)) steer(load, order)
             },
             drained: (settled) => this.#drained(recorder, settled),
           },

@@ -2,10 +2,10 @@
 // agents recorded becomes one result.
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { hex, SennitError } from '@sennit/protocol'
+import { SennitError } from '@sennit/protocol'
+import { possibleActs } from '../act-target.ts'
 import { familyOf, refuseActs } from '../fault-actions.ts'
 import { openRelays, type RelayOptions, type RunRelays } from '../live/run-relays.ts'
-import type { Plan } from '../plan.ts'
 import type { RunControls } from '../run-controls.ts'
 import { DurationHistogram } from '../verdict/histogram.ts'
 import { addRecorderState } from '../verdict/recorder-state.ts'
@@ -13,10 +13,12 @@ import { RunRecorder } from '../verdict/run-recorder.ts'
 import type { AgentResult, Environment, RunResult } from '../verdict/run-result.ts'
 import type { RunStatus } from '../verdict/run-status.ts'
 import type { TimelineSecond } from '../verdict/timeline.ts'
+import { listsOf, sharedRelay } from './agent-mesh.ts'
 import { steadyMs } from './clock-estimate.ts'
 import { type AgentEntry, type CoordinatorEffect, CoordinatorMachine } from './coordinator-machine.ts'
 import { CoordinatorPart, type Heard } from './coordinator-part.ts'
 import { CoordinatorServer, type Desk } from './coordinator-server.ts'
+import { selfSignedTls, tlsOfFiles } from './coordinator-tls.ts'
 import { LocalAgents } from './local-agents.ts'
 import { mergeSeconds } from './merge-seconds.ts'
 import type { Finished, Share, Snapshot } from './messages.ts'
@@ -30,6 +32,8 @@ export interface AgentsOptions extends RelayOptions {
   readonly agents: number
   /** Where the coordinator listens; port 0 is any free one. */
   readonly listen: { readonly host: string; readonly port: number }
+  /** Agents come over HTTPS: with this certificate, or with one that is made for the run and known by its fingerprint. Absent: HTTP. */
+  readonly tls?: 'self-signed' | { readonly certificateFile: string; readonly keyFile: string }
   readonly token: string
   /** How long all agents are waited for. */
   readonly waitMs: number
@@ -37,8 +41,8 @@ export interface AgentsOptions extends RelayOptions {
   readonly local: { readonly count: number; readonly command: readonly string[] }
   /** Aborting it tells the agents, heals every fault, ends every relay, and gives the partial result. */
   readonly signal: AbortSignal
-  /** Once, when agents can dial in. */
-  readonly onListening: (port: number) => void
+  /** Once, when agents can dial in: with the URL that they are to be given. */
+  readonly onListening: (url: string) => void
   /** About once a second. */
   readonly onStatus: (status: RunStatus) => void
   /** Once, when the start is agreed on: what a person may do to the run. */
@@ -46,6 +50,8 @@ export interface AgentsOptions extends RelayOptions {
   readonly onNote: (text: string) => void
 }
 
+/** Lists get a new version each time that they are put right: far more often than a run does. */
+const listVersionMax = 10_000
 /** Agents that were told to leave get their order within this. */
 const lastOrdersMs = 500
 
@@ -53,7 +59,6 @@ const lastOrdersMs = 500
 export async function runAgents(options: AgentsOptions): Promise<RunResult> {
   const { plan, agents, local } = options
   refuseActs(plan, 'live')
-  refuseLists(plan)
   if (local.count > agents) throw new SennitError('usage', `expected at most ${agents} agents of this machine; found ${local.count}`)
   const relays = await openRelays(options)
   try {
@@ -62,16 +67,6 @@ export async function runAgents(options: AgentsOptions): Promise<RunResult> {
     await relays.end()
     relays.mesh.dispose()
   }
-}
-
-/** Lists that clients read are signed with a key of the mesh, which does not travel. */
-function refuseLists({ acts }: Plan): void {
-  const act = acts.find((one) => familyOf(one) === 'client')
-  if (act !== undefined)
-    throw new SennitError(
-      'not_allowed',
-      `fault ${act.fault} (${act.action}) cannot be done by agents: it needs the mesh's own keys, which stay with the coordinator. Run it in one process, or disable the row`,
-    )
 }
 
 class AgentsRun {
@@ -87,12 +82,15 @@ class AgentsRun {
   #server: CoordinatorServer | undefined
   #timer: NodeJS.Timeout | undefined
   #startMs = Number.POSITIVE_INFINITY
+  /** Lists get a new version each time that they are put right; 0: none is needed. */
+  readonly #listVersionMax: number
   readonly #part: CoordinatorPart
 
   constructor(options: AgentsOptions, relays: RunRelays) {
     const { plan, version, agents, waitMs, environment, meshDir } = options
     this.#options = options
     this.#relays = relays
+    this.#listVersionMax = possibleActs(plan).some((act) => familyOf(act) === 'client') ? listVersionMax : 0
     this.#over = new Promise((done, fail) => {
       this.#ended = (error) => (error === undefined ? done() : fail(error))
     })
@@ -122,16 +120,23 @@ class AgentsRun {
   }
 
   async run(): Promise<RunResult> {
-    const { token, listen, signal, onListening } = this.#options
-    this.#server = await CoordinatorServer.listen({ desk: this.#desk(), token, ...listen })
-    onListening(this.#server.port)
+    const { token, listen, tls: asked, signal, onListening } = this.#options
+    const tls =
+      asked === undefined ? undefined : asked === 'self-signed' ? selfSignedTls() : tlsOfFiles(asked.certificateFile, asked.keyFile)
+    this.#server = await CoordinatorServer.listen({ desk: this.#desk(), token, ...listen, ...(tls === undefined ? {} : { tls }) })
+    const everywhere = /^(0\.0\.0\.0|::)$/.test(listen.host)
+    const urlAt = (host: string): string => {
+      const fragment = tls?.fingerprint === undefined ? '' : `#sha256=${tls.fingerprint}`
+      return `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${this.#server?.port}${fragment}`
+    }
+    onListening(urlAt(everywhere ? hostname() : listen.host))
     const stop = (): void => {
       this.#machine.stop(steadyMs(), 'the run was interrupted')
       this.#pump()
     }
     if (signal.aborted) stop()
     signal.addEventListener('abort', stop, { once: true })
-    const local = this.#startLocal(this.#server.port)
+    const local = this.#startLocal(urlAt(everywhere ? '127.0.0.1' : listen.host))
     this.#pump()
     try {
       await this.#over
@@ -164,6 +169,12 @@ class AgentsRun {
       heard: (session) => machine.heard(now(), session),
       join: (session, join, isLocal) => then(machine.join(now(), session, join, isLocal)),
       share: (session) => this.#shareOf(machine.agent(session)),
+      lists: async (_session, asked) => {
+        if (this.#listVersionMax === 0) throw new SennitError('agent_refused', 'no fault of this run takes lists of relays away')
+        const { entries, signLists } = this.#relays.mesh
+        const signed = await signLists(asked.version, listsOf(asked, entries, this.#listVersionMax))
+        return signed.map((list) => Buffer.from(list).toString('base64'))
+      },
       ready: (session, clock) => then(machine.ready(now(), session, clock)),
       snapshot: (session, snapshot) => {
         this.#statuses.set(rankOf(session), snapshot)
@@ -179,12 +190,11 @@ class AgentsRun {
     }
   }
 
-  #startLocal(port: number): LocalAgents {
-    const { plan, token, listen, agents, local, onNote } = this.#options
-    const host = listen.host === '0.0.0.0' || listen.host === '::' ? '127.0.0.1' : listen.host
+  #startLocal(coordinator: string): LocalAgents {
+    const { plan, token, agents, local, onNote } = this.#options
     return new LocalAgents({
       command: local.command,
-      coordinator: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+      coordinator,
       token,
       zones: zonesOfLocalAgents(plan.zones, local.count),
       size: agents,
@@ -245,13 +255,7 @@ class AgentsRun {
     return {
       plan,
       clients,
-      relays: entries.map(({ relayId, urls, key, failureDomain, zone }) => ({
-        relayId,
-        urls,
-        ...(key === undefined ? {} : { key: hex(key) }),
-        ...(failureDomain === undefined ? {} : { failureDomain }),
-        ...(zone === undefined ? {} : { zone }),
-      })),
+      relays: entries.map(sharedRelay),
       credentials: [...users].map((user) => [user, readFileSync(credentials.get(user) ?? '', 'utf8')] as const),
     }
   }

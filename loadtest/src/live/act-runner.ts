@@ -188,7 +188,7 @@ export class ActRunner {
       const family = familyOf(act)
       if (part !== undefined && ((family === 'process') !== (part.does === 'relays') || !this.#isHere(act))) this.#note(act, relay)
       else if (family === 'network') this.#network(act, relay)
-      else if (family === 'client') this.#lists(act)
+      else if (family === 'client') await this.#lists(act)
       else if (family === 'misbehaviour') await this.#misbehave(act)
       else if (relay === undefined) this.#fail(act, 'acts on processes need a relay as their target')
       else await this.#process(act, relay)
@@ -252,12 +252,13 @@ export class ActRunner {
     })
   }
 
-  #lists(act: FaultAct): void {
+  async #lists(act: FaultAct): Promise<void> {
     const { recorder, lists, now } = this.#options
     recorder.faultStarted(now(), act.act, targetName(act, undefined), '', carriedBy(recorder, act, undefined))
-    recorder.faultReceipt(act.act, lists.spoil(act))
+    recorder.faultReceipt(act.act, await lists.spoil(act))
     this.#healLater(act, async () => {
-      recorder.faultHealed(now(), act.act, lists.mend(act))
+      const mended = await lists.mend(act)
+      recorder.faultHealed(now(), act.act, mended)
     })
   }
 

@@ -7,31 +7,44 @@ import { possibleActs } from '../act-target.ts'
 import { familyOf } from '../fault-actions.ts'
 import type { FaultAct, Plan, PlanClient } from '../plan.ts'
 import type { Network } from './network.ts'
-import { signedRelayList, type TestMesh } from './test-mesh.ts'
+import type { TestMesh } from './test-mesh.ts'
 
 /** The version that clients start with: an older one must be left to go back to. */
 const firstVersion = 10
 
+interface ListFile {
+  readonly file: string
+  readonly client: PlanClient
+}
+
 export class ListFiles {
-  readonly #files = new Map<string, { readonly file: string; readonly client: PlanClient }>()
+  readonly #files = new Map<string, ListFile>()
   readonly #mesh: TestMesh
   readonly #network: Network
-  readonly #dir: string | undefined
+  #dir: string | undefined
   #version = firstVersion
 
-  constructor(plan: Plan, mesh: TestMesh, network: Network) {
+  private constructor(mesh: TestMesh, network: Network) {
     this.#mesh = mesh
     this.#network = network
+  }
+
+  /** Writes the lists that acts of the plan may take away from its clients. */
+  static async open(plan: Plan, mesh: TestMesh, network: Network): Promise<ListFiles> {
+    const lists = new ListFiles(mesh, network)
+    await lists.#begin(plan)
+    return lists
+  }
+
+  async #begin(plan: Plan): Promise<void> {
     const named = new Set(
       possibleActs(plan).flatMap((act) => (familyOf(act) === 'client' && act.target.kind === 'clients' ? act.target.clients : [])),
     )
-    if (named.size === 0) return
+    const readers = plan.clients.filter((one) => named.has(one.client))
+    if (readers.length === 0) return
     this.#dir = mkdtempSync(join(tmpdir(), 'sennit-test-lists-'))
-    for (const client of plan.clients.filter((one) => named.has(one.client))) {
-      const file = join(this.#dir, `${client.client}.list`)
-      this.#files.set(client.client, { file, client })
-      writeFileSync(file, this.#list(client, this.#version))
-    }
+    for (const client of readers) this.#files.set(client.client, { file: join(this.#dir, `${client.client}.list`), client })
+    await this.#write([...this.#files.values()], this.#version)
   }
 
   /** The list file of a client; undefined: it has none. */
@@ -40,22 +53,21 @@ export class ListFiles {
   }
 
   /** Takes lists away, as the act says. Returns what was done. */
-  spoil(act: FaultAct): string {
+  async spoil(act: FaultAct): Promise<string> {
     const hit = this.#hit(act)
-    for (const { file, client } of hit) {
-      if (act.how === 'missing') rmSync(file, { force: true })
-      else if (act.how === 'empty') writeFileSync(file, '')
-      else if (act.how === 'older') writeFileSync(file, this.#list(client, firstVersion - 1, 1))
-      else writeFileSync(file, flipped(this.#list(client, this.#version)))
-    }
+    if (act.how === 'missing') for (const { file } of hit) rmSync(file, { force: true })
+    else if (act.how === 'empty') for (const { file } of hit) writeFileSync(file, '')
+    // One relay of the client's list: an old list that were taken would show by the rest being left.
+    else if (act.how === 'older') await this.#write(hit, firstVersion - 1, { only: 1 })
+    else await this.#write(hit, this.#version, { change: flipped })
     return `${hit.length} relay list${hit.length === 1 ? '' : 's'}: ${act.how}`
   }
 
   /** Puts whole, newer lists in their place. */
-  mend(act: FaultAct): string {
+  async mend(act: FaultAct): Promise<string> {
     const hit = this.#hit(act)
     this.#version += 1
-    for (const { file, client } of hit) writeFileSync(file, this.#list(client, this.#version))
+    await this.#write(hit, this.#version)
     return `${hit.length} relay lists are there again, version ${this.#version}`
   }
 
@@ -63,13 +75,20 @@ export class ListFiles {
     if (this.#dir !== undefined) rmSync(this.#dir, { recursive: true, force: true })
   }
 
-  #hit({ target }: FaultAct): { readonly file: string; readonly client: PlanClient }[] {
+  #hit({ target }: FaultAct): ListFile[] {
     return target.kind === 'clients' ? target.clients.flatMap((client) => this.#files.get(client) ?? []) : []
   }
 
-  /** `only`: so many relays of the client's list; an old list that were taken would show by the rest being left. */
-  #list(client: PlanClient, version: number, only?: number): Uint8Array {
-    return signedRelayList(this.#mesh, version, this.#network.entriesFor(client).slice(0, only))
+  async #write(
+    files: readonly ListFile[],
+    version: number,
+    { only, change = (bytes) => bytes }: { only?: number; change?: (bytes: Uint8Array) => Uint8Array } = {},
+  ): Promise<void> {
+    const lists = await this.#mesh.signLists(
+      version,
+      files.map(({ client }) => this.#network.entriesFor(client).slice(0, only)),
+    )
+    for (const [index, { file }] of files.entries()) writeFileSync(file, change(lists[index]!))
   }
 }
 

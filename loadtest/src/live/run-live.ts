@@ -31,7 +31,7 @@ export async function runLive(options: LiveOptions): Promise<RunResult> {
   let lists: ListFiles | undefined
   try {
     network = await Network.open(plan, mesh.entries, runDice(plan))
-    lists = new ListFiles(plan, mesh, network)
+    lists = await ListFiles.open(plan, mesh, network)
     const recorder = new RunRecorder(plan, { engine: 'local', environment, startedAt: new Date().toISOString() })
     const startedMs = performance.now()
     const now = (): number => performance.now() - startedMs

@@ -11,6 +11,8 @@ export interface TestMesh {
   readonly entries: readonly RelayEntry[]
   /** Credential file by user name. */
   readonly credentials: ReadonlyMap<string, string>
+  /** Lists of relays, signed as the mesh's own is. @throws SennitError when this mesh cannot sign */
+  signLists(version: number, lists: readonly (readonly RelayEntry[])[]): Promise<readonly Uint8Array[]>
   /** Removes what was made for the run. A mesh that was there before stays, with the users that were added. */
   dispose(): void
 }
@@ -44,8 +46,8 @@ export async function makeTestMesh(plan: Plan): Promise<TestMesh> {
   }
 }
 
-/** A list of these relays, signed as the mesh's own is. Only where the mesh's list signer key lies in its directory. */
-export function signedRelayList({ dir }: TestMesh, version: number, relays: readonly RelayEntry[]): Uint8Array {
+/** Only where the mesh's list signer key lies in its directory. */
+function signedRelayList(dir: string, version: number, relays: readonly RelayEntry[]): Uint8Array {
   const trust = readMeshTrust(join(dir, 'mesh.json'))
   const { privateKey } = readKeyFile(join(dir, 'issuers', 'list.key'))
   return signRelayList(nodeCrypto(), privateKey, trust.meshId, { version, expiresMs: Date.now() + listLifeMs, relays })
@@ -71,5 +73,6 @@ export async function openTestMesh(
   for (const user of new Set(plan.clients.map((client) => client.user))) credentials.set(user, join(dir, 'users', `${user}.cred`))
   const missing = [...credentials].flatMap(([user, file]) => (existsSync(file) ? [] : [user]))
   await addUsers(dir, missing, { nowMs: issuedMs })
-  return { dir, entries: list.relays, credentials, dispose }
+  const signLists: TestMesh['signLists'] = async (version, lists) => lists.map((relays) => signedRelayList(dir, version, relays))
+  return { dir, entries: list.relays, credentials, signLists, dispose }
 }

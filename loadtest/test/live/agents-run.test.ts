@@ -49,8 +49,7 @@ async function runShared(sheets: Sheets, act: (controls: RunControls, status: Ru
     waitMs: 30_000,
     local: { count: 0, command: [] },
     signal: never,
-    onListening: (port) => {
-      const coordinator = `http://127.0.0.1:${port}`
+    onListening: (coordinator) => {
       const common = { token: 't', zone: '', size: 2, version: 'test', environment, waitMs: 10_000, signal: never, onNote: () => {} }
       for (const rank of [0, 1]) agents.push(runAgent({ ...common, coordinator, rank }))
     },
@@ -73,6 +72,7 @@ describe('a run that two agents share', { timeout: 60_000 }, () => {
       faultColumns,
       ['F1', 'never', '500ms', 'busiest(relay:*)', 'kill'],
       ['F2', 'never', '500ms', 'relay:*', 'latency', '5ms'],
+      ['F3', 'at(1500ms)', '500ms', 'client:c-*', 'directory_down', 'older'],
     ]
     const { result, told } = await runShared(book({ Faults }), (controls, { nowMs, clients }) => {
       if (nowMs < 2_000) controls.pauseRamp()
@@ -94,13 +94,20 @@ describe('a run that two agents share', { timeout: 60_000 }, () => {
     })
     expect(told.some(({ rampPaused }) => rampPaused)).toBe(true)
     expect(summary.failovers.map(({ fault, unplanned }) => [fault, unplanned])).toEqual([
+      ['F3', undefined],
       ['F1', true],
       ['F2', true],
       ['F2', true],
     ])
-    expect(summary.failovers[0]!.connections).toBeGreaterThan(0)
-    expect(result.faultLog[0]!.receipt).toMatch(/^SIGKILL to pid/)
-    for (const { receipt, healReceipt } of result.faultLog.slice(1)) {
+    const [lists, killed, ...slow] = result.faultLog
+    // The mesh's keys are the coordinator's, and it signs what agents take away and put back.
+    expect(lists).toMatchObject({
+      receipt: expect.stringMatching(/agent 0: \d relay lists?: older; agent 1: \d relay lists?: older/),
+      healReceipt: expect.stringMatching(/agent 0: \d relay lists are there again, version 11; agent 1:/),
+    })
+    expect(summary.failovers[1]!.connections).toBeGreaterThan(0)
+    expect(killed!.receipt).toMatch(/^SIGKILL to pid/)
+    for (const { receipt, healReceipt } of slow) {
       expect(receipt).toMatch(/agent 0: latency on .*agent 1: latency on/)
       expect(healReceipt).toMatch(/agent 0: rules taken .*agent 1: rules taken/)
     }
