@@ -39,6 +39,8 @@ export const faultActions: Readonly<Record<FaultAction, ActionFacts>> = {
   disk_full: { family: 'process', durationMs: 5_000, refused: { virtual: noDescriptors } },
   clock_offset: { family: 'process', durationMs: 5_000 },
   clock_drift: { family: 'process', durationMs: 5_000 },
+  // Of relays; of clients, it is done to these: familyOf.
+  cert_expired: { family: 'process', durationMs: 5_000 },
   blackhole: { family: 'network', durationMs: 5_000 },
   partition: { family: 'network', durationMs: 5_000 },
   isolate_one: { family: 'network', durationMs: 5_000 },
@@ -85,8 +87,23 @@ export const faultActions: Readonly<Record<FaultAction, ActionFacts>> = {
 /** In the order of the table. */
 export const actionNames: readonly FaultAction[] = Object.keys(faultActions) as FaultAction[]
 
-export function familyOf(act: Pick<FaultAct, 'action'>): ActionFamily {
-  return faultActions[act.action].family
+export function familyOf({ action, target }: Pick<FaultAct, 'action' | 'target'>): ActionFamily {
+  return familyFor(action, target.kind === 'clients')
+}
+
+/** What an action is done to when its target is clients, or is not. */
+export function familyFor(action: FaultAction, clients: boolean): ActionFamily {
+  return clients && action === 'cert_expired' ? 'client' : faultActions[action].family
+}
+
+/** When the certificates of clients end, by name, in ms of the run: at the first act that says so. */
+export function certificateEnds({ acts }: Pick<Plan, 'acts'>): ReadonlyMap<string, number> {
+  const ends = new Map<string, number>()
+  for (const { action, target, atMs } of acts) {
+    if (action !== 'cert_expired' || target.kind !== 'clients') continue
+    for (const client of target.clients) ends.set(client, Math.min(atMs, ends.get(client) ?? atMs))
+  }
+  return ends
 }
 
 /** @throws SennitError `not_allowed` when the plan has something that the engine cannot do: before the run, so that nothing is half tested */
@@ -96,6 +113,12 @@ export function refuseActs(plan: Plan, engine: Engine): void {
     throw new SennitError(
       'not_allowed',
       `client ${squeezing.client} compresses, and simulated clients send messages as they are; run it live`,
+    )
+  const proxied = plan.clients.find(({ proxy }) => proxy !== '')
+  if (engine === 'virtual' && proxied !== undefined)
+    throw new SennitError(
+      'not_allowed',
+      `client ${proxied.client} goes through a proxy, and simulated clients reach relays directly; run it live, or clear the cell`,
     )
   for (const act of plan.acts) refuseAct(act, engine)
 }

@@ -2,6 +2,7 @@
 // and holds no randomness of its own: what was random in the workbook has been drawn from the seed. All times are milliseconds after
 // the start of the run, all sizes bytes, all rates per second. The live runner and the virtual world read the same plan.
 import { createHash } from 'node:crypto'
+import type { RelayLimitWord, TraitWords } from '@sennit/protocol'
 import type { PacePoint } from './pace.ts'
 
 /** Everything a run needs. */
@@ -90,6 +91,10 @@ export interface PlanZone {
   readonly label: string
   /** So many agents of the zone must take part; absent: none. */
   readonly agentsMin?: number
+  /** The clocks of its machines (relays and clients) are so far ahead, from the start of the run; absent: they are right. */
+  readonly clockOffsetMs?: number
+  /** They gain so much besides: 0.01 is 10 ms a second; absent: nothing. */
+  readonly clockDrift?: number
 }
 
 /** What lies between clients of zone `from` and relays of zone `to` (one entry per ordered pair; absent = nothing is added). */
@@ -113,8 +118,17 @@ export interface PlanRelay {
   readonly url: string
   /** Started, stopped and killed by the test set. */
   readonly managed: boolean
+  /** How likely `relays = random` puts it before others. */
   readonly weight: number
   readonly failureDomain: string
+  /** What its configuration says beyond the test set's; absent: nothing. */
+  readonly config?: PlanRelayConfig
+}
+
+/** In the words of `relay.toml`. */
+export interface PlanRelayConfig {
+  readonly limits?: Partial<Readonly<Record<RelayLimitWord, number>>>
+  readonly traits?: TraitWords
 }
 
 export interface PlanClient {
@@ -242,6 +256,7 @@ export type FaultAction =
   | 'disk_full'
   | 'clock_offset'
   | 'clock_drift'
+  | 'cert_expired'
   | 'blackhole'
   | 'partition'
   | 'isolate_one'

@@ -118,7 +118,8 @@ export {
 export { listBytesMax, signRelayList, signUserList, verifyRelayList, verifyUserList } from './trust/lists.ts'
 export { issueMesh, issuerLifeMs, type MeshKeys, type NewMesh, parseMeshTrust } from './trust/mesh.ts'
 export { checkName, isName } from './trust/names.ts'
-export { traitsOfWords } from './trust/relay-traits.ts'
+export { type RelayLimitWord, relayLimitWords } from './trust/relay-limit-words.ts'
+export { type TraitWords, traitsOfWords } from './trust/relay-traits.ts'
 export { missingHeldMs, type SeenRelay, SeenRelays, worseTraits } from './trust/seen-relays.ts'
 export type {
   Credential,

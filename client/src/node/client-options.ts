@@ -83,6 +83,11 @@ export interface ClientOptions extends ProxySettings {
   readonly openMs?: number
   /** Replaces a relay's URL just before it is dialled, for tests that put a bad network between. @default the URL itself */
   readonly dialThrough?: (url: string, relayId: string, localAddress: string | undefined) => string
+  /**
+   * The time that the client goes by: milliseconds since 1970, never going back, for tests of wrong clocks. Timers still run by the process's own.
+   * @default the time of day at the start, and steady from then on
+   */
+  readonly now?: () => number
   /** Time limits of a dial. @default 3 s to resolve a name, 1.5 s for each further step */
   readonly deadlines?: DialDeadlines
   /** Told to relays, and shown in their logs. @default 'sennit' */
@@ -129,11 +134,11 @@ export function entriesOf({ relays }: ClientOptions): readonly RelayEntry[] | un
 
 /** Reads all sources. @throws SennitError what the first of them says, when none gives a relay */
 export function openDirectory(options: ClientOptions, trust: MeshTrust): Promise<RelayDirectory> {
-  const { credential, relays, relayCache } = options
+  const { credential, relays, relayCache, now } = options
   const beside = typeof credential === 'string' ? relayCacheBeside(credential) : ''
   const cacheFile = relayCache ?? beside
   const sources = typeof relays === 'string' ? [relays] : (relays as readonly string[])
-  return RelayDirectory.open({ trust, sources, ...(cacheFile === '' ? {} : { cacheFile }) })
+  return RelayDirectory.open({ trust, sources, ...(cacheFile === '' ? {} : { cacheFile }), ...(now === undefined ? {} : { now }) })
 }
 
 /** Where the client of a credential file keeps its last good relay list. */

@@ -111,9 +111,10 @@ export class Client {
     })
     this.#compress = options.compress
     const dialler = new Dialler()
-    const { proxy, env, tls, dialThrough, deadlines } = options
+    const { proxy, env, tls, dialThrough, deadlines, now } = options
     this.#driver = new Driver({
       machine: this.#machine,
+      ...(now === undefined ? {} : { now }),
       onEffect: (effect) => this.#onEffect(effect),
       dial: ({ url, relayId, carrier, localAddress, first }, events) =>
         dialler.dial(

@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { SennitError } from '@sennit/protocol'
 import { possibleActs } from '../act-target.ts'
-import { familyOf, refuseActs } from '../fault-actions.ts'
+import { certificateEnds, familyOf, refuseActs } from '../fault-actions.ts'
 import { openRelays, type RelayOptions, type RunRelays } from '../live/run-relays.ts'
+import type { Plan } from '../plan.ts'
 import type { RunControls } from '../run-controls.ts'
 import { DurationHistogram } from '../verdict/histogram.ts'
 import { addRecorderState } from '../verdict/recorder-state.ts'
@@ -59,6 +60,7 @@ const lastOrdersMs = 500
 export async function runAgents(options: AgentsOptions): Promise<RunResult> {
   const { plan, agents, local } = options
   refuseActs(plan, 'live')
+  refuseCertificates(plan)
   if (local.count > agents) throw new SennitError('usage', `expected at most ${agents} agents of this machine; found ${local.count}`)
   const relays = await openRelays(options)
   try {
@@ -67,6 +69,16 @@ export async function runAgents(options: AgentsOptions): Promise<RunResult> {
     await relays.end()
     relays.mesh.dispose()
   }
+}
+
+/** Certificates of clients are made with the mesh's own keys, which do not travel. */
+function refuseCertificates(plan: Plan): void {
+  const [client] = certificateEnds(plan).keys()
+  if (client !== undefined)
+    throw new SennitError(
+      'not_allowed',
+      `cert_expired of client ${client} cannot be done by agents: it needs the mesh's own keys, which stay with the coordinator. Run it in one process, or take it out`,
+    )
 }
 
 class AgentsRun {
@@ -90,7 +102,7 @@ class AgentsRun {
     const { plan, version, agents, waitMs, environment, meshDir } = options
     this.#options = options
     this.#relays = relays
-    this.#listVersionMax = possibleActs(plan).some((act) => familyOf(act) === 'client') ? listVersionMax : 0
+    this.#listVersionMax = possibleActs(plan).some(({ action }) => action === 'directory_down') ? listVersionMax : 0
     this.#over = new Promise((done, fail) => {
       this.#ended = (error) => (error === undefined ? done() : fail(error))
     })

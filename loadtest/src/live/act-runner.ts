@@ -188,6 +188,7 @@ export class ActRunner {
       const family = familyOf(act)
       if (part !== undefined && ((family === 'process') !== (part.does === 'relays') || !this.#isHere(act))) this.#note(act, relay)
       else if (family === 'network') this.#network(act, relay)
+      else if (act.action === 'cert_expired' && family === 'client') this.#certificates(act)
       else if (family === 'client') await this.#lists(act)
       else if (family === 'misbehaviour') await this.#misbehave(act)
       else if (relay === undefined) this.#fail(act, 'acts on processes need a relay as their target')
@@ -210,7 +211,7 @@ export class ActRunner {
 
   /** Whether one of the clients that it is about runs here; of what is about no clients, true. */
   #isHere({ target, action }: FaultAct): boolean {
-    if (target.kind !== 'clients' || familyOf({ action }) === 'process') return true
+    if (target.kind !== 'clients' || familyOf({ action, target }) === 'process') return true
     return this.#namesHere(target.clients).length > 0
   }
 
@@ -260,6 +261,16 @@ export class ActRunner {
       const mended = await lists.mend(act)
       recorder.faultHealed(now(), act.act, mended)
     })
+  }
+
+  /** Clients came with certificates that end now; whoever let them in sees to it. */
+  #certificates(act: FaultAct): void {
+    const { recorder, now } = this.#options
+    if (act.unplanned === true) throw new Error('a certificate ends when the plan says, not by hand: give the row a time (when)')
+    recorder.faultStarted(now(), act.act, targetName(act, undefined), '', carriedBy(recorder, act, undefined))
+    const count = act.target.kind === 'clients' ? act.target.clients.length : 0
+    recorder.faultReceipt(act.act, `the certificates of ${count} client${count === 1 ? '' : 's'} end: relays take them no more`)
+    recorder.faultHealed(now(), act.act, 'nothing to heal: a certificate that has ended does not come back')
   }
 
   async #misbehave(act: FaultAct): Promise<void> {

@@ -1,13 +1,7 @@
 // A clock that is wrong on purpose, inside a relay's own process: what a machine without time service does. It is put into Node before the
 // program starts and takes orders from descriptor 3; it ends with the process and leaves nothing behind.
 
-/** How wrong a clock is. */
-export interface Clock {
-  /** Ahead of the right time. */
-  readonly offsetMs: number
-  /** 0.01 gains 10 ms a second, from the moment it is set. */
-  readonly drift: number
-}
+import type { Clock } from '../zone-clock.ts'
 
 export const rightClock: Clock = { offsetMs: 0, drift: 0 }
 
@@ -36,7 +30,7 @@ orders.on('error', () => {}).on('data', (bytes) => {
 }).unref()
 `
 
-/** Environment of a process that begins with this clock. Its descriptor 3 takes the next ones, one line of JSON each. */
+/** Environment of a process that begins with this clock, and gains from then on. Its descriptor 3 takes the next ones, one line of JSON each. */
 export function clockOptions(clock: Clock): Readonly<Record<string, string>> {
   const before = process.env.NODE_OPTIONS ?? ''
   const given = `--import=data:text/javascript;base64,${Buffer.from(hook).toString('base64')}`

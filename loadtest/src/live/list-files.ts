@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { possibleActs } from '../act-target.ts'
-import { familyOf } from '../fault-actions.ts'
 import type { FaultAct, Plan, PlanClient } from '../plan.ts'
 import type { Network } from './network.ts'
 import type { TestMesh } from './test-mesh.ts'
@@ -38,7 +37,7 @@ export class ListFiles {
 
   async #begin(plan: Plan): Promise<void> {
     const named = new Set(
-      possibleActs(plan).flatMap((act) => (familyOf(act) === 'client' && act.target.kind === 'clients' ? act.target.clients : [])),
+      possibleActs(plan).flatMap(({ action, target }) => (action === 'directory_down' && target.kind === 'clients' ? target.clients : [])),
     )
     const readers = plan.clients.filter((one) => named.has(one.client))
     if (readers.length === 0) return

@@ -2,6 +2,8 @@
 import { Client, type ClientOptions } from '@sennit/client'
 import type { Flow, FlowSession, Plan, PlanClient, Presence } from '../plan.ts'
 import type { RunRecorder, Side } from '../verdict/run-recorder.ts'
+import { clockOfZone } from '../zone-clock.ts'
+import { credentialThatEnds } from './ended-certificate.ts'
 import type { ListFiles } from './list-files.ts'
 import type { LiveFlow } from './live-flow.ts'
 import { codeOf } from './live-session.ts'
@@ -17,6 +19,8 @@ export interface LiveClientContext {
   readonly mesh: TestMesh
   readonly network: Network
   readonly lists: ListFiles
+  /** When the certificates of clients end, by name. */
+  readonly certificateEnds: ReadonlyMap<string, number>
   readonly now: () => number
   /** Does something at a time of the run, unless the run is over by then. */
   readonly at: (atMs: number, what: () => Promise<void>) => void
@@ -114,7 +118,7 @@ export class LiveClient {
 
   /** What somebody needs who acts in its name; undefined while it is not there. */
   culprit(): Culprit | undefined {
-    const { plan, recorder, network } = this.#context
+    const { plan, recorder, network, mesh } = this.#context
     const { planned: client } = this
     if (this.#client === undefined) return undefined
     const [entry] = network.entriesFor(client)
@@ -124,16 +128,21 @@ export class LiveClient {
     const serves = flow?.listener === this.#index
     const other = flow === undefined ? undefined : plan.clients[serves ? flow.caller : flow.listener]
     const peer = other === undefined ? '' : fullName(other)
-    return { client, options: this.#options(), relayUrl, relayId: entry.relayId, flow, peer, serves }
+    const credentialFile = mesh.credentials.get(client.user) ?? ''
+    return { client, options: this.#options(), credentialFile, relayUrl, relayId: entry.relayId, flow, peer, serves }
   }
 
   #options(): ClientOptions {
-    const { mesh, network, lists } = this.#context
+    const { mesh, network, lists, certificateEnds, now } = this.#context
     const { planned } = this
     const own = mesh.credentials.get(planned.user) ?? ''
     if (planned.wrongKey === true) this.#stolen ??= stealCredential(own, planned.user)
+    const endsAtMs = certificateEnds.get(planned.client)
     return {
-      credential: this.#stolen?.file ?? own,
+      credential:
+        endsAtMs === undefined || this.#stolen !== undefined
+          ? (this.#stolen?.file ?? own)
+          : credentialThatEnds(mesh.dir, own, Date.now() + endsAtMs - now()),
       relays: lists.fileFor(planned) ?? network.entriesFor(planned),
       dialThrough: (url, relayId) => network.dialled(planned, url, relayId),
       ...(planned.label === '' ? {} : { label: planned.label }),
@@ -141,8 +150,18 @@ export class LiveClient {
       ...(planned.proxy === '' ? {} : { proxy: planned.proxy }),
       ...(planned.paths === '' ? {} : { paths: planned.paths }),
       ...(planned.keyMode === undefined ? {} : { keyMode: planned.keyMode }),
+      ...this.#clock(),
       ...(planned.compress === undefined ? {} : { compress: planned.compress === 'auto' ? 'auto' : planned.compress === 'always' }),
     }
+  }
+
+  /** The time that the machines of its zone go by. */
+  #clock(): Pick<ClientOptions, 'now'> {
+    const { plan, now } = this.#context
+    const clock = clockOfZone(plan, this.planned.zone)
+    if (clock === undefined) return {}
+    const { offsetMs, drift } = clock
+    return { now: () => performance.timeOrigin + performance.now() + offsetMs + now() * drift }
   }
 
   async #listen(client: Client, application: string): Promise<void> {

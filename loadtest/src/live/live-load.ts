@@ -1,6 +1,7 @@
 // The load of a run: simulated clients, their connections and the acts on them, from the start of the run to the last closed socket. One process
 // runs all clients of a plan, or (on several machines) an agent runs its part of them.
 
+import { certificateEnds } from '../fault-actions.ts'
 import { Pace } from '../pace.ts'
 import type { FaultAct, Plan } from '../plan.ts'
 import { Ramp } from '../ramp.ts'
@@ -127,6 +128,7 @@ class LiveLoad {
       mesh,
       network,
       lists,
+      certificateEnds: certificateEnds(this.#plan),
       now,
       at: (atMs, what) => this.#at(atMs, what),
       ramp: (atMs, what) => this.#ramp.add(atMs, () => this.#track(what())),

@@ -15,6 +15,8 @@ export interface Culprit {
   readonly client: PlanClient
   /** Options of its own program. */
   readonly options: ClientOptions
+  /** The credential of its user. */
+  readonly credentialFile: string
   /** URL of the relay it likes best, through its own network. */
   readonly relayUrl: string
   readonly relayId: string
@@ -145,8 +147,8 @@ export function stealCredential(own: string, user: string): StolenCredential {
 }
 
 /** Somebody who has the certificate of the client and not its key. */
-async function wrongCredential({ client, options, relayId }: Culprit): Promise<Outcome> {
-  const { file, dispose } = stealCredential(String(options.credential), client.user)
+async function wrongCredential({ client, options, credentialFile, relayId }: Culprit): Promise<Outcome> {
+  const { file, dispose } = stealCredential(credentialFile, client.user)
   try {
     const startedMs = performance.now()
     try {

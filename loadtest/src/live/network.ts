@@ -13,7 +13,7 @@ interface Way extends Between {
   readonly nameless: Set<number>
 }
 
-function isNetworkAct(act: Pick<FaultAct, 'action'>): boolean {
+function isNetworkAct(act: Pick<FaultAct, 'action' | 'target'>): boolean {
   return familyOf(act) === 'network'
 }
 

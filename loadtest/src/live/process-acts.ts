@@ -42,6 +42,8 @@ export async function doProcessAct(context: ProcessActContext): Promise<Done> {
       return { receipt: `the clock of pid ${pid} gains ${(act.drift ?? 0) * 1_000} ms a second`, heal: async () => setRight(fleet, relay) }
     case 'clock_offset':
       return await jumped(context)
+    case 'cert_expired':
+      return await certificateEnded(context)
     case 'kill':
     case 'term':
     case 'drain':
@@ -156,6 +158,23 @@ async function jumped(context: ProcessActContext): Promise<Done> {
       const right = setRight(fleet, relay)
       return fleet.isRunning(relay) ? `${right}; ${await ended(context)}, ${await started(context)}` : right
     },
+  }
+}
+
+/** It starts again with a certificate that has ended: whoever is on it goes elsewhere, and nobody comes. */
+async function certificateEnded(context: ProcessActContext): Promise<Done> {
+  const { relay, fleet } = context
+  const restore = fleet.endCertificate(relay)
+  const mend = async (): Promise<string> => {
+    restore()
+    return `${relay} has a certificate that holds; ${fleet.isRunning(relay) ? `${await ended(context)}, ` : ''}${await started(context)}`
+  }
+  try {
+    const receipt = `${relay} has a certificate that ended a minute ago; ${await ended(context)}, ${await started(context)}`
+    return { receipt, heal: mend }
+  } catch (error) {
+    restore()
+    throw error
   }
 }
 

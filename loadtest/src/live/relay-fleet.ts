@@ -5,13 +5,17 @@ import { createInterface } from 'node:readline'
 import type { Writable } from 'node:stream'
 import { SennitError } from '@sennit/protocol'
 import { renewRelayKey } from '@sennit/protocol/node'
-import { type Clock, clockOptions, rightClock } from './false-clock.ts'
+import type { Clock } from '../zone-clock.ts'
+import { endRelayCertificate } from './ended-certificate.ts'
+import { clockOptions, rightClock } from './false-clock.ts'
 import type { Guard } from './guard.ts'
 
 /** A relay starts in well under a second; one that has not after this is stuck. */
 const readyTimeoutMs = 20_000
 /** How long an ended run waits for a relay before it kills it. */
 const endTimeoutMs = 3_000
+/** A certificate that has ended has ended so long ago, and a relay that is to start with it takes it for good so long yet: more than any start takes. */
+const certificateMarginMs = 60_000
 
 export interface FleetOptions {
   /** Command line of one relay without its config, such as `['node', 'sennit.mjs', 'relay']`. */
@@ -25,6 +29,10 @@ export interface FleetOptions {
   readonly drainMs?: number
   /** Relays get a clock that acts can set. @default false */
   readonly clocks?: boolean
+  /** How wrong the clock of a relay's machine is when nothing is done to it. @default right */
+  readonly clockOf?: (relayId: string) => Clock
+  /** What the clock of the client that is most behind is behind by. @default 0 */
+  readonly clockLagMs?: number
 }
 
 interface Running {
@@ -39,8 +47,9 @@ export class RelayFleet {
   readonly #options: FleetOptions
   readonly #running = new Map<string, Running>()
   readonly #frozen = new Set<string>()
-  /** How wrong the clocks of relays are; kept over restarts, as the clock of a machine is. */
+  /** How wrong acts have set the clocks of relays, beyond those of their machines; kept over restarts, as the clock of a machine is. */
   readonly #clocks = new Map<string, Clock>()
+  readonly #madeAtMs = performance.now()
 
   constructor(options: FleetOptions) {
     this.#options = options
@@ -79,13 +88,17 @@ export class RelayFleet {
       stdio: ['pipe', 'pipe', 'pipe', ...(clocks ? (['pipe'] as const) : [])],
       // In a group of its own: a Ctrl-C at the terminal is for the run, which ends its relays itself and in order.
       detached: true,
-      ...(clocks ? { env: { ...process.env, ...clockOptions(this.#clocks.get(relayId) ?? rightClock) } } : {}),
+      ...(clocks ? { env: { ...process.env, ...clockOptions(this.#clock(relayId, true)) } } : {}),
     }) as ChildProcessWithoutNullStreams
     const clock = clocks ? (child.stdio[3] as unknown as Writable) : undefined
     clock?.on('error', () => {})
     child.stdin.on('error', () => {})
     guard.watch(child.pid)
-    createInterface({ input: child.stderr }).on('line', (line) => this.#options.onLog?.(relayId, line))
+    let lastLine = ''
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      lastLine = line
+      this.#options.onLog?.(relayId, line)
+    })
     const exited = new Promise<void>((done) => {
       child.once('exit', () => done())
       child.once('error', () => done())
@@ -96,7 +109,7 @@ export class RelayFleet {
     })
     const pending: Running = { child, clock, exited, adminUrl: '' }
     this.#running.set(relayId, pending)
-    const ready = await readyLine(child, exited, relayId)
+    const ready = await readyLine(child, exited, relayId, () => lastLine)
     if (this.#running.get(relayId)?.child === child) this.#running.set(relayId, { child, clock, exited, adminUrl: ready.adminUrl })
   }
 
@@ -124,10 +137,26 @@ export class RelayFleet {
     return running.child.kill('SIGCONT')
   }
 
-  /** Sets a relay's clock wrong, or right again: at once where it runs, and from its start on when it starts. */
+  /** Sets a relay's clock wrong beyond what its machine's is, or as that again: at once where it runs, and from its start on when it starts. */
   setClock(relayId: string, clock: Clock): void {
     this.#clocks.set(relayId, clock)
-    this.#running.get(relayId)?.clock?.write(`${JSON.stringify(clock)}\n`)
+    this.#running.get(relayId)?.clock?.write(`${JSON.stringify(this.#clock(relayId, false))}\n`)
+  }
+
+  /**
+   * Gives a relay a certificate that has ended, for every clock of the run, which it takes when it starts again. A relay refuses to start with such
+   * a one, so the clock of its machine is behind from now on. Returns what undoes both.
+   */
+  endCertificate(relayId: string): () => void {
+    const { meshDir, clockLagMs = 0 } = this.#options
+    const endedAgoMs = certificateMarginMs + clockLagMs
+    const restore = endRelayCertificate(meshDir, relayId, Date.now() - endedAgoMs)
+    const ownMs = this.#clock(relayId, true).offsetMs
+    this.#clocks.set(relayId, { offsetMs: -(ownMs + endedAgoMs + certificateMarginMs), drift: 0 })
+    return () => {
+      restore()
+      this.setClock(relayId, rightClock)
+    }
   }
 
   /** Gives a relay a new key and certificate, which it reads when it starts again. */
@@ -150,6 +179,14 @@ export class RelayFleet {
     await this.#options.guard.end()
   }
 
+  /** What its machine's clock shows, and what acts made of it. `starts`: what it gained before is told too; a running process knows that itself. */
+  #clock(relayId: string, starts: boolean): Clock {
+    const own = this.#options.clockOf?.(relayId) ?? rightClock
+    const set = this.#clocks.get(relayId) ?? rightClock
+    const gainedMs = starts ? (performance.now() - this.#madeAtMs) * own.drift : 0
+    return { offsetMs: own.offsetMs + set.offsetMs + gainedMs, drift: own.drift + set.drift }
+  }
+
   async #signalAndWait(relayId: string, name: NodeJS.Signals): Promise<boolean> {
     const running = this.#running.get(relayId)
     if (running === undefined) return false
@@ -159,7 +196,7 @@ export class RelayFleet {
   }
 }
 
-function readyLine(child: ChildProcess, exited: Promise<void>, relayId: string): Promise<{ adminUrl: string }> {
+function readyLine(child: ChildProcess, exited: Promise<void>, relayId: string, lastLine: () => string): Promise<{ adminUrl: string }> {
   return new Promise((done, fail) => {
     const timer = setTimeout(() => {
       child.kill('SIGKILL')
@@ -179,7 +216,8 @@ function readyLine(child: ChildProcess, exited: Promise<void>, relayId: string):
     }
     void exited.then(() => {
       clearTimeout(timer)
-      fail(new SennitError('relay_ended', `relay ${relayId} ended before it was ready`, { relayId }))
+      const said = lastLine().slice(0, 400)
+      fail(new SennitError('relay_ended', `relay ${relayId} ended before it was ready${said === '' ? '' : `: ${said}`}`, { relayId }))
     })
   })
 }

@@ -3,6 +3,8 @@ import { SennitError } from '@sennit/protocol'
 import { possibleActs } from '../act-target.ts'
 import { familyOf } from '../fault-actions.ts'
 import type { FaultAction, Plan } from '../plan.ts'
+import { type Clock, clockOfZone } from '../zone-clock.ts'
+import { rightClock } from './false-clock.ts'
 import { Guard } from './guard.ts'
 import { RelayFleet } from './relay-fleet.ts'
 import { makeTestMesh, openTestMesh, type TestMesh } from './test-mesh.ts'
@@ -27,22 +29,30 @@ export interface RunRelays {
 
 /** Relays that restart in a drill move their clients within this. */
 const relayDrainMs = 2_000
-const clockActions: readonly FaultAction[] = ['clock_offset', 'clock_drift']
+const clockActions: readonly FaultAction[] = ['clock_offset', 'clock_drift', 'cert_expired']
 
 /** Makes or opens the mesh and starts its relays. @throws SennitError when it cannot, or when acts need relays of our own and they are not */
 export async function openRelays({ plan, relayCommand, meshDir, onRelayLog }: RelayOptions): Promise<RunRelays> {
   if (meshDir !== undefined) {
     refuseActsThatNeedOurOwnRelays(plan)
+    refuseSettingsThatNeedOurOwnRelays(plan)
     return { mesh: await openTestMesh(plan, meshDir), fleet: undefined, end: async () => {} }
   }
+  refuseRelaysOfOthers(plan)
   const mesh = await makeTestMesh(plan)
+  const zoneOf = wrongClocks(plan)
   const fleet = new RelayFleet({
     guard: new Guard(mesh.dir),
     relayCommand,
     meshDir: mesh.dir,
     relayIds: plan.relays.map(({ relay }) => relay),
     drainMs: relayDrainMs,
-    clocks: possibleActs(plan).some(({ action }) => clockActions.includes(action)),
+    clocks: zoneOf.size > 0 || possibleActs(plan).some(({ action }) => clockActions.includes(action)),
+    clockLagMs: Math.max(
+      0,
+      ...plan.zones.map(({ clockOffsetMs = 0, clockDrift = 0 }) => -clockOffsetMs - clockDrift * plan.run.durationMs),
+    ),
+    clockOf: (relayId) => zoneOf.get(relayId) ?? rightClock,
     ...(onRelayLog === undefined ? {} : { onLog: onRelayLog }),
   })
   try {
@@ -61,5 +71,38 @@ function refuseActsThatNeedOurOwnRelays(plan: Plan): void {
   throw new SennitError(
     'not_allowed',
     `fault ${act.fault} (${act.action}) needs relays that the test set starts itself; this run uses a mesh that runs already. Leave --mesh out, or disable the row`,
+  )
+}
+
+/** Clocks and configurations are given to a relay when it is started. */
+function refuseSettingsThatNeedOurOwnRelays(plan: Plan): void {
+  const [late] = wrongClocks(plan).keys()
+  const found = late === undefined ? undefined : `relay ${late} stands in a zone with clock_offset or clock_drift`
+  const set = plan.relays.find(({ config }) => config !== undefined)
+  const why = found ?? (set === undefined ? undefined : `relay ${set.relay} has a config`)
+  if (why === undefined) return
+  throw new SennitError(
+    'not_allowed',
+    `${why}, which the test set can give only to relays that it starts itself; this run uses a mesh that runs already. Leave --mesh out, or clear the cell`,
+  )
+}
+
+/** A relay that the test set is not to start belongs to a mesh, whose keys the clients need. */
+function refuseRelaysOfOthers({ relays }: Plan): void {
+  const foreign = relays.find(({ managed }) => !managed)
+  if (foreign === undefined) return
+  throw new SennitError(
+    'not_allowed',
+    `relay ${foreign.relay} is not managed (Relays.managed = no): expected --mesh DIR, the directory of the mesh that it belongs to; found none. Give it, or let the test set start the relay (managed = yes)`,
+  )
+}
+
+/** Relays of zones with a wrong clock. */
+function wrongClocks(plan: Plan): Map<string, Clock> {
+  return new Map(
+    plan.relays.flatMap(({ relay, zone }): [string, Clock][] => {
+      const clock = clockOfZone(plan, zone)
+      return clock === undefined ? [] : [[relay, clock]]
+    }),
   )
 }

@@ -2,8 +2,8 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type RelayEntry, SennitError, signRelayList } from '@sennit/protocol'
-import { addUsers, freePorts, initMesh, nodeCrypto, readKeyFile, readMeshTrust, readRelayList } from '@sennit/protocol/node'
+import { type RelayEntry, SennitError, signRelayList, traitsOfWords } from '@sennit/protocol'
+import { addUsers, freePorts, initMesh, loopbackLimits, nodeCrypto, readKeyFile, readMeshTrust, readRelayList } from '@sennit/protocol/node'
 import type { Plan } from '../plan.ts'
 
 export interface TestMesh {
@@ -37,6 +37,8 @@ export async function makeTestMesh(plan: Plan): Promise<TestMesh> {
       admin: `127.0.0.1:${ports[index * 2 + 1]}`,
       zone: relay.zone,
       failureDomain: relay.failureDomain,
+      ...(relay.config?.limits === undefined ? {} : { limits: { ...loopbackLimits, ...relay.config.limits } }),
+      ...(relay.config?.traits === undefined ? {} : { traits: traitsOfWords(relay.config.traits) }),
     }))
     await initMesh(dir, { relays, nowMs: yesterday() })
     return await openTestMesh(plan, dir, () => rmSync(dir, { recursive: true, force: true }), yesterday())

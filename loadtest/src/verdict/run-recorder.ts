@@ -576,7 +576,10 @@ export class RunRecorder {
     const flow = this.flows[index]!
     const began = flow.state !== 'planned' && flow.state !== 'failed'
     const pathless = began && flow.state !== 'closed' && (flow.state === 'broken' || flow.withoutPathSinceMs !== null)
-    if (pathless && flow.orphaned !== true && !isExpected(this.plan, this.plan.flows[index]!, 'disconnected')) {
+    if (pathless && isExpected(this.plan, this.plan.flows[index]!, 'disconnected')) {
+      // Without a path to the end is disconnected too.
+      if (flow.state === 'open') flow.broken += 1
+    } else if (pathless && flow.orphaned !== true) {
       flow.neverRecovered = true
       this.windowed.count('never_recovered', nowMs, 1, index)
       this.#pathGap(nowMs, index)

@@ -33,6 +33,8 @@ export interface ClientHostOptions extends HostOptions {
   readonly application: Application
   /** It has the certificate of its user, and another key. @default false */
   readonly wrongKey?: boolean
+  /** Its certificate ends at this time of the world. @default after any run */
+  readonly certificateEndsAtMs?: number
   /** The way to a relay. */
   readonly link: (relayId: string) => Link
   readonly relay: (relayId: string) => RelayHost | undefined
@@ -201,8 +203,8 @@ export class ClientHost extends Host {
 
   #machine(): ClientMachine {
     const { crypto, dice, mesh } = this.world
-    const { user, label, relays, machine, wrongKey = false } = this.options
-    const own = this.world.identity(user)
+    const { user, label, relays, machine, wrongKey = false, certificateEndsAtMs: endsAtMs } = this.options
+    const own = endsAtMs === undefined ? this.world.identity(user) : this.world.identityThatEnds(user, endsAtMs)
     return new ClientMachine({
       crypto,
       random: dice.next,

@@ -6,6 +6,7 @@ import { type NetworkStep, networkScript, ruleOf } from '../network-script.ts'
 import type { FaultAct } from '../plan.ts'
 import { whyHalted } from '../verdict/abort-conditions.ts'
 import type { RunRecorder, Side } from '../verdict/run-recorder.ts'
+import { clockOfZone } from '../zone-clock.ts'
 import type { ClientHost } from './client-host.ts'
 import type { Link } from './link.ts'
 import type { PlanFlow } from './plan-flow.ts'
@@ -27,6 +28,8 @@ export interface PlanActsOptions {
 
 /** Relays that are told to end in a drill move their clients within this (the live runner tells them the same). */
 const drainMs = 2_000
+/** A certificate that has ended has ended so long ago. */
+const certificateEndedMs = 60_000
 /** A process that starts: Node, its modules and its keys. */
 const startMs = 250
 
@@ -82,6 +85,7 @@ export class PlanActs {
     if (relay !== undefined && this.#gone.has(relay)) this.#fail(act, `${relay} was ended for good by an earlier act`)
     else if (act.target.kind === 'busiest' && relay === undefined) this.#fail(act, 'no relay of the target runs and is free of other acts')
     else if (familyOf(act) === 'network') this.#network(act, relay)
+    else if (act.action === 'cert_expired' && act.target.kind === 'clients') this.#clientCertificates(act)
     else if (familyOf(act) === 'client') this.#sleep(act)
     else if (familyOf(act) === 'misbehaviour') this.#stallRead(act)
     else if (relay === undefined) this.#fail(act, 'acts on processes need a relay as their target')
@@ -190,15 +194,18 @@ export class PlanActs {
         this.#slow(act, relay)
         return
       case 'clock_drift':
-        relay.drift(1 + (act.drift ?? 0))
+        relay.drift(this.#rateOf(name) + (act.drift ?? 0))
         recorder.faultReceipt(act.act, `its clock gains ${(act.drift ?? 0) * 1_000} ms a second`)
         this.#healLater(act, () => {
-          relay.drift(1)
+          relay.drift(this.#rateOf(name))
           recorder.faultHealed(world.nowMs, act.act, 'its clock runs right')
         })
         return
       case 'clock_offset':
         this.#jump(act, relay, start)
+        return
+      case 'cert_expired':
+        this.#endCertificate(act, relay)
         return
       default:
         this.#drain(act, relay, () => {
@@ -233,6 +240,13 @@ export class PlanActs {
     })
   }
 
+  /** How fast the clock of a relay's machine goes when nothing is done to it. */
+  #rateOf(relay: string): number {
+    const { plan } = this.#options.recorder
+    const zone = plan.relays.find((one) => one.relay === relay)?.zone ?? ''
+    return 1 + (clockOfZone(plan, zone)?.drift ?? 0)
+  }
+
   /** The clock of its machine jumps; a running relay's own clock is steady, so only its next life has it. */
   #jump(act: FaultAct, relay: RelayHost, start: () => void): void {
     const { world, recorder } = this.#options
@@ -251,6 +265,39 @@ export class PlanActs {
       start()
       recorder.faultHealed(world.nowMs, act.act, 'its clock is right again')
     })
+  }
+
+  /** It starts again with a certificate that has ended, for every clock of the run; healed, with one that holds. */
+  #endCertificate(act: FaultAct, relay: RelayHost): void {
+    const { world, recorder } = this.#options
+    const { zones, run } = recorder.plan
+    const lagMs = Math.max(0, ...zones.map(({ clockOffsetMs = 0, clockDrift = 0 }) => -clockOffsetMs - clockDrift * run.durationMs))
+    const again = (endsAtMs?: number): void => {
+      relay.renewKey(endsAtMs)
+      if (relay.state !== 'down') relay.kill('close')
+      relay.start()
+    }
+    this.#drain(act, relay, () => {
+      again(world.nowMs - certificateEndedMs - lagMs)
+      recorder.faultReceipt(act.act, 'drained, and started again with a certificate that ended a minute ago')
+      this.#healLater(act, () => {
+        again()
+        recorder.faultHealed(world.nowMs, act.act, 'started again with a certificate that holds')
+      })
+    })
+  }
+
+  /** Clients came with certificates that end now. */
+  #clientCertificates(act: FaultAct): void {
+    const { world, recorder } = this.#options
+    if (act.unplanned === true) {
+      this.#fail(act, 'a certificate ends when the plan says, not by hand: give the row a time (when)')
+      return
+    }
+    recorder.faultStarted(world.nowMs, act.act, targetName(act, undefined), '', carriedBy(recorder, act, undefined))
+    const count = act.target.kind === 'clients' ? act.target.clients.length : 0
+    recorder.faultReceipt(act.act, `the certificates of ${count} client${count === 1 ? '' : 's'} end: relays take them no more`)
+    recorder.faultHealed(world.nowMs, act.act, 'nothing to heal: a certificate that has ended does not come back')
   }
 
   /** As by SIGTERM: clients are told to move; when all have, or the time is over, the process ends. */

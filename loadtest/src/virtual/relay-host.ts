@@ -110,9 +110,9 @@ export class RelayHost extends Host {
     this.touch()
   }
 
-  /** Its next life has another key. */
-  renewKey(): void {
-    this.#identity = this.world.relayIdentity(this.name)
+  /** Its next life has another key; `endsAtMs`: and a certificate that ends at this time of the world. */
+  renewKey(endsAtMs?: number): void {
+    this.#identity = this.world.relayIdentity(this.name, endsAtMs)
   }
 
   usersChanged(users: UserList): void {

@@ -1,11 +1,12 @@
 // A workbook's plan in the simulated world: the real machines, the same recorder and checkers, a simulated clock, network and relays. One seed, one
 // result: the same plan gives the same numbers on every machine, in seconds for hours.
 import { parsePaths } from '@sennit/client/core'
-import type { RelayEntry } from '@sennit/protocol'
-import { refuseActs } from '../fault-actions.ts'
+import { type RelayEntry, type RelayLimitWord, relayLimitWords, traitsOfWords } from '@sennit/protocol'
+import type { RelayLimits } from '@sennit/relay/core'
+import { certificateEnds, refuseActs } from '../fault-actions.ts'
 import { linkRules } from '../network-script.ts'
 import { Pace } from '../pace.ts'
-import type { Plan } from '../plan.ts'
+import type { Plan, PlanRelay } from '../plan.ts'
 import { Ramp } from '../ramp.ts'
 import { controlsOf, type RunControls } from '../run-controls.ts'
 import { AbortWatch } from '../verdict/abort-watch.ts'
@@ -13,7 +14,9 @@ import type { RelaySample } from '../verdict/recorded.ts'
 import { RunRecorder } from '../verdict/run-recorder.ts'
 import type { Environment, RunResult } from '../verdict/run-result.ts'
 import type { RunStatus } from '../verdict/run-status.ts'
+import { clockOfZone } from '../zone-clock.ts'
 import { ClientHost } from './client-host.ts'
+import type { HostOptions } from './host.ts'
 import { Link, type LinkNature } from './link.ts'
 import { PlanActs } from './plan-acts.ts'
 import { PlanClientApplication } from './plan-client.ts'
@@ -77,12 +80,16 @@ class VirtualRun {
         }),
     )
     const users = this.#world.userList(plan.clients.map((client) => client.user))
-    for (const { relay } of plan.relays) this.#relays.set(relay, new RelayHost(this.#world, relay, { users: () => users, turnMs }))
+    for (const { relay, zone, config } of plan.relays) {
+      const limits = config === undefined ? {} : { limits: limitsOf(config.limits) }
+      this.#relays.set(relay, new RelayHost(this.#world, relay, { users: () => users, turnMs, ...this.#clock(zone), ...limits }))
+    }
     const paces = (plan.paces ?? []).map((points) => new Pace(points))
     this.#flows = plan.flows.map((flow) => new PlanFlow(this.#world, this.#recorder, paces, flow))
     this.#recorder.carriers = (flow, side) => this.#flows[flow]!.relays(side)
-    plan.clients.forEach((_client, index) => {
-      this.#addClient(index)
+    const ends = certificateEnds(plan)
+    plan.clients.forEach(({ client }, index) => {
+      this.#addClient(index, ends.get(client))
     })
   }
 
@@ -159,7 +166,7 @@ class VirtualRun {
     }
   }
 
-  #addClient(index: number): void {
+  #addClient(index: number, certificateEndsAtMs: number | undefined): void {
     const world = this.#world
     const planned = this.#plan.clients[index]!
     const links = new Map<string, Link>()
@@ -173,12 +180,13 @@ class VirtualRun {
     }
     const relays: RelayEntry[] = planned.relays.map((relayId) => {
       const relay = this.#plan.relays.find((one) => one.relay === relayId)
-      const { failureDomain = '', zone = '' } = relay ?? {}
+      const { failureDomain = '', zone = '', config } = relay ?? {}
       return {
         relayId,
         urls: [`http://${relayId}:80`],
         ...(failureDomain === '' ? {} : { failureDomain }),
         ...(zone === '' ? {} : { zone }),
+        ...(config?.traits === undefined ? {} : { traits: traitsOfWords(config.traits) }),
       }
     })
     const application = new PlanClientApplication(index, this.#recorder, this.#flows)
@@ -192,15 +200,23 @@ class VirtualRun {
         ...(planned.keyMode === undefined ? {} : { keyModes: [planned.keyMode] }),
       },
       ...(planned.wrongKey === true ? { wrongKey: true } : {}),
+      ...(certificateEndsAtMs === undefined ? {} : { certificateEndsAtMs }),
       application,
       link: (relayId) => links.get(relayId)!,
       relay: (relayId) => this.#relays.get(relayId),
       turnMs,
+      ...this.#clock(planned.zone),
     })
     this.#clients.push({ host, application })
     const { attachAtMs, detachAtMs, again = [] } = planned
     for (const presence of [{ attachAtMs, detachAtMs }, ...again])
       this.#ramp.add(presence.attachAtMs, () => application.come(host, presence))
+  }
+
+  /** The time that the machines of a zone go by. */
+  #clock(zone: string): Pick<HostOptions, 'clock'> {
+    const clock = clockOfZone(this.#plan, zone)
+    return clock === undefined ? {} : { clock: { offsetMs: clock.offsetMs, rate: 1 + clock.drift } }
   }
 
   /** Half of the round trip of the rows each way, as the live runner's proxies have it. */
@@ -224,4 +240,9 @@ class VirtualRun {
 
 function sampleOf([relay, { state }]: [string, RelayHost]): RelaySample {
   return { relay, state: state === 'running' ? 'up' : state }
+}
+
+/** The limits of a relay in the program's words. */
+function limitsOf(words: NonNullable<PlanRelay['config']>['limits'] = {}): Partial<RelayLimits> {
+  return Object.fromEntries(Object.entries(words).map(([word, value]) => [relayLimitWords[word as RelayLimitWord], value]))
 }

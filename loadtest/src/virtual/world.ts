@@ -140,23 +140,34 @@ export class World {
   identity(user: string): UserIdentity {
     const known = this.#identities.get(user)
     if (known !== undefined) return known
-    const { crypto, mesh } = this
-    const [identityKey, hopKey, endKey] = [crypto.generateEd25519(), crypto.generateX25519(), crypto.generateX25519()]
-    const certificate = issueUserCertificate(crypto, mesh.keys.userIssuer.privateKey, {
-      meshId: mesh.trust.meshId,
-      user,
-      identityKey: identityKey.publicKey,
-      hopKey: hopKey.publicKey,
-      endKey: endKey.publicKey,
-      notBeforeMs: worldEpochMs - certificateLifeMs,
-      notAfterMs: worldEpochMs + certificateLifeMs,
-    })
-    const identity: UserIdentity = { user, identityKey, hopKey, endKey, certificate }
+    const { crypto } = this
+    const keys = { identityKey: crypto.generateEd25519(), hopKey: crypto.generateX25519(), endKey: crypto.generateX25519() }
+    const identity: UserIdentity = { user, ...keys, certificate: this.#certificate(user, keys, worldEpochMs + certificateLifeMs) }
     this.#identities.set(user, identity)
     return identity
   }
 
-  relayIdentity(relayId: string): RelayIdentity {
+  /** The same keys, with a certificate that ends at this time of the world. */
+  identityThatEnds(user: string, endsAtMs: number): UserIdentity {
+    const identity = this.identity(user)
+    return { ...identity, certificate: this.#certificate(user, identity, worldEpochMs + Math.floor(endsAtMs)) }
+  }
+
+  #certificate(user: string, keys: Pick<UserIdentity, 'identityKey' | 'hopKey' | 'endKey'>, notAfterMs: number): Uint8Array {
+    const { crypto, mesh } = this
+    return issueUserCertificate(crypto, mesh.keys.userIssuer.privateKey, {
+      meshId: mesh.trust.meshId,
+      user,
+      identityKey: keys.identityKey.publicKey,
+      hopKey: keys.hopKey.publicKey,
+      endKey: keys.endKey.publicKey,
+      notBeforeMs: worldEpochMs - certificateLifeMs,
+      notAfterMs,
+    })
+  }
+
+  /** `endsAtMs`: the certificate ends at this time of the world. */
+  relayIdentity(relayId: string, endsAtMs: number = certificateLifeMs): RelayIdentity {
     const { crypto, mesh } = this
     const staticKey = crypto.generateX25519()
     const certificate = issueRelayCertificate(crypto, mesh.keys.relayIssuer.privateKey, {
@@ -164,7 +175,7 @@ export class World {
       relayId,
       staticKey: staticKey.publicKey,
       notBeforeMs: worldEpochMs - certificateLifeMs,
-      notAfterMs: worldEpochMs + certificateLifeMs,
+      notAfterMs: worldEpochMs + Math.floor(endsAtMs),
     })
     return { relayId, staticKey, certificate }
   }

@@ -1,6 +1,7 @@
 // What `p1`–`p4` of a fault mean, by action.
 import type { ActParameters, FaultAction } from '../plan.ts'
 import { bandwidth, duration, type Kind, oneOf, percent, size, whole } from './grammar.ts'
+import { signedDuration, signedPercent } from './signed.ts'
 import type { TableRow } from './table.ts'
 
 /** Also `rolling_restart`'s gap, which the plan has turned into times. */
@@ -16,28 +17,6 @@ interface Parameter {
 
 /** Between two relays of a rolling restart: time for the first to be back in use. */
 const rollingGapMs = 5_000
-
-/** A duration with a sign, such as -1h. */
-const signedDuration: Kind<number> = {
-  code: 'W102',
-  expected: 'a duration with or without a sign, such as +1h or -30s',
-  parse: (text) => signed(text, duration),
-  guess: (text) => duration.guess?.(text),
-}
-
-/** A share with a sign, such as -0.5%. */
-const signedPercent: Kind<number> = {
-  code: 'W105',
-  expected: 'a percentage with or without a sign, such as 1% or -0.5%',
-  parse: (text) => signed(text, percent),
-  guess: (text) => percent.guess?.(text),
-}
-
-function signed(text: string, kind: Kind<number>): number | undefined {
-  const sign = /^[-+−]/.exec(text)?.[0]
-  const value = kind.parse(sign === undefined ? text : text.slice(1).trim())
-  return value === undefined ? undefined : sign === undefined || sign === '+' ? value : -value
-}
 
 /** One byte in so many, as a share or as a size. */
 const oneIn: Kind<number> = {

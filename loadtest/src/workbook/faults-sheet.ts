@@ -1,5 +1,5 @@
 // The sheet `Faults`: rows with schedules and patterns become concrete acts, drawn from the seed.
-import { actionNames, faultActions } from '../fault-actions.ts'
+import { actionNames, familyFor, familyOf, faultActions } from '../fault-actions.ts'
 import type { ActTarget, Drill, FaultAct, FaultAction, HaltCondition, PlanClient, PlanRelay, PlanZone } from '../plan.ts'
 import { readAbortIf } from './abort-if.ts'
 import { clientsOf, someOf } from './client-target.ts'
@@ -48,8 +48,6 @@ type Draft = Omit<FaultAct, 'act'> & { readonly row: TableRow; readonly explicit
 /** More acts than this are no test of anything. */
 const actsMax = 10_000
 
-const laterActions = ['cert_expired']
-
 /** `reset_peer` again and again lasts this long when the row does not say. */
 const resettingMs = 15_000
 
@@ -97,10 +95,8 @@ function drillsOf(rows: readonly FaultRow[], context: FaultsContext): Drill[] {
 
 function readRow(row: TableRow, context: FaultsContext): FaultRow | undefined {
   const written = row.text('action').toLowerCase().replace(/ /g, '_')
-  let kind: FaultAction | undefined
-  if (laterActions.includes(written)) row.notYet('action', [], `expected one of ${actionNames.join(', ')}`)
   // Every relay of a zone at once: a drain whose target must be a zone.
-  else kind = written === 'drain_zone' ? 'drain' : row.need('action', action)
+  const kind = written === 'drain_zone' ? 'drain' : row.need('action', action)
   const fault = row.read('fault', name, `F${row.row - 1}`)
   const when = row.read('when', schedule, { kind: 'once' })
   const aim = row.need('target', target)
@@ -127,15 +123,15 @@ function readRow(row: TableRow, context: FaultsContext): FaultRow | undefined {
 /** Whether the target exists and the action can be done to it; says so when not. */
 function aimed(row: TableRow, aim: Target, kind: FaultAction, context: FaultsContext): boolean {
   const { relays, zones, clients } = context
-  const { family } = faultActions[kind]
   const inner = 'of' in aim ? aim.of : aim
+  const family = familyFor(kind, isOfClients(inner))
   const found = `"${row.text('target').slice(0, 60)}"`
   const expectation = 'expected a relay, zone, link, client or tag'
   const wrong = (hint: string): boolean => {
     row.wrong('W111', 'target', expectation, found, hint)
     return false
   }
-  if (inner.kind === 'client' || inner.kind === 'tag') {
+  if (isOfClients(inner)) {
     if (family === 'process') {
       row.wrong('W123', 'target', `expected a relay or a zone (${kind} is done to a relay)`, found)
       return false
@@ -181,6 +177,10 @@ function aimed(row: TableRow, aim: Target, kind: FaultAction, context: FaultsCon
     `relay ${foreign.relay} is not managed`,
   )
   return false
+}
+
+function isOfClients({ kind }: Target): boolean {
+  return kind === 'client' || kind === 'tag'
 }
 
 function relaysOf(aim: Target, relays: readonly PlanRelay[]): PlanRelay[] {
@@ -319,13 +319,13 @@ function expandInjected({ row, client, injections }: Injected, context: FaultsCo
 
 function targetsOf(row: FaultRow, { relays, zones, clients }: FaultsContext, random: () => number): ActTarget[] {
   const { action: kind, target: aim } = row
-  const { family } = faultActions[kind]
+  const family = familyFor(kind, isOfClients('of' in aim ? aim.of : aim))
   if (aim.kind === 'link') return [{ kind: 'link', from: zones.get(aim.from)!.zone, to: zones.get(aim.to)!.zone }]
   const inner = 'of' in aim ? aim.of : aim
   const alone = aim.kind === 'one' || kind === 'isolate_one'
   const drawn = <T>(all: readonly T[]): T[] =>
     alone ? [all[Math.floor(random() * all.length)]!] : aim.kind === 'percent' ? someOf(all, aim.share, random) : [...all]
-  if (inner.kind === 'client' || inner.kind === 'tag' || family === 'client' || family === 'misbehaviour') {
+  if (isOfClients(inner) || family === 'client' || family === 'misbehaviour') {
     return [{ kind: 'clients', clients: drawn(namesOf(inner, clients)), name: row.row.text('target').replace(/ /g, '') }]
   }
   if (aim.kind === 'zone' && family === 'network') {
@@ -353,7 +353,7 @@ function withoutDead(drafts: readonly Draft[]): Draft[] {
       }
       continue
     }
-    if (draft.heal === 'never' && relay !== undefined && faultActions[draft.action].family === 'process') dead.set(relay, draft)
+    if (draft.heal === 'never' && relay !== undefined && familyOf(draft) === 'process') dead.set(relay, draft)
     placed.push(draft)
   }
   return placed

@@ -34,6 +34,7 @@ const words: Readonly<Record<string, Word>> = {
   stall_read: lasting('stall_read'),
   flip: sized('flip', 1, whole(1, 1_000)),
   bad_password: { action: 'bad_password' },
+  cert_expired: { action: 'cert_expired' },
   duplicate_id: { action: 'duplicate_id' },
   never_authenticate: { action: 'never_authenticate' },
   garbage: sized('garbage', 1_024),

@@ -207,10 +207,20 @@ function placeClients(
 
 function relayOrder(client: Client, seed: number, links: readonly PlanLink[], relays: readonly PlanRelay[]): string[] {
   if (client.relays.kind === 'list') return [...client.relays.relays]
-  const names = relays.map(({ relay }) => relay)
-  if (client.relays.kind === 'random') return shuffled(names, randomStream(seed, `relays ${client.client.toLowerCase()}`))
+  if (client.relays.kind === 'random') return inRandomOrder(relays, randomStream(seed, `relays ${client.client.toLowerCase()}`))
   const rtt = (relay: PlanRelay): number => links.find((link) => link.from === client.zone && link.to === relay.zone)?.rttMs ?? 0
   return [...relays].sort((a, b) => rtt(a) - rtt(b)).map(({ relay }) => relay)
+}
+
+/** A relay of twice the weight is first twice as often, and so on with the rest; one of weight 0 comes last. */
+function inRandomOrder(relays: readonly PlanRelay[], random: () => number): string[] {
+  const names = relays.map(({ relay }) => relay)
+  if (relays.every(({ weight }) => weight === relays[0]!.weight)) return shuffled(names, random)
+  const places = relays.map(({ relay, weight }) => ({
+    relay,
+    place: weight === 0 ? Number.POSITIVE_INFINITY : -Math.log(1 - random()) / weight,
+  }))
+  return places.sort((a, b) => a.place - b.place).map(({ relay }) => relay)
 }
 
 interface FlowContext {

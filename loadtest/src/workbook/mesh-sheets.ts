@@ -2,11 +2,17 @@
 import { agentsMax, type PlanLink, type PlanRelay, type PlanZone } from '../plan.ts'
 import { anyText, bandwidth, duration, type Kind, percent, quantity, whole, yesNo } from './grammar.ts'
 import { Names, rowName } from './names.ts'
-import type { Table } from './table.ts'
+import { readRelayConfig } from './relay-config.ts'
+import { signedDuration, signedPercent } from './signed.ts'
+import type { Table, TableRow } from './table.ts'
 
 /** Without a sheet `Relays` the test set starts this many. */
 const defaultRelays = 3
 const linkBytesPerSecondMin = 1_000
+/** Certificates last a year: what is further off shows nothing else. */
+const clockOffsetMaxMs = 87_600 * 3_600_000
+/** Beyond it a client's timers, which do not drift, are late enough to look like a process that was stopped. */
+const clockDriftMax = 0.1
 /** One machine does not run more relay processes than this. */
 const relaysMax = 64
 
@@ -15,12 +21,20 @@ export function readZones(table: Table): Names<PlanZone> {
   for (const row of table.rows) {
     const zone = rowName(row, 'zone')
     const agentsMin = row.read('agents_min', whole(0, agentsMax), 0)
-    row.notYet('clock_offset', ['0', '0ms', '0s'], 'expected 0ms (all clients share one clock)')
-    row.notYet('clock_drift', ['0', '0%'], 'expected 0% (all clients share one clock)')
     const label = row.read('label', anyText, '')
-    if (zone !== undefined) zones.add(row, zone, { zone, label, ...(agentsMin === 0 ? {} : { agentsMin }) })
+    const clock = readClock(row)
+    if (zone !== undefined) zones.add(row, zone, { zone, label, ...(agentsMin === 0 ? {} : { agentsMin }), ...clock })
   }
   return zones
+}
+
+/** How wrong the clocks of a zone are; nothing where they are right. */
+function readClock(row: TableRow): Pick<PlanZone, 'clockOffsetMs' | 'clockDrift'> {
+  const clockOffsetMs = row.read('clock_offset', signedDuration, 0)
+  const clockDrift = row.read('clock_drift', signedPercent, 0)
+  if (Math.abs(clockOffsetMs) > clockOffsetMaxMs) row.wrong('W102', 'clock_offset', 'expected at most 10 years (87600h) either way')
+  if (Math.abs(clockDrift) > clockDriftMax) row.wrong('W105', 'clock_drift', 'expected from -10% to 10% (no clock of a machine is worse)')
+  return { ...(clockOffsetMs === 0 ? {} : { clockOffsetMs }), ...(clockDrift === 0 ? {} : { clockDrift }) }
 }
 
 export function readLinks(table: Table, zones: Names<PlanZone>): PlanLink[] {
@@ -94,12 +108,25 @@ export function readRelays(table: Table, zones: Names<PlanZone>): Names<PlanRela
     const managed = row.read('managed', yesNo, true)
     const weight = row.read('weight', quantity, 1)
     const failureDomain = row.read('failure_domain', anyText, '')
-    row.notYet('config', [], 'expected nothing (managed relays get a configuration of their own)')
+    const config = readRelayConfig(row)
+    if (config !== undefined && !managed)
+      row.wrong('W123', 'config', 'expected nothing for a relay that is not managed (its operator configures it)')
     const enabled = row.read('enabled', yesNo, true)
+    const { clockOffsetMs, clockDrift } = zones.get(zone) ?? {}
+    if (!managed && (clockOffsetMs !== undefined || clockDrift !== undefined))
+      row.wrong('W123', 'zone', `expected a zone whose clocks are right (nobody sets the clock of a relay that is not managed)`, zone)
     if (managed && url !== '') row.wrong('W123', 'url', 'expected nothing for a managed relay (the test set chooses a loopback port)')
     if (!managed && url === '' && !row.has('url')) row.wrong('W114', 'url', 'expected the URL of a relay that is not managed')
     if (relay !== undefined && enabled)
-      relays.add(row, relay.toLowerCase(), { relay: relay.toLowerCase(), zone, url, managed, weight, failureDomain })
+      relays.add(row, relay.toLowerCase(), {
+        relay: relay.toLowerCase(),
+        zone,
+        url,
+        managed,
+        weight,
+        failureDomain,
+        ...(config === undefined ? {} : { config }),
+      })
   }
   if (table.rows.length === 0) {
     for (let i = 1; i <= defaultRelays; i++) {

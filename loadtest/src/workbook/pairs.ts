@@ -56,6 +56,7 @@ export function pairClients(clients: readonly Client[]): Pair[] {
         `"${b.application}"`,
       )
     }
+    checkTraffic(a, b, complained)
     const refused = a.expect === 'rejected' || b.expect === 'rejected'
     if (a.keyMode !== b.keyMode && !refused && !complained.has(b.row.row)) {
       complained.add(b.row.row)
@@ -68,6 +69,21 @@ export function pairClients(clients: readonly Client[]): Pair[] {
     }
   }
   return pairs.sort((a, b) => a.caller - b.caller || a.listener - b.listener)
+}
+
+/** Two ends that only send, or only receive, would have a connection that carries nothing. */
+function checkTraffic(a: Client, b: Client, complained: Set<number>): void {
+  const { direction } = a.profile
+  if (direction === 'both' || b.profile.direction !== direction || (a.traffic.rate === 0 && b.traffic.rate === 0)) return
+  if (a.expect === 'rejected' || b.expect === 'rejected' || complained.has(b.row.row)) return
+  complained.add(b.row.row)
+  const [does, wants] = direction === 'send' ? ['sends', 'receive'] : ['receives', 'send']
+  b.row.wrong(
+    'W121',
+    'profile',
+    `expected a profile of direction ${wants} or both, as its peer ${a.client} (${a.row.address('client')}) only ${does}: nothing would go between them`,
+    `${b.profile.profile} of ${b.client}, direction ${direction}`,
+  )
 }
 
 /** A user name has at most 63 characters; the suffix needs a few. */

@@ -66,13 +66,6 @@ export class TableRow {
   wrong(code: string, column: string, expectation: string, found?: string, hint = ''): void {
     this.#problems.add(code, this.place(column), expectation, found ?? describeCell(this.cell(column)), hint)
   }
-
-  /** Says "not yet" when the cell asks for something (anything but blank and the words that mean the default). */
-  notYet(column: string, harmless: readonly string[], instead: string): void {
-    const text = this.text(column)
-    if (text === '' || harmless.includes(text.toLowerCase().replace(/ /g, ''))) return
-    this.wrong('W140', column, `"${text.slice(0, 60)}" is not built yet: ${instead}`)
-  }
 }
 
 /** Reads one cell by kind, or says what is wrong with it. */

@@ -3,8 +3,11 @@ import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { freePorts, initMesh, readMeshTrust, readRelayList } from '@sennit/protocol/node'
+import { Client, type ClientOptions } from '@sennit/client'
+import { addUser, freePorts, initMesh, readMeshTrust, readRelayList } from '@sennit/protocol/node'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { credentialThatEnds } from '../../src/live/ended-certificate.ts'
+import { rightClock } from '../../src/live/false-clock.ts'
 import { Guard } from '../../src/live/guard.ts'
 import { doProcessAct } from '../../src/live/process-acts.ts'
 import { RelayFleet } from '../../src/live/relay-fleet.ts'
@@ -13,6 +16,7 @@ import type { FaultAct } from '../../src/plan.ts'
 const program = fileURLToPath(new URL('../../../cli/bin/sennit.mjs', import.meta.url))
 let dir: string
 let fleet: RelayFleet
+let zoneClock = rightClock
 const logs: { event?: string; time: number }[] = []
 
 beforeAll(async () => {
@@ -28,6 +32,7 @@ beforeAll(async () => {
     guard: new Guard(''),
     relayIds: ['r1'],
     clocks: true,
+    clockOf: () => zoneClock,
     drainMs: 200,
     onLog: (_relay, line) => logs.push(JSON.parse(line)),
   })
@@ -181,5 +186,42 @@ describe.skipIf(!existsSync('/proc/self/limits'))('an act on a relay process', (
     expect(fleet.isRunning('r1')).toBe(false)
     await heal()
     expect(pid()).not.toBe(before)
+  })
+
+  test('cert_expired makes it a relay that clients refuse, and healing one that they take', async () => {
+    const credential = await addUser(dir, 'ann', { nowMs: Date.now() - 24 * 3_600_000 })
+    const open = async (more: Partial<ClientOptions> = {}): Promise<string> => {
+      const relays = readRelayList(join(dir, 'relays.list'), readMeshTrust(join(dir, 'mesh.json'))).relays
+      try {
+        const client = await Client.open({ credential, relays, openMs: 4_000, ...more })
+        await client.close()
+        return 'open'
+      } catch (error) {
+        return String((error as { code?: unknown }).code)
+      }
+    }
+    await until('a client that is let in', async () => (await open()) === 'open')
+    const { receipt, heal } = await done('cert_expired')
+    expect(receipt).toContain('r1 has a certificate that ended')
+    expect(await open()).toBe('certificate_expired')
+    expect(await heal()).toContain('a certificate that holds')
+    expect(await open()).toBe('open')
+    // The same from the other side: by its own clock, or by that of the relay.
+    expect(await open({ now: () => Date.now() + 2 * 366 * 24 * 3_600_000 })).toBe('certificate_expired')
+    expect(await open({ credential: credentialThatEnds(dir, credential, Date.now() - 1) })).toBe('certificate_expired')
+  })
+
+  test('the clock of its zone is there from its start, under those of acts, and after them', async () => {
+    const ahead = (): number => logs.findLast(({ event }) => event === 'listening')!.time - Date.now()
+    const near = (minutes: number): Promise<void> =>
+      until(`a start ${minutes} minutes ahead`, () => Math.abs(ahead() - minutes * 60_000) < 20_000)
+    zoneClock = { offsetMs: 600_000, drift: 0 }
+    await (await done('restart')).heal()
+    await near(10)
+    const { heal } = await done('clock_offset', { offsetMs: 1_800_000, how: 'restart' })
+    await near(40)
+    await heal()
+    await near(10)
+    zoneClock = rightClock
   })
 })

@@ -5,7 +5,7 @@ export { type RelayRegistration, urlsMax } from './consul/consul-rows.ts'
 export { nodeCrypto } from './crypto.ts'
 export { freePorts } from './free-ports.ts'
 export { growHeapFast } from './heap-growth.ts'
-export { readCredential, readKeyFile, readMeshTrust, readRelayIdentity, writeCredential } from './key-files.ts'
+export { readCredential, readKeyFile, readMeshTrust, readRelayIdentity, writeCertificateFile, writeCredential } from './key-files.ts'
 export {
   addRelay,
   addUser,
@@ -24,3 +24,4 @@ export {
   signRelays,
   type UserOptions,
 } from './mesh-directory.ts'
+export { loopbackLimits } from './relay-toml.ts'

@@ -50,7 +50,7 @@ function traitLines({ region, price, securityRating, uptime, speedMbps, qos }: R
 }
 
 /** On loopback every client comes from one address, and one user may be a whole test. */
-const loopbackLimits: Readonly<Record<string, number>> = {
+export const loopbackLimits: Readonly<Record<string, number>> = {
   new_per_second: 10_000,
   new_burst: 10_000,
   open_per_address: 4_096,

@@ -7,6 +7,7 @@ import {
   type MeshTrust,
   type RelayIdentity,
   type RelayTraits,
+  relayLimitWords,
   SennitError,
   traitsOfWords,
   verifyRelayCertificate,
@@ -71,33 +72,8 @@ const address = z.string().transform((text, context): ListenAddress => {
   return { host: (match[1] ?? match[2])!, port }
 })
 
-const limitKeys = {
-  new_per_second: 'newPerSecond',
-  new_burst: 'newBurst',
-  open_per_address: 'openPerAddress',
-  open_unauthenticated: 'openUnauthenticated',
-  attachments: 'attachments',
-  attachments_per_user: 'attachmentsPerUser',
-  listens_per_user: 'listensPerUser',
-  requests_per_attachment: 'requestsPerAttachment',
-  held_requests: 'heldRequests',
-  lookups_per_second: 'lookupsPerSecond',
-  lookups_burst: 'lookupsBurst',
-  offers_per_attachment: 'offersPerAttachment',
-  joins_per_attachment: 'joinsPerAttachment',
-  circuits_per_attachment: 'circuitsPerAttachment',
-  circuits_per_user: 'circuitsPerUser',
-  memory_bytes: 'memoryBytes',
-  destination_bytes: 'destinationBytes',
-  credit_start_bytes: 'creditStartBytes',
-  credit_floor_bytes: 'creditFloorBytes',
-  credit_max_bytes: 'creditMaxBytes',
-  user_bytes_per_second: 'userBytesPerSecond',
-  user_bytes_per_day: 'userBytesPerDay',
-  busy_bytes_per_second: 'busyBytesPerSecond',
-  busy_attachments: 'busyAttachments',
-  write_stall_ms: 'writeStallMs',
-} as const satisfies Record<string, keyof RelayLimits>
+/** Each is a limit of the relay. */
+const limitKeys = relayLimitWords satisfies Record<string, keyof RelayLimits>
 
 const limitShape = Object.fromEntries(Object.keys(limitKeys).map((key) => [key, count.optional()])) as Record<
   keyof typeof limitKeys,
