@@ -1,4 +1,5 @@
 // A simulated process: it takes input in turns as an event loop does, has its own clock, can be paused, can end and start again.
+import { Timer } from './event-heap.ts'
 import { type World, worldEpochMs } from './world.ts'
 
 /** Two clocks never agree: where a host's clock stands and how it drifts. */
@@ -26,7 +27,7 @@ export abstract class Host {
   #offsetMs: number
   #lastNowMs = 0
   #turnDue = false
-  #wakeScheduledMs = Number.POSITIVE_INFINITY
+  readonly #timer = new Timer(() => this.#timeCame())
   #life = 0
   #waiting: (() => void)[] = []
 
@@ -104,7 +105,7 @@ export abstract class Host {
   protected paused(): void {
     this.state = 'paused'
     this.#turnDue = false
-    this.#wakeScheduledMs = Number.POSITIVE_INFINITY
+    this.#arm(undefined)
     this.#life += 1
   }
 
@@ -121,7 +122,7 @@ export abstract class Host {
   #forget(): void {
     this.#life += 1
     this.#turnDue = false
-    this.#wakeScheduledMs = Number.POSITIVE_INFINITY
+    this.#arm(undefined)
     this.#waiting = []
   }
 
@@ -133,27 +134,21 @@ export abstract class Host {
   }
 
   #arm(atMs: number | undefined): void {
-    if (atMs === undefined) return
-    const worldMs = Math.max(this.world.nowMs, (atMs - worldEpochMs - this.#offsetMs) / this.#rate)
-    // A timer that fires early is armed again then; that is cheaper than moving it with every packet.
-    if (worldMs >= this.#wakeScheduledMs) return
-    this.#wakeScheduledMs = worldMs
-    const life = this.#life
-    this.world.at(worldMs, () => {
-      if (life !== this.#life || this.#wakeScheduledMs !== worldMs) return
-      this.#wakeScheduledMs = Number.POSITIVE_INFINITY
-      const dueAtMs = this.wakeAtMs()
-      if (dueAtMs === undefined) return
-      const nowMs = this.now()
-      // The two clocks round differently; a due time within a microsecond has come.
-      if (dueAtMs > nowMs + 0.001) {
-        this.#arm(dueAtMs)
-        return
-      }
-      this.#lastNowMs = Math.max(nowMs, dueAtMs)
-      this.wakeMachine(this.#lastNowMs)
-      this.world.happened('wake', this.name)
-      this.touch()
-    })
+    this.world.set(this.#timer, atMs === undefined ? Number.POSITIVE_INFINITY : (atMs - worldEpochMs - this.#offsetMs) / this.#rate)
+  }
+
+  #timeCame(): void {
+    const dueAtMs = this.wakeAtMs()
+    if (dueAtMs === undefined) return
+    const nowMs = this.now()
+    // The two clocks round differently; a due time within a microsecond has come.
+    if (dueAtMs > nowMs + 0.001) {
+      this.#arm(dueAtMs)
+      return
+    }
+    this.#lastNowMs = Math.max(nowMs, dueAtMs)
+    this.wakeMachine(this.#lastNowMs)
+    this.world.happened('wake', this.name)
+    this.touch()
   }
 }

@@ -30,6 +30,6 @@ export class Slab {
     // On a multiple of four, so that whoever reads words can.
     const from = this.#used
     this.#used = (from + length + 3) & ~3
-    return this.#piece.subarray(from, from + length)
+    return new Uint8Array(this.#piece.buffer, from, length)
   }
 }

@@ -14,7 +14,7 @@ import {
 import { Coverage } from './coverage.ts'
 import { Dice } from './dice.ts'
 import { Digest } from './digest.ts'
-import { EventHeap } from './event-heap.ts'
+import { EventHeap, type Timer } from './event-heap.ts'
 import { Slab } from './slab.ts'
 import { Violation } from './violation.ts'
 
@@ -74,6 +74,11 @@ export class World {
 
   after(ms: number, run: () => void): void {
     this.#heap.add(this.nowMs + ms, run)
+  }
+
+  /** When a timer runs; whatever it was set to before counts no more. Infinity: never. */
+  set(timer: Timer, atMs: number): void {
+    this.#heap.set(timer, Math.max(atMs, this.nowMs))
   }
 
   /** Runs when the current event is over, before time goes on. */
