@@ -4,6 +4,7 @@
  */
 import { FEATURE, hex, joinTag, PACKET_KIND, type PacketHeader } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
+import { relayOf } from '../attach/links.ts'
 import { type ConnectionEvent, ConnectionMachine } from '../connection/index.ts'
 import { type PathsOption, pathsWanted } from '../paths/index.ts'
 import { deflateFlag, zstdFlag } from '../streams/index.ts'
@@ -167,11 +168,11 @@ export class ManagedConnection implements CircuitOwner {
     return this.#paths.values()
   }
 
-  /** Relays it has or wants a path at. */
-  *relaysInUse(): Iterable<string> {
-    for (const circuit of this.#paths.values()) yield circuit.relayId
-    yield* this.#joins.relays()
-    if (this.#stage === 'open') yield* this.agreement.plannedRelays(0, 0)
+  /** Adds the relays it has or wants a path at. */
+  addRelaysInUse(relays: Set<string>): void {
+    for (const circuit of this.#paths.values()) relays.add(relayOf(circuit.relayId))
+    for (const relayId of this.#joins.relays()) relays.add(relayOf(relayId))
+    if (this.#stage === 'open') for (const relayId of this.agreement.plannedRelays(0, 0)) relays.add(relayOf(relayId))
   }
 
   /** A relay gave a circuit to the peer: one more path. `proved`: the peer's answer to our handshake came over it. */
@@ -403,10 +404,10 @@ export class ManagedConnection implements CircuitOwner {
    */
   #straighten(nowMs: number): void {
     if (this.#stage !== 'open' || this.#validated.size < 2 || !this.agreement.settled) return
-    const planned = this.agreement.plannedRelays(nowMs, 0)
     for (const circuit of this.#paths.values()) {
       const named = this.#host.attachments.byId(circuit.relayId)
-      if (named === undefined || named === circuit.attachment || !named.usable || !planned.includes(circuit.relayId)) continue
+      if (named === undefined || named === circuit.attachment || !named.usable) continue
+      if (!this.agreement.plannedRelays(nowMs, 0).includes(circuit.relayId)) continue
       this.#host.circuits.close(circuit, 'other_link')
       this.circuitClosed(nowMs, circuit, 'other_link')
       return
@@ -441,7 +442,9 @@ export class ManagedConnection implements CircuitOwner {
   #hasPath(nowMs: number, relayId: string): boolean {
     // Without any path and with links to choose from, what stays silent is asked for anew: it may go over a dead link of the other end.
     const doubted = this.#pathlessSinceMs !== undefined && this.agreement.hasLinks(relayId)
-    return [...this.#paths.values()].some((circuit) => circuit.relayId === relayId && (!doubted || nowMs < circuit.openedAtMs + againMs))
+    for (const circuit of this.#paths.values())
+      if (circuit.relayId === relayId && (!doubted || nowMs < circuit.openedAtMs + againMs)) return true
+    return false
   }
 
   #openRelays(): Set<string> {

@@ -315,20 +315,24 @@ export class Meeting {
   }
 
   needs(nowMs: number, listening: boolean, attachAll: boolean): AttachmentNeeds {
-    const inUse = new Set<string>([...this.#context.circuits.linksInUse()].map(relayOf))
+    const inUse = new Set<string>()
+    for (const linkId of this.#context.circuits.linksInUse()) inUse.add(relayOf(linkId))
     const names: string[] = listening ? [this.#context.ownName] : []
     const policies: PolicyView[] = []
     let pathless = false
+    let exposed = false
     let keepAll = false
     let relays = 0
     for (const connection of this.#context.connections.all()) {
       if (connection.stage === 'over') continue
-      for (const relayId of connection.relaysInUse()) inUse.add(relayOf(relayId))
+      connection.addRelaysInUse(inUse)
       if (connection.facts.policy.isChoosy) policies.push(connection.facts.policy)
       if (connection.pathlessSinceMs !== undefined) pathless = true
       relays = Math.max(relays, connection.relaysWanted)
+      const exposes = connection.exposed
+      if (exposes) exposed = true
       // In a list too long to attach to whole the two ends may share no second relay: both go where the listener's name points.
-      if (connection.exposed || connection.pathlessSinceMs !== undefined)
+      if (exposes || connection.pathlessSinceMs !== undefined)
         names.push(connection.captain ? connection.facts.peerName : this.#context.ownName)
       if (!connection.agreement.settled && nowMs < connection.createdAtMs + settleMs) keepAll = true
     }
@@ -341,7 +345,6 @@ export class Meeting {
       keepAll = true
       if (call.waits) waiting = true
     }
-    const exposed = this.exposed()
     return {
       wide: listening || waiting || pathless || exposed,
       urgent: pathless,

@@ -104,8 +104,9 @@ export class PathAgreement {
   plannedRelays(nowMs: number, more: number): string[] {
     const { plan } = this
     if (plan === undefined) return []
-    const planned = new Set(relaysOf(plan, this.modes))
-    const next = plan.relays.filter(({ relayId }) => !planned.has(relayId) && !this.isBad(nowMs, relayId))
+    const planned = relaysOf(plan, this.modes)
+    if (more === 0) return planned
+    const next = plan.relays.filter(({ relayId }) => !planned.includes(relayId) && !this.isBad(nowMs, relayId))
     return [...planned, ...next.slice(0, more).map(({ relayId }) => relayId)]
   }
 
@@ -419,11 +420,17 @@ function unreachableWhy(attachment: Attachment): string {
 
 /** All relays that a plan wants paths at. */
 function relaysOf(plan: PlanFrame, modes: PlanModesFrame | undefined): string[] {
-  const relays = new Set([plan.activeFromCaller, plan.activeFromListener, plan.standby])
-  for (const relayId of modes?.fromCaller ?? []) relays.add(relayId)
-  for (const relayId of modes?.fromListener ?? []) relays.add(relayId)
-  relays.delete('')
-  return [...relays]
+  const relays: string[] = []
+  const add = (relayId: string): void => {
+    // A handful, so that looking through them costs less than a set.
+    if (relayId !== '' && !relays.includes(relayId)) relays.push(relayId)
+  }
+  add(plan.activeFromCaller)
+  add(plan.activeFromListener)
+  add(plan.standby)
+  modes?.fromCaller.forEach(add)
+  modes?.fromListener.forEach(add)
+  return relays
 }
 
 /** What a frame of the peer asks for; undefined when it is of a later version. */

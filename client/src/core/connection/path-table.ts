@@ -59,15 +59,20 @@ export class PathTable {
 
   /** The open paths: those of the mode first, those under suspicion last; of two at one relay the newer one first. */
   inOrder(): Path[] {
-    const paths: Path[] = []
-    for (const path of this.all.values()) if (path.open) paths.push(path)
-    if (paths.length < 2) return paths
     const relays = this.plan?.modes?.sendRelays
-    const place = (path: Path): number => {
-      const at = relays?.indexOf(path.relayId) ?? -1
-      return at === -1 ? this.#rank(path) + unranked : at - unranked + doubtOf(path)
+    const paths: Path[] = []
+    const places: number[] = []
+    // A handful, asked for with every packet of some modes: put in place one by one, each looked at once.
+    for (const path of this.all.values()) {
+      if (!path.open) continue
+      const inMode = relays?.indexOf(path.relayId) ?? -1
+      const place = inMode === -1 ? this.#rank(path) + unranked : inMode - unranked + doubtOf(path)
+      let at = paths.length
+      while (at > 0 && (place < places[at - 1]! || (place === places[at - 1] && this.#before(path, paths[at - 1]!)))) at -= 1
+      paths.splice(at, 0, path)
+      places.splice(at, 0, place)
     }
-    return paths.sort((left, right) => place(left) - place(right) || (this.#before(left, right) ? -1 : 1))
+    return paths
   }
 
   /** The path kept warm: the next in the order of fail-over. */

@@ -73,6 +73,7 @@ export class Shares implements Scheduler {
 
   send(nowMs: number, burst: number): number {
     const { sender } = this.#needs
+    if (this.#late.size === 0 && !sender.hasWork) return 0
     const paths = this.paths()
     for (const path of [...this.#late.keys()]) if (!paths.includes(path)) this.#dropLate(path)
     for (const path of paths) this.#sendLate(nowMs, path)

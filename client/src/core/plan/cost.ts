@@ -31,8 +31,8 @@ export interface RelayFacts {
 /** A loss costs at least this much: the first resend timer of a path. */
 const lossFloorMs = 200
 
-/** The cost and the sum that gave it, in words for `status`; undefined while one leg is not measured. */
-export function relayCost(facts: RelayFacts): { costMs: number; why: string } | undefined {
+/** The cost and the sum that gave it, in words for `status`, put together when somebody reads them; undefined while one leg is not measured. */
+export function relayCost(facts: RelayFacts): { readonly costMs: number; readonly why: string } | undefined {
   const { own, peer, endToEnd } = facts
   if (own === undefined || peer === undefined) return undefined
   const rttMs = endToEnd?.rttMs ?? own.rttMs + peer.rttMs
@@ -42,12 +42,17 @@ export function relayCost(facts: RelayFacts): { costMs: number; why: string } | 
   const lossMs = errors * loss * Math.max(2 * rttMs, lossFloorMs)
   const queueMs = Math.max(0, facts.queueMs)
   const costMs = latency * (rttMs / 2 + 2 * varMs) + lossMs + queueMs + facts.policyMs
-  const legs = endToEnd === undefined ? `½(${ms(own.rttMs)} + ${ms(peer.rttMs)})` : `½·${ms(rttMs)} end to end`
-  const parts = latency === 1 ? [legs, `2·${ms(varMs)} variation`] : [`${latency}·(${legs} + 2·${ms(varMs)} variation)`]
-  if (lossMs > 0.05) parts.push(`${ms(lossMs)} trouble`)
-  if (queueMs > 0) parts.push(`${ms(queueMs)} load the relay tells`)
-  if (facts.policyMs !== 0) parts.push(...(facts.policyWhy ?? [`${ms(facts.policyMs)} policy`]))
-  return { costMs, why: `${parts.join(' + ')} = ${ms(costMs)} ms` }
+  return {
+    costMs,
+    get why() {
+      const legs = endToEnd === undefined ? `½(${ms(own.rttMs)} + ${ms(peer.rttMs)})` : `½·${ms(rttMs)} end to end`
+      const parts = latency === 1 ? [legs, `2·${ms(varMs)} variation`] : [`${latency}·(${legs} + 2·${ms(varMs)} variation)`]
+      if (lossMs > 0.05) parts.push(`${ms(lossMs)} trouble`)
+      if (queueMs > 0) parts.push(`${ms(queueMs)} load the relay tells`)
+      if (facts.policyMs !== 0) parts.push(...(facts.policyWhy ?? [`${ms(facts.policyMs)} policy`]))
+      return `${parts.join(' + ')} = ${ms(costMs)} ms`
+    },
+  }
 }
 
 function ms(value: number): string {

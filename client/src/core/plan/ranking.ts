@@ -69,7 +69,9 @@ export function jointRanking(relays: readonly JointFacts[]): JointRanking {
       costMs: cost.costMs,
       ownRttMs: own.rttMs,
       peerRttMs: peer.rttMs,
-      why: cost.why + guess,
+      get why() {
+        return cost.why + guess
+      },
       failureDomain: relay.failureDomain,
     })
   }
