@@ -9,6 +9,8 @@ import { Violation } from './violation.ts'
 /** What an end sends. */
 export interface Load {
   readonly messagesPerSecond: number
+  /** How many times faster the next message comes. */
+  haste(): number
   readonly streamsPerSecond: number
   /** Nothing new is sent after this time of the world. */
   readonly untilMs: number
@@ -151,7 +153,7 @@ export class ConnectionEnd {
         break
       }
       const dueMs = this.#nextDueMs
-      this.#nextDueMs += this.#gapMs(this.#load.messagesPerSecond)
+      this.#nextDueMs += this.#gapMs(this.#load.messagesPerSecond * this.#load.haste())
       world.happened('sends', this.client.name, this.#out.sentMessages)
       streams.offerMessage(this.#out.next(dueMs))
       sent = true

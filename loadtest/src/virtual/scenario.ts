@@ -28,6 +28,8 @@ export interface Scenario {
   readonly longOutage: { readonly atMs: number; readonly forMs: number } | undefined
   readonly safetyMs: number
   readonly messagesPerSecond: number
+  /** Messages come faster or slower so that the safety phase has about so many events; undefined: as they come. */
+  readonly eventsAimed: number | undefined
   readonly streamsPerSecond: number
   readonly size: () => Distribution
   /** Ways to use relays that occur in this world. */
@@ -65,8 +67,8 @@ const knownPaths: readonly PathsOption[] = [
 export const knownModes: readonly string[] = [...new Set(knownPaths.flatMap(({ send, receive }) => [send.kind, receive.kind]))]
 
 /** What a connection lives without a path is 120 s; a safety phase is much shorter, so that none may die of it. */
-const safetyFromMs = 52_000
-const safetyToMs = 68_000
+const safetyFromMs = 59_000
+const safetyToMs = 64_000
 
 export function drawScenario(dice: Dice): Scenario {
   const clientCount = drawClientCount(dice)
@@ -76,7 +78,7 @@ export function drawScenario(dice: Dice): Scenario {
     clientCount < few && relays.length <= fewRelays && dice.chance(0.1)
       ? { atMs: dice.between(10_000, 30_000), forMs: dice.between(90_000, 140_000) }
       : undefined
-  const shortened = clientCount >= crowd ? 0.4 : clientCount >= many || relays.length > fewRelays ? 0.6 : 1
+  const shortened = clientCount >= crowd ? 0.4 : clientCount >= many || clientCount < common ? 0.6 : 1
   const safetyMs = dice.between(safetyFromMs, safetyToMs) * shortened + (longOutage?.forMs ?? 0)
   const clients = drawClients(dice, relays, clientCount)
   drawPairs(dice, clients)
@@ -99,6 +101,7 @@ export function drawScenario(dice: Dice): Scenario {
     longOutage,
     safetyMs,
     messagesPerSecond: Math.min(2, drawMessages(dice, clientCount, relays.length, copiesOf(paths)) / (2 * connections)),
+    eventsAimed: clientCount >= common && clientCount < many ? ordinaryEvents : undefined,
     streamsPerSecond: Math.min(0.1, dice.pick([0, 0.3, 1]) / (2 * connections)),
     size: () =>
       dice.pick<Distribution>([
@@ -128,12 +131,12 @@ export function drawScenario(dice: Dice): Scenario {
   }
 }
 
-/** 2 to 12: mostly a few, so that most of a world's events are not handshakes; in worlds of fewer clients now and then more than one attaches to. */
+/** 2 to 12: mostly a few, so that most of a world's events are not handshakes; in worlds of few clients now and then more than one attaches to. */
 function drawRelayCount(dice: Dice, clients: number): number {
   const at = dice.next()
   if (clients >= common) return at < 0.45 ? 2 : at < 0.75 ? 3 : fewRelays
-  if (at < 0.7) return dice.int(3, fewRelays)
-  return at < 0.92 ? dice.int(5, 8) : dice.int(9, 12)
+  if (at < (clients < small ? 0.5 : 0.85)) return dice.int(3, fewRelays)
+  return at < (clients < small ? 0.8 : 0.96) ? dice.int(5, 8) : dice.int(9, 12)
 }
 
 /**
@@ -157,24 +160,29 @@ const messagesPerMeeting = 4
 /** Messages that would make an ordinary world without any attachment, times {@link messagesPerMeeting}. */
 const messagesAlone = 114
 
+/** What the safety phase of an ordinary world comes to; with its beginning and its end these are a little more than ten thousand. */
+const ordinaryEvents = 10_000
+
 /** A client attaches to the whole of a list up to this length. */
 const attachedMax = 8
 /** Worlds of so many clients are shorter: one of them costs as much as ten others. */
 const crowd = 40
-/** Worlds of so many are a little shorter. */
+/** Worlds of so many are a little shorter, and so are those of fewer than {@link common}: what goes wrong in them goes wrong sooner. */
 const many = 25
 /** Worlds of so many have few relays: each relay is a handshake and a heartbeat of every client. Most worlds are of this size; smaller ones say less. */
 const common = 20
+/** A third of the worlds have fewer than this: they are the cheapest, and those that may have many relays. */
+const small = 10
 /** Worlds of fewer than this may lose every relay for minutes. */
 const few = 14
 const fewRelays = 4
 
-/** 2 to 200, half of the worlds with 20 or more; the large ones are few. */
+/** 2 to 200, more than half of the worlds with 20 or more; the large ones are few. */
 function drawClientCount(dice: Dice): number {
   const at = dice.next()
-  if (at < 0.16) return dice.int(2, 9)
-  if (at < 0.43) return dice.int(10, 19)
-  if (at < 0.95) return dice.int(20, 22)
+  if (at < 0.3) return dice.int(2, small - 1)
+  if (at < 0.45) return dice.int(small, common - 1)
+  if (at < 0.95) return dice.int(common, 22)
   return at < 0.995 ? dice.int(23, 60) : dice.int(61, 200)
 }
 
@@ -204,7 +212,8 @@ function drawClients(dice: Dice, relays: readonly string[], count: number): Scen
 }
 
 function drawPairs(dice: Dice, clients: readonly ScenarioClient[]): void {
-  const pairs = dice.int(Math.ceil(clients.length * 0.35), Math.ceil(clients.length * 0.6))
+  const most = clients.length < common ? 0.6 : 0.45
+  const pairs = dice.int(Math.ceil(clients.length * 0.3), Math.ceil(clients.length * most))
   const taken = new Set<string>()
   for (let count = 0; count < pairs; count++) {
     const [caller, listener] = dice.shuffled(clients)

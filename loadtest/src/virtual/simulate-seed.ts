@@ -48,6 +48,11 @@ const goneWithinMs = 90_000
 /** A ping over the slowest link of any world is back by then. */
 const pingMs = 5_000
 const pingTries = 3
+/** Part of a world's events that its attachments are, before anything is said. */
+const attachingShare = 0.1
+/** Messages of a world that is ahead of its aim, and of one that is behind it: even the former has messages for its faults to meet. */
+const slowest = 0.25
+const fastest = 2.5
 /** How often the liveness of a world is looked at. */
 const lookMs = 250
 
@@ -79,6 +84,7 @@ class Play {
       ledgers: new Ledgers(seed),
       load: () => ({
         messagesPerSecond: scenario.messagesPerSecond,
+        haste: () => this.#haste(),
         streamsPerSecond: scenario.streamsPerSecond,
         untilMs,
         paths: scenario.paths,
@@ -163,6 +169,16 @@ class Play {
       const lookAtMs = Math.min(untilMs, world.nowMs + lookMs)
       while (world.step(lookAtMs));
     }
+  }
+
+  /** In a world with an aim: whether its messages have to hurry or to wait, by what has happened until now. */
+  #haste(): number {
+    const { nowMs, events } = this.#world
+    const { eventsAimed, safetyMs } = this.#scenario
+    if (eventsAimed === undefined) return 1
+    // Everybody attaches first.
+    const share = attachingShare + (1 - attachingShare) * Math.min(1, nowMs / safetyMs)
+    return events > eventsAimed * share ? slowest : fastest
   }
 
   /** Every connection answers a ping of either end. */
