@@ -6,6 +6,7 @@ import { hex, verifyRelayCertificate, verifyUserCertificate } from '../src/index
 import {
   addRelay,
   addUser,
+  addUsers,
   initMesh,
   listUsers,
   nodeCrypto,
@@ -171,6 +172,21 @@ test('twenty users added at once are all there', async () => {
   const names = Array.from({ length: 20 }, (_, index) => `user${String(index).padStart(2, '0')}`)
   await Promise.all(names.map((name) => addUser(directory, name)))
   expect((await listUsers(directory)).map(({ user }) => user)).toEqual(names)
+})
+
+test('many users are added in a few steps, those that were revoked with their next epoch, and none twice', async () => {
+  await initMesh(directory, { relays })
+  await addUser(directory, 'user0007')
+  await revokeUser(directory, 'user0007')
+  const names = Array.from({ length: 300 }, (_, index) => `user${String(index).padStart(4, '0')}`)
+  const files = await addUsers(directory, names, { durable: false })
+  expect([...files.keys()]).toEqual(names)
+  expect(readCredential(files.get('user0123')!).identity.user).toBe('user0123')
+  const users = await listUsers(directory)
+  expect(users.map(({ user }) => user)).toEqual(names)
+  expect(users.filter(({ epoch, revoked }) => epoch === 2 || revoked)).toEqual([{ user: 'user0007', epoch: 2, revoked: false }])
+  await expect(addUsers(directory, ['fresh', 'user0001'])).rejects.toMatchObject({ code: 'user_exists' })
+  expect(await listUsers(directory)).toHaveLength(300)
 })
 
 test('the lock of a process that is gone is taken over', async () => {

@@ -21,7 +21,7 @@ export interface SocketTarget {
   readonly deadlines: DialDeadlines
   readonly signal: AbortSignal
   /**
-   * Takes every byte of the opened socket, read in large blocks into one memory: a chunk is good until this returns. Without it the socket emits
+   * Takes every byte of the opened socket, read in large blocks into a memory that others share: a chunk is good until this returns. Without it the socket emits
    * `data` as usual.
    * It is called after the promise resolved or in the same turn, never before.
    */
@@ -251,12 +251,24 @@ class Step {
 // The stream below takes them, though the types of net.connect do not list them; TLS knows only the second.
 const queueOptions: object = { writableHighWaterMark: carrierQueueBytes, highWaterMark: carrierQueueBytes }
 
-/** One read takes what the kernel holds, up to this. Memory that is not read into is only promised, so a quiet socket costs a page or two. */
+/** One read takes what the kernel holds, up to this. */
 const readBytes: number = 256 * 1024
+
+/**
+ * One memory for all sockets of the process: libuv asks for it, reads and hands over in one go, so no two sockets are ever in it, and ten thousand
+ * quiet ones hold none. On Windows reads are under way while nobody looks: there each socket has its own.
+ */
+let sharedRead: Buffer | undefined
+
+function readMemory(): Buffer {
+  if (process.platform === 'win32') return Buffer.allocUnsafeSlow(readBytes)
+  sharedRead ??= Buffer.allocUnsafeSlow(readBytes)
+  return sharedRead
+}
 
 function readsInto(onBytes: (chunk: Uint8Array) => void): net.OnReadOpts {
   return {
-    buffer: Buffer.allocUnsafeSlow(readBytes),
+    buffer: readMemory(),
     callback(length, buffer) {
       onBytes(buffer.subarray(0, length))
       return true

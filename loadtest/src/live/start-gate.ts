@@ -1,8 +1,8 @@
 // Who attaches now, and who waits a moment. A handshake costs milliseconds at both ends; where more begin than this machine or the relays carry
 // out, all of them run into their timeouts, dial again, and make it worse. So when that shows, the next begins when one before it has ended.
 
-/** So many may always be on their way at once: far below what a timeout of a dial bears, far above what a quick network needs. */
-const alwaysMax = 48
+/** So many may always be on their way at once: far below what a timeout of a dial bears, more than a quick network needs. */
+const alwaysMax = 16
 /** A loop later than this has more to do than it can. */
 const lateMs = 50
 /** What was late is believed to be late for so long. */

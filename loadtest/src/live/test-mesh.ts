@@ -3,7 +3,17 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type RelayEntry, SennitError, signRelayList, traitsOfWords } from '@sennit/protocol'
-import { addUsers, freePorts, initMesh, loopbackLimits, nodeCrypto, readKeyFile, readMeshTrust, readRelayList } from '@sennit/protocol/node'
+import {
+  addUsers,
+  freePorts,
+  initMesh,
+  loopbackLimits,
+  nodeCrypto,
+  readKeyFile,
+  readMeshTrust,
+  readRelayList,
+  type UserOptions,
+} from '@sennit/protocol/node'
 import type { Plan } from '../plan.ts'
 
 export interface TestMesh {
@@ -41,7 +51,7 @@ export async function makeTestMesh(plan: Plan): Promise<TestMesh> {
       ...(relay.config?.traits === undefined ? {} : { traits: traitsOfWords(relay.config.traits) }),
     }))
     await initMesh(dir, { relays, nowMs: yesterday() })
-    return await openTestMesh(plan, dir, () => rmSync(dir, { recursive: true, force: true }), yesterday())
+    return await openTestMesh(plan, dir, () => rmSync(dir, { recursive: true, force: true }), { nowMs: yesterday(), durable: false })
   } catch (error) {
     rmSync(dir, { recursive: true, force: true })
     throw error
@@ -60,7 +70,7 @@ export async function openTestMesh(
   plan: Plan,
   dir: string,
   dispose: () => void = () => {},
-  issuedMs: number = Date.now(),
+  users: Pick<UserOptions, 'nowMs' | 'durable'> = {},
 ): Promise<TestMesh> {
   const trust = await readMeshTrust(join(dir, 'mesh.json'))
   const list = await readRelayList(join(dir, 'relays.list'), trust)
@@ -74,7 +84,7 @@ export async function openTestMesh(
   const credentials = new Map<string, string>()
   for (const user of new Set(plan.clients.map((client) => client.user))) credentials.set(user, join(dir, 'users', `${user}.cred`))
   const missing = [...credentials].flatMap(([user, file]) => (existsSync(file) ? [] : [user]))
-  await addUsers(dir, missing, { nowMs: issuedMs })
+  await addUsers(dir, missing, users)
   const signLists: TestMesh['signLists'] = async (version, lists) => lists.map((relays) => signedRelayList(dir, version, relays))
   return { dir, entries: list.relays, credentials, signLists, dispose }
 }

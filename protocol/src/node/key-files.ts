@@ -56,8 +56,9 @@ export function readMeshTrust(file: string, crypto: CryptoProvider = nodeCrypto(
 /**
  * Writes a credential file, 0600: the mesh's public keys, the user's keys and certificate.
  * @param policy what the operator wants of this user's relays, as text; a client may say otherwise
+ * @param durable also after a crash of the machine
  */
-export function writeCredential(file: string, meshDocument: Uint8Array, identity: UserIdentity, policy?: string): void {
+export function writeCredential(file: string, meshDocument: Uint8Array, identity: UserIdentity, policy?: string, durable = true): void {
   const document = {
     type: credentialType,
     user: identity.user,
@@ -68,7 +69,7 @@ export function writeCredential(file: string, meshDocument: Uint8Array, identity
     certificate: base64url(identity.certificate),
     ...(policy === undefined ? {} : { policy }),
   }
-  writeFileAtomically(file, json(document), privateMode)
+  writeFileAtomically(file, json(document), privateMode, durable)
 }
 
 /**

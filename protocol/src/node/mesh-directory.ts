@@ -53,6 +53,8 @@ export interface UserOptions {
   readonly notAfterMs?: number
   /** What this user's clients want of relays unless they say otherwise, as text. @default nothing */
   readonly policy?: string
+  /** false: the credential file may be gone after a crash of the machine; for thousands of users of a mesh that ends with a test. @default true */
+  readonly durable?: boolean
   readonly crypto?: CryptoProvider
   readonly nowMs?: number
 }
@@ -360,7 +362,7 @@ function issueUser(
   document: Uint8Array,
   issuer: Uint8Array,
   { user, epoch, applications }: { readonly user: string; readonly epoch: number; readonly applications: readonly string[] },
-  { crypto = nodeCrypto(), nowMs = Date.now(), notBeforeMs, notAfterMs, policy }: UserOptions,
+  { crypto = nodeCrypto(), nowMs = Date.now(), notBeforeMs, notAfterMs, policy, durable }: UserOptions,
 ): string {
   const identityKey = crypto.generateEd25519()
   const hopKey = crypto.generateX25519()
@@ -377,7 +379,7 @@ function issueUser(
     notAfterMs: notAfterMs ?? nowMs - clockSkewMs + certificateLifeMs,
   })
   const file = credentialFile(directory, user)
-  writeCredential(file, document, { user, identityKey, hopKey, endKey, certificate }, policy)
+  writeCredential(file, document, { user, identityKey, hopKey, endKey, certificate }, policy, durable)
   return file
 }
 
