@@ -158,6 +158,17 @@ describe('test agent', { timeout: 60_000 }, () => {
     expect(await run.end()).toMatchObject({ code: 105 })
   })
 
+  it.each([
+    [['--tls-cert', 'c.pem'], /expected --agents N or --local-agents; found a run in one process/],
+    [['--agents', '2', '--tls-cert', 'c.pem'], /expected --tls-cert and --tls-key together; found --tls-cert alone/],
+    [['--agents', '2', '--coordinator', 'http://127.0.0.1:0', '--tls-cert', 'c', '--tls-key', 'k'], /expected --coordinator https:\/\//],
+  ])('its coordinator does not begin with %j', async (options, words) => {
+    expect(await shop.run('test', 'run', workbook({ seconds: 1 }), ...options)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(words),
+    })
+  })
+
   it('heals what it does and ends with a reason when its coordinator is gone', async () => {
     const faults = '      - { fault: F1, when: at(500ms), duration: 300s, target: "relay:r2", action: blackhole }'
     const run = shop.sennit(

@@ -24,7 +24,7 @@ sheets:
     columns: [key, value]
     rows:
       - { key: name, value: agents }
-      - { key: duration, value: 12s }
+      - { key: duration, value: 16s }
       - { key: warmup, value: 4s }
       - { key: drain, value: 20s }
       - { key: loop_delay_p99_max, value: 5s }
@@ -37,7 +37,7 @@ sheets:
     rows: [{ client: "c-{n}", count: 20, rate: 20/s, packet_size: const(500) }]
   Phases:
     columns: [phase, start, duration, executor]
-    rows: [{ phase: steady, start: 5s, duration: 5s, executor: fixed }]
+    rows: [{ phase: steady, start: 10s, duration: 5s, executor: fixed }]
   Limits:
     columns: [limit, metric, stat, op, value]
     rows: [{ limit: nothing-lost, metric: lost, stat: count, op: "=", value: 0 }]
@@ -78,10 +78,12 @@ describe('the agents of the test set', { timeout: 240_000 }, () => {
   }, 60_000)
 
   /** Starts the run that waits for its agents. */
-  async function coordinate(name: string): Promise<{ run: Program; url: string }> {
+  async function coordinate(name: string, scheme: 'http' | 'https' = 'http'): Promise<{ run: Program; url: string }> {
     const [port] = await freePorts(1)
-    const shared = ['--agents', String(agents), '--coordinator', `127.0.0.1:${port}`, '--token', token, '--agents-wait', '120s']
-    return { run: shop.sennit('test', 'run', 'load.sennit.yaml', ...shared, '--out', name), url: `http://127.0.0.1:${port}` }
+    const shared = ['--agents', String(agents), '--coordinator', `${scheme}://127.0.0.1:${port}`, '--token', token, '--agents-wait', '120s']
+    const run = shop.sennit('test', 'run', 'load.sennit.yaml', ...shared, '--out', name)
+    // With its fingerprint, where it has one.
+    return { run, url: scheme === 'http' ? `http://127.0.0.1:${port}` : (await run.says(/https:\/\/[^;\s]+/)).trim() }
   }
 
   /** The result that a run leaves in its folder. */
@@ -188,31 +190,71 @@ describe('the agents of the test set', { timeout: 240_000 }, () => {
   })
 
   describe.skipIf(nomadProgram === undefined || consulProgram === undefined)('under Nomad', () => {
-    it('four allocations of a batch job give the counts of one process', async () => {
+    /** One machine that schedules and takes agents, and two more that take agents. */
+    const machines = async (): Promise<NomadProcess> => {
+      if (nomad !== undefined) return nomad
       const consul = await ConsulProcess.start(shop)
       nomad = await NomadProcess.start(shop, consul.url.replace('consul://', ''))
-      const { run, url } = await coordinate('nomad')
-      const variables = { coordinator: url, token, sennit, user: '', agents: String(agents) }
+      for (const name of ['second', 'third']) await nomad.addClient(name)
+      return nomad
+    }
+
+    const submit = async (job: string, url: string): Promise<NomadProcess> => {
+      const cluster = await machines()
+      const variables = { job, coordinator: url, token, sennit, user: '', agents: String(agents) }
       const words = Object.entries(variables).flatMap(([name, value]) => ['-var', `${name}=${value}`])
-      const submitted = await nomad.run(['job', 'run', '-detach', ...words, file('agents.nomad.hcl')])
+      const submitted = await cluster.run(['job', 'run', '-detach', ...words, file('agents.nomad.hcl')])
       expect(submitted.code, submitted.stdout + submitted.stderr).toBe(0)
+      return cluster
+    }
+
+    it('four allocations of a batch job, spread over three machines, give the counts of one process', async () => {
+      const { run, url } = await coordinate('nomad')
+      const cluster = await submit('sennit-agents', url)
       expectTheSame(await resultOf(run, 'nomad'))
-      const all = await nomad.allocationsWhen(
+      const all = await cluster.allocationsWhen(
         'sennit-agents',
         (found) => found.length === agents && found.every(({ ClientStatus }) => ClientStatus === 'complete'),
         'four complete allocations',
       )
-      expect(all).toHaveLength(agents)
+      expect(new Set(all.map(({ NodeName }) => NodeName)).size).toBe(3)
+    })
+
+    it('a machine that drains lets its agents end their run; one that is drained by force makes it inconclusive, and named', async () => {
+      for (const [name, how, verdict] of [
+        ['nomad-drained', '-deadline=5m', 'pass'],
+        ['nomad-forced', '-force', 'inconclusive'],
+      ] as const) {
+        const { run, url } = await coordinate(name)
+        const cluster = await submit(name, url)
+        await run.says(/20\/20 attached/, 90_000)
+        const node = await cluster.nodeId('second')
+        const drain = await cluster.run(['node', 'drain', '-enable', '-detach', '-yes', how, node])
+        expect(drain.code, drain.stdout + drain.stderr).toBe(0)
+        const summary = await resultOf(run, name)
+        expect(summary.verdict, `${name}: ${JSON.stringify(summary)} ${run.stderr.slice(-3_000)}`).toBe(verdict)
+        expect(summary.agents?.filter(({ lost }) => lost).length ?? 0).toBeGreaterThanOrEqual(verdict === 'pass' ? 0 : 1)
+        const all = await cluster.allocationsWhen(
+          name,
+          (found) => found.length > 0 && found.every(({ ClientStatus }) => ['complete', 'failed'].includes(ClientStatus)),
+          'allocations of which none runs any more',
+        )
+        // Nomad sends somebody in the place of an agent that it drove away, who is told that the run takes no more.
+        if (verdict === 'pass') expect(all).toHaveLength(agents)
+        else expect(all.filter(({ ClientStatus }) => ClientStatus === 'failed').length).toBeGreaterThan(0)
+        await cluster.run(['job', 'stop', '-purge', name])
+        expect((await cluster.run(['node', 'eligibility', '-enable', node])).code).toBe(0)
+      }
     })
   })
 
   describe.skipIf(['ssh', 'sshd'].some((name) => findTool('ssh', name) === undefined))('over ssh', () => {
-    it('four dials give the counts of one process', async () => {
+    it('four dials, over https to a certificate that the coordinator made, give the counts of one process', async () => {
       const ssh = await startSshd(shop)
       // A terminal would say its own words between ours.
       const words = ssh.argsFor(ssh.port).filter((word) => word !== '-tt')
       const host = words.pop()!
-      const { run, url } = await coordinate('ssh')
+      const { run, url } = await coordinate('ssh', 'https')
       const dials = shop.program('sh', [file('over-ssh.sh'), host, host, host, host], {
         COORDINATOR: url,
         TOKEN: token,

@@ -24,6 +24,7 @@ export interface Allocation {
   readonly JobVersion: number
   readonly ClientStatus: string
   readonly DesiredStatus: string
+  readonly NodeName: string
   readonly DeploymentStatus?: { readonly Healthy?: boolean | null; readonly Timestamp?: string }
   readonly TaskStates: Readonly<
     Record<string, { readonly State: string; readonly Restarts: number; readonly Failed: boolean; readonly Events: readonly TaskEvent[] }>
@@ -39,15 +40,19 @@ export interface NomadAnswer {
 export class NomadProcess {
   readonly url: string
   readonly #shop: Workshop
+  readonly #rpc: number
+  readonly #consul: string
 
-  private constructor(shop: Workshop, url: string) {
+  private constructor(shop: Workshop, url: string, rpc: number, consul: string) {
     this.#shop = shop
     this.url = url
+    this.#rpc = rpc
+    this.#consul = consul
   }
 
   /** An agent that takes jobs, with the Consul agent at `consul` (`host:port`) for services. */
   static async start(shop: Workshop, consul: string): Promise<NomadProcess> {
-    const [http, rpc, serf] = await freePorts(3)
+    const [http = 0, rpc = 0, serf = 0] = await freePorts(3)
     const url = `http://127.0.0.1:${http}`
     // What it would ask of a cloud it is not in takes it seconds, and more than is here.
     writeFileSync(
@@ -77,12 +82,50 @@ consul { address = "${consul}" }
     ])
     // Run by root it mounts the secrets of each task, and leaves them so when it is killed.
     shop.onEnd(() => unmountAll(shop.path('nomad')))
-    const nomad = new NomadProcess(shop, url)
-    await nomad.#when(agent, async () => {
-      const nodes = (await nomad.#get('/v1/nodes')) as { Status: string; Drivers?: Record<string, { Healthy: boolean }> }[]
-      return nodes.some(({ Status, Drivers }) => Status === 'ready' && Drivers?.raw_exec?.Healthy === true)
-    })
+    const nomad = new NomadProcess(shop, url, rpc, consul)
+    await nomad.#when(agent, async () => (await nomad.#readyNodes()) >= 1)
     return nomad
+  }
+
+  /** One more machine, as far as Nomad knows: a client agent on loopback with a node of its own. */
+  async addClient(name: string): Promise<void> {
+    const ready = await this.#readyNodes()
+    const [http, rpc, serf] = await freePorts(3)
+    const folder = this.#shop.path(name)
+    writeFileSync(
+      `${folder}.hcl`,
+      `name = "${name}"
+bind_addr = "127.0.0.1"
+data_dir = "${folder}"
+disable_update_check = true
+ports { http = ${http} rpc = ${rpc} serf = ${serf} }
+advertise { http = "127.0.0.1:${http}" rpc = "127.0.0.1:${rpc}" serf = "127.0.0.1:${serf}" }
+client {
+  enabled = true
+  servers = ["127.0.0.1:${this.#rpc}"]
+  cpu_total_compute = 16000
+  network_interface = "lo"
+  options = { "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean" }
+}
+plugin "raw_exec" { config { enabled = true } }
+consul { address = "${this.#consul}" }
+`,
+    )
+    const agent = this.#shop.program(nomadProgram!, ['agent', '-config', `${folder}.hcl`, '-log-level', 'WARN'])
+    this.#shop.onEnd(() => unmountAll(folder))
+    await this.#when(agent, async () => (await this.#readyNodes()) > ready)
+  }
+
+  async #readyNodes(): Promise<number> {
+    const nodes = (await this.#get('/v1/nodes')) as { Status: string; Drivers?: Record<string, { Healthy: boolean }> }[]
+    return nodes.filter(({ Status, Drivers }) => Status === 'ready' && Drivers?.raw_exec?.Healthy === true).length
+  }
+
+  async nodeId(name: string): Promise<string> {
+    const nodes = (await this.#get('/v1/nodes')) as { ID: string; Name: string }[]
+    const found = nodes.find(({ Name }) => Name === name)
+    if (found === undefined) throw new Error(`expected a node ${name}; found ${nodes.map(({ Name }) => Name).join(', ')}`)
+    return found.ID
   }
 
   /** Runs `nomad …` to its end. */

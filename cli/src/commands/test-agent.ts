@@ -119,7 +119,11 @@ export function sharedRun(options: SharedRunOptions, plan: Plan, out: Output): S
       throw usageError('--virtual simulates everything in one process: leave --agents, --local-agents and --coordinator out')
     return undefined
   }
-  if (asked === undefined && localAgents === undefined && coordinator === undefined && !inBook) return undefined
+  if (asked === undefined && localAgents === undefined && coordinator === undefined && !inBook) {
+    if (options.tlsCert !== undefined || options.tlsKey !== undefined)
+      throw usageError('--tls-cert, --tls-key: expected --agents N or --local-agents; found a run in one process, where nobody dials in')
+    return undefined
+  }
   const locals = localAgents === undefined || localAgents === true ? undefined : count('--local-agents', localAgents)
   const agents = asked === undefined ? (plan.run.agents ?? locals) : count('--agents', asked)
   if (agents === undefined)

@@ -98,7 +98,7 @@ class AgentRun {
     const listening = this.#listen().catch(() => {})
     try {
       await this.#take('share')
-      const share = await this.#link.long<Share>('GET', '/v1/share', { signal: this.#signal })
+      const share = await this.#insist(() => this.#link.long<Share>('GET', '/v1/share', { signal: this.#signal }))
       onNote(`runs ${share.clients.length} of ${share.plan.clients.length} clients of ${share.plan.name}`)
       await this.#work(share)
       this.#told = true
@@ -203,7 +203,7 @@ class AgentRun {
     const here = { ...plan, clients: plan.clients.filter((_, index) => mine.has(index)) }
     const mesh = openAgentMesh(
       { relays, credentials },
-      async (body) => await this.#link.long<string[]>('POST', '/v1/lists', { body, signal: this.#signal }),
+      async (body) => await this.#insist(() => this.#link.long<string[]>('POST', '/v1/lists', { body, signal: this.#signal })),
     )
     let network: Network | undefined
     let lists: ListFiles | undefined
@@ -212,7 +212,7 @@ class AgentRun {
       lists = await ListFiles.open(here, mesh, network)
       const clock = await this.#setClock()
       this.#offsetMs = clock.offsetMs
-      await this.#link.post('/v1/ready', clock, { signal: this.#signal })
+      await this.#insist(() => this.#link.post('/v1/ready', clock, { signal: this.#signal }))
       const { atMs } = await this.#take('start')
       this.#startMs = atMs
       const recorder = new RunRecorder(plan, { engine: 'agent', environment, startedAt: new Date().toISOString(), mine })
@@ -267,14 +267,28 @@ class AgentRun {
       clock: { offsetMs: this.#offsetMs, errorMs: clockErrorOver({ ...clock, offsetMs: this.#offsetMs }, later) },
     }
     // Told even to a coordinator that was interrupted: it still listens for a moment.
-    await this.#link.long('POST', '/v1/finished', { body: finished })
+    await this.#insist(() => this.#link.long('POST', '/v1/finished', { body: finished }))
+  }
+
+  /** Asks again for as long as a coordinator may be silent: one dial that fails is no reason to end a run. What is asked so may be heard twice. */
+  async #insist<T>(ask: () => Promise<T>): Promise<T> {
+    const untilMs = performance.now() + silenceMaxMs
+    for (;;) {
+      try {
+        return await ask()
+      } catch (error) {
+        const again = error instanceof SennitError && error.code === 'coordinator_unreachable' && !this.#signal.aborted
+        if (!again || performance.now() > untilMs || isRefused(error)) throw error
+        await pause(dialEveryMs, this.#signal)
+      }
+    }
   }
 
   async #setClock(): Promise<ClockEstimate> {
     const trips: RoundTrip[] = []
     let best: ClockEstimate | undefined
     while (trips.length < tripsMin || (trips.length < tripsMax && (best?.errorMs ?? Number.POSITIVE_INFINITY) > goodErrorMs)) {
-      trips.push(await this.#roundTrip())
+      trips.push(await this.#insist(() => this.#roundTrip()))
       best = estimateClock(trips)
     }
     if (best === undefined) throw new SennitError('coordinator_unreachable', 'the clock of the coordinator runs backwards')

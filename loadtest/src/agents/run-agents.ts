@@ -171,9 +171,11 @@ class AgentsRun {
       return value
     }
     const keep = (rank: number, seconds: readonly TimelineSecond[]): void => {
-      const kept = this.#seconds.get(rank)
-      if (kept === undefined) this.#seconds.set(rank, [...seconds])
-      else kept.push(...seconds)
+      const kept = this.#seconds.get(rank) ?? []
+      this.#seconds.set(rank, kept)
+      // An agent that did not hear that it was heard tells them again.
+      const last = kept.at(-1)?.row.second ?? -1
+      kept.push(...seconds.filter(({ row }) => row.second > last))
     }
     return {
       now,

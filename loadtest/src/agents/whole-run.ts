@@ -43,7 +43,15 @@ export class WholeRun {
     for (const { act } of acts.slice(whole.acts.length)) whole.addAct(act)
     for (const record of acts)
       Object.assign(whole.acts[record.act.act]!, { startMs: record.startMs, endMs: record.endMs, target: record.target })
-    for (const rank of ranks) addRecorderState(whole, this.#told.get(rank)!, '', () => false)
+    for (const rank of ranks) {
+      try {
+        addRecorderState(whole, this.#told.get(rank)!, '', () => false)
+      } catch {
+        // What makes no sense is said at the end of the run, of what it told then.
+        this.#told.delete(rank)
+        return undefined
+      }
+    }
     for (const [relay, sample] of relaySamples) whole.relaySamples.set(relay, sample)
     for (const [relay, sample] of relaysNow) whole.relaysNow.set(relay, sample)
     const lists = [...seconds.values()]

@@ -1,4 +1,5 @@
 // A run shared by two agents, all in this process, with real relays: what only who hears of the whole can decide.
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { runAgent, runAgents } from '../../src/index.ts'
@@ -33,8 +34,45 @@ interface Shared {
   readonly told: readonly RunStatus[]
 }
 
-/** Runs it on two agents, with something done at each status. */
-async function runShared(sheets: Sheets, act: (controls: RunControls, status: RunStatus) => void = () => {}): Promise<Shared> {
+/** Passes everything on, but now and then ends a connection in place of an answer: what was asked was heard, and who asked does not know. */
+async function lossyProxy(port: number): Promise<{ readonly port: number; readonly lost: () => number; close(): void }> {
+  const sockets = new Set<Socket>()
+  let answers = 0
+  let lost = 0
+  const proxy = createServer((near) => {
+    const far = connect(port, '127.0.0.1')
+    let losable = false
+    near.on('data', (chunk) => {
+      if (/\/v1\//.test(String(chunk))) losable = /\/v1\/(share|clock|ready|snapshot) /.test(String(chunk))
+      far.write(chunk)
+    })
+    far.on('data', (chunk) => {
+      answers += 1
+      if (!losable || answers % 4 > 0) near.write(chunk)
+      else {
+        lost += 1
+        near.destroy()
+      }
+    })
+    for (const [one, other] of [[near, far] as const, [far, near] as const]) {
+      sockets.add(one)
+      one.on('error', () => {}).on('close', () => other.destroy())
+    }
+  })
+  await new Promise<void>((done) => proxy.listen(0, '127.0.0.1', done))
+  const close = (): void => {
+    proxy.close()
+    for (const socket of sockets) socket.destroy()
+  }
+  return { port: (proxy.address() as AddressInfo).port, lost: () => lost, close }
+}
+
+/** Runs it on two agents, with something done at each status. `via` is the way of the second agent. */
+async function runShared(
+  sheets: Sheets,
+  act: (controls: RunControls, status: RunStatus) => void = () => {},
+  via: (coordinator: string) => Promise<string> = async (coordinator) => coordinator,
+): Promise<Shared> {
   const told: RunStatus[] = []
   const agents: Promise<void>[] = []
   let controls: RunControls | undefined
@@ -51,7 +89,8 @@ async function runShared(sheets: Sheets, act: (controls: RunControls, status: Ru
     signal: never,
     onListening: (coordinator) => {
       const common = { token: 't', zone: '', size: 2, version: 'test', environment, waitMs: 10_000, signal: never, onNote: () => {} }
-      for (const rank of [0, 1]) agents.push(runAgent({ ...common, coordinator, rank }))
+      agents.push(runAgent({ ...common, coordinator, rank: 0 }))
+      agents.push(via(coordinator).then((way) => runAgent({ ...common, coordinator: way, rank: 1 })))
     },
     onControls: (given) => {
       controls = given
@@ -114,6 +153,7 @@ describe('a run that two agents share', { timeout: 60_000 }, () => {
   })
 
   it('looks at the whole: a fault is taken back, another is kept from beginning, and a limit that no agent sees broken ends it', async () => {
+    let proxy: Awaited<ReturnType<typeof lossyProxy>> | undefined
     const { result, told } = await runShared(
       book({
         Faults: [
@@ -128,8 +168,18 @@ describe('a run that two agents share', { timeout: 60_000 }, () => {
           ['quick', 'response_time', 'max', '<=', '60s', '', ''],
         ],
       }),
+      undefined,
+      async (coordinator) => {
+        proxy = await lossyProxy(Number(new URL(coordinator).port))
+        return `http://127.0.0.1:${proxy.port}`
+      },
     )
+    proxy?.close()
     const { summary } = result
+    // Answers of the coordinator got lost, and nothing counts twice for that.
+    expect(proxy?.lost()).toBeGreaterThan(3)
+    expect(result.timeline.reduce((sum, { messages }) => sum + messages, 0)).toBe(summary.integrity.messages)
+    expect(new Set(result.timeline.map(({ second }) => second)).size).toBe(result.timeline.length)
     expect(summary.endedEarly).toMatchObject({ by: 'limit', limit: 'few', measured: 4 })
     expect(summary).toMatchObject({
       verdict: 'fail',
