@@ -7,7 +7,7 @@ import { bugs } from './planted/bugs.mjs'
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '200' },
+    seeds: { type: 'string', default: '400' },
     from: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
   },

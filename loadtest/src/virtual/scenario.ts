@@ -61,6 +61,7 @@ const knownPaths: readonly PathsOption[] = [
   'send=split(2),receive=disperse(2,3)',
   'send=mirror(2),receive=spread',
   'send=best,receive=pair',
+  'send=pair,receive=rotate(2s)',
 ].map(parsePaths)
 
 /** Kinds of {@link knownPaths}. */
@@ -75,7 +76,7 @@ export function drawScenario(dice: Dice): Scenario {
   const relays = Array.from({ length: drawRelayCount(dice, clientCount) }, (_, index) => `r${index + 1}`)
   // Minutes of dials that fail cost as much as five other worlds, and a few clients fail in them as many do.
   const longOutage =
-    clientCount < few && relays.length <= fewRelays && dice.chance(0.1)
+    clientCount < few && relays.length <= fewRelays && dice.chance(0.15)
       ? { atMs: dice.between(10_000, 30_000), forMs: dice.between(90_000, 140_000) }
       : undefined
   const shortened = clientCount >= crowd ? 0.4 : clientCount >= many || clientCount < common ? 0.6 : 1
@@ -212,8 +213,9 @@ function drawClients(dice: Dice, relays: readonly string[], count: number): Scen
 }
 
 function drawPairs(dice: Dice, clients: readonly ScenarioClient[]): void {
-  const most = clients.length < common ? 0.6 : 0.45
-  const pairs = dice.int(Math.ceil(clients.length * 0.3), Math.ceil(clients.length * most))
+  // Connections of a small world are cheap.
+  const [least, most] = clients.length < common ? [0.4, 0.7] : [0.3, 0.45]
+  const pairs = dice.int(Math.ceil(clients.length * least), Math.ceil(clients.length * most))
   const taken = new Set<string>()
   for (let count = 0; count < pairs; count++) {
     const [caller, listener] = dice.shuffled(clients)
@@ -225,7 +227,7 @@ function drawPairs(dice: Dice, clients: readonly ScenarioClient[]): void {
     const atMs = dice.chance(0.7) ? dice.between(200, 3_000) : dice.between(0, 25_000)
     caller.plan.calls.push({ user: listener.user, label: listener.label, application, atMs })
     // Some call each other at nearly the same time, listening or not.
-    const glare = dice.chance(0.2)
+    const glare = dice.chance(0.3)
     if (glare)
       listener.plan.calls.push({ user: caller.user, label: caller.label, application, atMs: atMs + dice.pick([0, dice.between(0, 100)]) })
     if (!glare || dice.chance(0.5)) listen(listener, application)
