@@ -78,7 +78,7 @@ export class LiveClient {
     const entered = await gate.enter()
     const dialledMs = now()
     recorder.clientHeld(dialledMs, this.#index, dialledMs - dueMs)
-    let client: Client
+    let client: Client | undefined
     try {
       if (isOver()) return
       client = await Client.open(this.#options())
@@ -86,7 +86,7 @@ export class LiveClient {
       recorder.clientRejected(now(), this.#index, codeOf(error), messageOf(error))
       return
     } finally {
-      entered()
+      entered(client !== undefined)
     }
     if (isOver()) {
       await client.close()

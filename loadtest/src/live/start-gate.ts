@@ -10,6 +10,8 @@ const lateForMs = 1_000
 /** Attaches that take this many times the quickest one, and this much longer, wait for each other and not for the network. */
 const slowTimes = 2
 const slowMs = 250
+/** Whoever is under way for longer gives its place up: it waits for a network or a relay that is not there, and holds up nobody who could go on. */
+const placeMs = 2_000
 /** Share of the newest one in the mean. */
 const newest = 0.1
 
@@ -36,12 +38,22 @@ export class StartGate {
     if (delayMs > lateMs) this.#lateUntilMs = this.#now() + lateForMs
   }
 
-  /** Resolves when it may begin, in the order of asking, with what is to be called when it has ended. After {@link end}, at once. */
-  async enter(): Promise<() => void> {
+  /** Resolves when it may begin, in the order of asking, with what is to be called when it is attached, or has failed. After {@link end}, at once. */
+  async enter(): Promise<(attached: boolean) => void> {
     if (!this.#mayBegin()) await new Promise<void>((go) => this.#waiting.push(go))
     this.#underWay += 1
     const beganMs = this.#now()
-    return () => this.#left(this.#now() - beganMs)
+    let holds = true
+    const giveUp = (): void => {
+      if (holds) this.#left()
+      holds = false
+    }
+    const timer = setTimeout(giveUp, placeMs)
+    return (attached) => {
+      clearTimeout(timer)
+      if (attached) this.#took(this.#now() - beganMs)
+      giveUp()
+    }
   }
 
   /** Nobody waits any more. */
@@ -50,10 +62,13 @@ export class StartGate {
     for (const go of this.#waiting.splice(0)) go()
   }
 
-  #left(tookMs: number): void {
-    this.#underWay -= 1
+  #took(tookMs: number): void {
     this.#quickestMs = Math.min(this.#quickestMs, tookMs)
     this.#meanMs += newest * (tookMs - this.#meanMs)
+  }
+
+  #left(): void {
+    this.#underWay -= 1
     // Those that are let go now count as under way only when they run: one for each that left, and one more while there is room.
     for (let room = this.#mayBegin() ? 2 : 0; room > 0 && this.#waiting.length > 0; room -= 1) this.#waiting.shift()!()
   }

@@ -1,11 +1,11 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { StartGate } from '../../src/live/start-gate.ts'
 
 /** A gate, its clock, and clients that ask to begin. */
 function fixture() {
   const clock = { nowMs: 0 }
   const gate = new StartGate(() => clock.nowMs)
-  const begun: (() => void)[] = []
+  const begun: ((attached: boolean) => void)[] = []
   const ask = async (count: number): Promise<void> => {
     for (let asked = 0; asked < count; asked++) void gate.enter().then((left) => begun.push(left))
     await settled()
@@ -13,7 +13,7 @@ function fixture() {
   const leave = async (count: number, tookMs = 0): Promise<void> => {
     clock.nowMs += tookMs
     for (const left of begun.splice(0, count)) {
-      left()
+      left(true)
       await settled()
     }
   }
@@ -66,6 +66,27 @@ test('attaches that get slower the more there are wait for each other; a network
   }
   await far.ask(32)
   expect(far.gate.waiting).toBe(0)
+})
+
+test('whoever reaches no relay holds up the others for two seconds at most, and says nothing about how long an attach takes', async () => {
+  vi.useFakeTimers()
+  try {
+    const { gate, begun, ask } = fixture()
+    gate.loopDelay(80)
+    await ask(20)
+    expect(gate.waiting).toBe(4)
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(gate.waiting).toBe(0)
+    expect(begun).toHaveLength(20)
+    for (const left of begun.splice(0)) left(false)
+    expect(vi.getTimerCount()).toBe(0)
+    await ask(16)
+    expect(gate.waiting).toBe(0)
+    await ask(1)
+    expect(gate.waiting).toBe(1)
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 test('at the end of a run nobody waits any more', async () => {
