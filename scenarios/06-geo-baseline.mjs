@@ -1,23 +1,13 @@
 // The source of 06-geo-baseline.xlsx: four regions on four continents, two relays in each, and connections within every region and between every two.
 // Nothing goes wrong: what it shows is which relay a pair chooses when the ends are far apart, and what the distance costs.
 import { always } from './parts/common.mjs'
-import { everyWay, links, Profiles, relaysIn, zones } from './parts/geo.mjs'
+import { everyWay, meshOver, Profiles, run } from './parts/geo.mjs'
 import { limit } from './parts/limits.mjs'
 
 const names = ['us', 'eu', 'jp', 'br']
 
-export const Run = {
-  name: ['06-geo-baseline'],
-  seed: [1],
-  duration: ['40s', 'how long the clients send'],
-  warmup: ['15s', 'far relays answer late: clients measure them all before they settle'],
-  drain: ['15s'],
-  ramp_limit: ['20/s'],
-  loop_delay_p99_max: ['50ms'],
-}
-export const Zones = zones(names)
-export const Links = links(names)
-export const Relays = relaysIn(names, 2)
+export const Run = run('06-geo-baseline', '40s')
+export const { Zones, Links, Relays } = meshOver(names)
 export { Profiles }
 export const Clients = everyWay(names, { measured: 0, talk: 3 })
 

@@ -1,23 +1,13 @@
 // The source of 07-geo-region-loss.xlsx: three regions, two relays in each, and a whole region of relays is gone at once (a power cut, a bad rollout),
 // then another region is cut off from the network without a word. Everybody goes on over what is left.
 import { always } from './parts/common.mjs'
-import { everyWay, links, Profiles, relaysIn, zones } from './parts/geo.mjs'
+import { everyWay, meshOver, Profiles, run } from './parts/geo.mjs'
 import { hits, limit } from './parts/limits.mjs'
 
 const names = ['us', 'eu', 'jp']
 
-export const Run = {
-  name: ['07-geo-region-loss'],
-  seed: [1],
-  duration: ['100s', 'how long the clients send'],
-  warmup: ['15s'],
-  drain: ['15s'],
-  ramp_limit: ['20/s'],
-  loop_delay_p99_max: ['50ms'],
-}
-export const Zones = zones(names)
-export const Links = links(names)
-export const Relays = relaysIn(names, 2)
+export const Run = run('07-geo-region-loss', '100s')
+export const { Zones, Links, Relays } = meshOver(names)
 export { Profiles }
 export const Clients = everyWay(names, { measured: 1, talk: 2 })
 

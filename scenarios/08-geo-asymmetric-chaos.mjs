@@ -1,24 +1,16 @@
 // The source of 08-geo-asymmetric-chaos.xlsx: three regions whose links are good in one direction and bad in the other, one after the other, with relays
 // dying in between. Nothing may be lost, and no connection may stand still for long.
 import { always } from './parts/common.mjs'
-import { everyWay, links, Profiles, relaysIn, zones } from './parts/geo.mjs'
+import { everyWay, meshOver, Profiles, run } from './parts/geo.mjs'
 import { hits, limit } from './parts/limits.mjs'
 
 const names = ['us', 'eu', 'jp']
 
-export const Run = {
-  name: ['08-geo-asymmetric-chaos'],
-  seed: [1],
-  duration: ['130s', 'how long the clients send'],
-  warmup: ['15s'],
-  drain: ['20s'],
-  ramp_limit: ['20/s'],
-  loop_delay_p99_max: ['50ms'],
-}
-export const Zones = zones(names)
+export const Run = run('08-geo-asymmetric-chaos', '130s', { drain: ['20s'] })
+const mesh = meshOver(names)
+export const { Zones, Relays } = mesh
 // The way to Tokyo is narrow, the way back is not.
-export const Links = links(names).map((row) => (row.to === 'jp' && row.from !== 'jp' ? { ...row, bandwidth: '256KB/s' } : row))
-export const Relays = relaysIn(names, 2)
+export const Links = mesh.Links.map((row) => (row.to === 'jp' && row.from !== 'jp' ? { ...row, bandwidth: '256KB/s' } : row))
 export { Profiles }
 export const Clients = everyWay(names, { measured: 1, talk: 2 })
 

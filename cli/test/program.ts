@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { afterEach } from 'vitest'
 
 export const bin: string = fileURLToPath(new URL('../bin/sennit.mjs', import.meta.url))
 if (!existsSync(fileURLToPath(new URL('../dist/main.js', import.meta.url)))) {
@@ -155,16 +156,24 @@ export class Program {
   }
 }
 
-/** A folder, and everything that runs in it. */
+/** One for every test of a suite: each finds it empty, and what it left is ended after it. */
+export function workshopForEach(): Workshop {
+  const shop = new Workshop()
+  afterEach(() => shop.close(), 30_000)
+  return shop
+}
+
+/** A folder, and everything that runs in it. Closed, it is empty and can be used again. */
 export class Workshop {
-  readonly dir: string
   /** The program, for whoever starts it otherwise. */
   readonly bin: string = bin
   readonly #programs: Program[] = []
   readonly #cleanups: (() => void | Promise<void>)[] = []
+  #dir: string | undefined
 
-  constructor() {
-    this.dir = mkdtempSync(join(tmpdir(), 'sennit-cli-'))
+  get dir(): string {
+    this.#dir ??= mkdtempSync(join(tmpdir(), 'sennit-cli-'))
+    return this.#dir
   }
 
   path(...parts: string[]): string {
@@ -203,14 +212,16 @@ export class Workshop {
 
   /** Ends everything by pid, and removes the folder. */
   async close(): Promise<void> {
-    for (const program of this.#programs.reverse()) {
+    const programs = this.#programs.splice(0).reverse()
+    for (const program of programs) {
       if (!program.running) continue
       program.signal('SIGCONT')
       program.signal('SIGKILL')
     }
-    await Promise.all(this.#programs.map((program) => program.exited))
-    for (const cleanup of this.#cleanups.reverse()) await cleanup()
-    rmSync(this.dir, { recursive: true, force: true })
+    await Promise.all(programs.map((program) => program.exited))
+    for (const cleanup of this.#cleanups.splice(0).reverse()) await cleanup()
+    if (this.#dir !== undefined) rmSync(this.#dir, { recursive: true, force: true })
+    this.#dir = undefined
   }
 }
 

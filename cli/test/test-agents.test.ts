@@ -1,20 +1,14 @@
 // `sennit test run` with agents as real processes: the same counts however many there are, and an end in order whatever becomes of one of them.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { allGone } from './mesh.ts'
-import { type Program, Workshop } from './program.ts'
+import { type Program, workshopForEach } from './program.ts'
 import { freePort, lacksForSsh, startSshd } from './sshd.ts'
 
 if (lacksForSsh.length > 0)
   console.log(`left out: agents over ssh, for want of ${lacksForSsh}; apt-get install openssh-server openssh-client`)
 
-let shop: Workshop
-beforeEach(() => {
-  shop = new Workshop()
-})
-afterEach(async () => {
-  await shop.close()
-}, 30_000)
+const shop = workshopForEach()
 
 interface Book {
   readonly seconds: number

@@ -1,15 +1,9 @@
 /** `sennit test compare` as a script uses it: two runs, one exit code. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Workshop } from './program.ts'
+import { describe, expect, it } from 'vitest'
+import { workshopForEach } from './program.ts'
 
-let shop: Workshop
-beforeEach(() => {
-  shop = new Workshop()
-})
-afterEach(async () => {
-  await shop.close()
-}, 30_000)
+const shop = workshopForEach()
 
 describe('test compare', { timeout: 120_000 }, () => {
   it('says 0 for two seeds of one test, 99 when it got slower, 122 for another test, 2 for no summary', async () => {

@@ -1,19 +1,13 @@
 // `sennit test replay` and `test knee` as a person uses them: the run of a result once more to the letter, another seed, a workbook; and where it breaks.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Workshop } from './program.ts'
+import { describe, expect, it } from 'vitest'
+import { workshopForEach } from './program.ts'
 
 const workbook = fileURLToPath(new URL('../../scenarios/01-smoke.xlsx', import.meta.url))
 const narrow = fileURLToPath(new URL('../../scenarios/03-ramp-to-knee.xlsx', import.meta.url))
 
-let shop: Workshop
-beforeEach(() => {
-  shop = new Workshop()
-})
-afterEach(async () => {
-  await shop.close()
-}, 30_000)
+const shop = workshopForEach()
 
 describe('test replay', { timeout: 90_000 }, () => {
   it('does exactly the run of a result again, and says what differs', async () => {

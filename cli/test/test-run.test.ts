@@ -2,19 +2,13 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { allGone } from './mesh.ts'
-import { bin, type Json, type Program, until, Workshop } from './program.ts'
+import { bin, type Json, type Program, until, workshopForEach } from './program.ts'
 
 const workbook = fileURLToPath(new URL('../../scenarios/relay-failover.xlsx', import.meta.url))
 
-let shop: Workshop
-beforeEach(() => {
-  shop = new Workshop()
-})
-afterEach(async () => {
-  await shop.close()
-}, 30_000)
+const shop = workshopForEach()
 
 /** A run whose three connections are open, and whose relays are frozen: none answers anything any more. */
 async function frozenRun(): Promise<{ run: Program; relays: number[] }> {

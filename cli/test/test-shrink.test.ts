@@ -1,15 +1,9 @@
 // `sennit test shrink` as a person uses it: a failing workbook in, a small one out that fails for the same reason.
 import { writeFileSync } from 'node:fs'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Workshop } from './program.ts'
+import { describe, expect, it } from 'vitest'
+import { workshopForEach } from './program.ts'
 
-let shop: Workshop
-beforeEach(() => {
-  shop = new Workshop()
-})
-afterEach(async () => {
-  await shop.close()
-}, 30_000)
+const shop = workshopForEach()
 
 /** Three pairs; the one over the slow link breaks a limit. */
 function failing(value: string): string {

@@ -14,12 +14,12 @@ const regions = {
 const withinMs = 2
 const jitterShare = 0.05
 
-export function zones(names) {
+function zones(names) {
   return names.map((zone) => ({ zone, label: regions[zone].label }))
 }
 
 /** Every ordered pair of these regions. */
-export function links(names) {
+function links(names) {
   return names.flatMap((from) =>
     names.map((to) => {
       const rtt = from === to ? withinMs : regions[from][to]
@@ -29,10 +29,28 @@ export function links(names) {
 }
 
 /** `count` relays in each region: us-1, us-2, eu-1 … Each region is one failure domain. */
-export function relaysIn(names, count) {
+function relaysIn(names, count) {
   return names.flatMap((zone) =>
     Array.from({ length: count }, (_, i) => ({ relay: `${zone}-${i + 1}`, zone, managed: 'yes', failure_domain: zone, enabled: 'yes' })),
   )
+}
+
+/** The sheets of a mesh over these regions, two relays in each. */
+export function meshOver(names) {
+  return { Zones: zones(names), Links: links(names), Relays: relaysIn(names, 2) }
+}
+
+export function run(name, duration, more = {}) {
+  return {
+    name: [name],
+    seed: [1],
+    duration: [duration, 'how long the clients send'],
+    warmup: ['15s', 'far relays answer late: clients measure them all before they settle'],
+    drain: ['15s'],
+    ramp_limit: ['20/s'],
+    loop_delay_p99_max: ['50ms'],
+    ...more,
+  }
 }
 
 /** Connections between every two regions and within each, `each` of them with traffic that a stall can be told in, the others as people talk. */

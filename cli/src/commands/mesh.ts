@@ -4,10 +4,9 @@ import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { usageError } from '../exit-codes.ts'
 import { createOutput, jsonOption, type Output } from '../output.ts'
-import type { RelayProcess } from '../relay-process.ts'
+import { endWithParent, type RelayProcess, startRelayProcess } from '../relay-process.ts'
 import { openControlSocketOrNote } from '../serving.ts'
 import { aborted, untilStopped } from '../signals.ts'
-import { startRelays } from '../start-relays.ts'
 import { addMeshRelayCommands } from './mesh-relays.ts'
 
 /** A frozen relay cannot hear SIGTERM; after this it is killed, so that all are gone within the five seconds promised. */
@@ -71,12 +70,22 @@ async function makeMesh(dir: string, count: number, directory?: string): Promise
 async function meshUp(options: { relays?: string; dir: string; json?: boolean }): Promise<void> {
   const out = createOutput(options.json === true)
   const configs = await prepareMesh(options, out)
+  const { Guard } = await import('@sennit/loadtest/processes')
   await untilStopped(async (signal) => {
+    // Killed, this process cannot end a relay that is frozen, and that could not hear that it is alone.
+    const guard = new Guard('')
     const relays: RelayProcess[] = []
+    const spawned = (relay: RelayProcess): void => {
+      relays.push(relay)
+      if (relay.pid === 0) return
+      guard.watch(relay.pid)
+      void relay.exited.then(() => guard.forget(relay.pid))
+    }
     try {
-      await runRelays(options.dir, configs, relays, out, signal)
+      await runRelays(options.dir, configs, relays, spawned, out, signal)
     } finally {
       await endAll(relays)
+      await guard.end()
     }
   })
 }
@@ -105,8 +114,18 @@ async function prepareMesh(options: { relays?: string; dir: string }, out: Outpu
 }
 
 /** Starts every relay, tells when all are ready and when one dies, until interrupted. */
-async function runRelays(dir: string, configs: readonly string[], relays: RelayProcess[], out: Output, signal: AbortSignal): Promise<void> {
-  await startRelays(configs, { signal, spawned: (relay) => relays.push(relay), note: (text) => out.note(text) })
+async function runRelays(
+  dir: string,
+  configs: readonly string[],
+  relays: readonly RelayProcess[],
+  spawned: (relay: RelayProcess) => void,
+  out: Output,
+  signal: AbortSignal,
+): Promise<void> {
+  const { startInTurn } = await import('@sennit/loadtest/processes')
+  const launcher = endWithParent()
+  const start = (config: string): Promise<RelayProcess> => startRelayProcess(config, launcher, spawned)
+  await startInTurn(configs, { start, signal, note: (text) => out.note(text) })
   for (const relay of relays) {
     void relay.exited.then(({ code, signal: by }) => {
       if (signal.aborted) return

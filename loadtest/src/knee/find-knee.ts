@@ -40,25 +40,34 @@ export async function findKnee(options: KneeOptions): Promise<Knee> {
   if (asked === 0) throw new SennitError('usage', 'expected a test that sends at a rate; found no rate to multiply')
   const steps: KneeFigures[] = []
   const stopped = (): boolean => signal?.aborted === true
+  /** undefined: stopped before it began. */
+  const runAt = async (factor: number): Promise<RunResult | undefined> => {
+    try {
+      return await run(stepPlan(plan, factor, stepMs))
+    } catch (error) {
+      if (stopped()) return undefined
+      throw error
+    }
+  }
   let unloadedP99Ms: number | undefined
   if (!limitsLatency(plan)) {
     const from = options.from ?? 1
     const factor = Math.min(from / 2, Math.max(from * unloadedFactor, unloadedMessagesMin / (asked * (stepMs / 1_000))))
-    const result = await run(stepPlan(plan, factor, stepMs))
-    const figures = judgeStep(result, factor)
-    unloadedP99Ms = figures.p99Ms ?? undefined
-    if (!stopped()) {
+    const result = await runAt(factor)
+    if (result !== undefined && !stopped()) {
+      const figures = judgeStep(result, factor)
+      unloadedP99Ms = figures.p99Ms ?? undefined
       steps.push(figures)
       onStep?.(figures)
+      if (unloadedP99Ms === undefined || figures.outcome !== 'good')
+        return { end: figures.outcome === 'bad' ? 'never_good' : 'unsure', ...known(steps) }
     }
-    if (!stopped() && (unloadedP99Ms === undefined || figures.outcome !== 'good'))
-      return { end: figures.outcome === 'bad' ? 'never_good' : 'unsure', ...known(steps) }
   }
   const search = new KneeSearch(options)
   for (let factor = search.next(); factor !== undefined && !stopped(); factor = search.next()) {
-    const result = await run(stepPlan(plan, factor, stepMs))
+    const result = await runAt(factor)
     // A run that was cut short says nothing about its factor.
-    if (stopped()) break
+    if (result === undefined || stopped()) break
     const figures = judgeStep(result, factor, unloadedP99Ms)
     steps.push(figures)
     onStep?.(figures)

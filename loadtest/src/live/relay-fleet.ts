@@ -9,9 +9,10 @@ import type { Clock } from '../zone-clock.ts'
 import { endRelayCertificate } from './ended-certificate.ts'
 import { clockOptions, rightClock } from './false-clock.ts'
 import type { Guard } from './guard.ts'
+import { startInTurn } from './start-in-turn.ts'
 
-/** A relay starts in well under a second; one that has not after this is stuck. */
-const readyTimeoutMs = 20_000
+/** A relay starts in half a second, in twenty on a machine that does ten other things; one that has not after this is stuck. */
+const readyTimeoutMs = 60_000
 /** How long an ended run waits for a relay before it kills it. */
 const endTimeoutMs = 3_000
 /** A certificate that has ended has ended so long ago, and a relay that is to start with it takes it for good so long yet: more than any start takes. */
@@ -55,8 +56,9 @@ export class RelayFleet {
     this.#options = options
   }
 
-  async startAll(): Promise<void> {
-    await Promise.all(this.#options.relayIds.map((relayId) => this.start(relayId)))
+  /** As long as it takes while relays become ready. Whoever calls it ends the fleet when it fails. */
+  async startAll(signal?: AbortSignal): Promise<void> {
+    await startInTurn(this.#options.relayIds, { start: (relayId) => this.start(relayId), ...(signal === undefined ? {} : { signal }) })
   }
 
   isRunning(relayId: string): boolean {

@@ -15,6 +15,8 @@ export interface RelayOptions {
   readonly relayCommand: readonly string[]
   /** A mesh that runs already; acts on relay processes are refused then. */
   readonly meshDir?: string
+  /** Aborting it ends the start of the relays too. */
+  readonly signal?: AbortSignal
   /** What relays log, by relay. */
   readonly onRelayLog?: (relayId: string, line: string) => void
 }
@@ -32,7 +34,7 @@ const relayDrainMs = 2_000
 const clockActions: readonly FaultAction[] = ['clock_offset', 'clock_drift', 'cert_expired']
 
 /** Makes or opens the mesh and starts its relays. @throws SennitError when it cannot, or when acts need relays of our own and they are not */
-export async function openRelays({ plan, relayCommand, meshDir, onRelayLog }: RelayOptions): Promise<RunRelays> {
+export async function openRelays({ plan, relayCommand, meshDir, signal, onRelayLog }: RelayOptions): Promise<RunRelays> {
   if (meshDir !== undefined) {
     refuseActsThatNeedOurOwnRelays(plan)
     refuseSettingsThatNeedOurOwnRelays(plan)
@@ -56,7 +58,7 @@ export async function openRelays({ plan, relayCommand, meshDir, onRelayLog }: Re
     ...(onRelayLog === undefined ? {} : { onLog: onRelayLog }),
   })
   try {
-    await fleet.startAll()
+    await fleet.startAll(signal)
   } catch (error) {
     await fleet.end()
     mesh.dispose()

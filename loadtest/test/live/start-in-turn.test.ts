@@ -1,7 +1,6 @@
 // Starting many relays on a busy machine: slow is not stuck. Time is the test's own.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { RelayProcess } from '../src/relay-process.ts'
-import { startRelays } from '../src/start-relays.ts'
+import { startInTurn } from '../../src/live/start-in-turn.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -23,15 +22,14 @@ class Starts {
   readonly result: Promise<string>
 
   constructor(count: number) {
-    const started = startRelays(relays(count), {
+    const started = startInTurn(relays(count), {
       signal: this.controller.signal,
-      spawned: () => {},
       note: (text) => this.notes.push(text),
       start: (config) =>
-        new Promise<RelayProcess>((done, fail) => {
+        new Promise<void>((done, fail) => {
           this.under.push(config)
           this.most = Math.max(this.most, this.under.length)
-          this.#ready.set(config, () => done({} as RelayProcess))
+          this.#ready.set(config, done)
           this.#ended.set(config, fail)
         }),
     })
@@ -63,6 +61,11 @@ describe('many relays', () => {
     expect(starts.most).toBeLessThan(16)
     expect(starts.notes[0]).toMatch(/^0 of 16 relays are ready; waiting for r1\.toml, r2\.toml/)
     expect(starts.notes.at(-1)).toBe('15 of 16 relays are ready; waiting for r16.toml')
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('are none: nothing is waited for', async () => {
+    expect(await new Starts(0).result).toBe('ready')
     expect(vi.getTimerCount()).toBe(0)
   })
 
