@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { allGone } from './mesh.ts'
-import { bin, type Json, type Program, until, workshopForEach } from './program.ts'
+import { bin, deadlineMs, type Json, type Program, until, workshopForEach } from './program.ts'
 
 const workbook = fileURLToPath(new URL('../../scenarios/relay-failover.xlsx', import.meta.url))
 
@@ -13,7 +13,7 @@ const shop = workshopForEach()
 /** A run whose three connections are open, and whose relays are frozen: none answers anything any more. */
 async function frozenRun(): Promise<{ run: Program; relays: number[] }> {
   const run = shop.sennit('test', 'run', workbook, '--scale', '0.1', '--json', '--out', 'out')
-  await run.says(/"connected":3,/)
+  await run.says(/"connected":3,/, 2 * deadlineMs)
   const relays = spawnSync('pgrep', ['-P', String(run.pid), '-f', '--', 'relay --config'], { encoding: 'utf8' })
     .stdout.trim()
     .split('\n')
