@@ -1,5 +1,6 @@
 // The agent's way to its coordinator: HTTP/1.1 or HTTPS requests over a kept connection, through whatever proxy the environment names. Every answer has a bound, every
 // request a deadline.
+import { randomBytes } from 'node:crypto'
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -7,7 +8,7 @@ import { TLSSocket } from 'node:tls'
 import { type Outbound, outbound } from '@sennit/client'
 import { SennitError } from '@sennit/protocol'
 import { fingerprintOf } from './coordinator-tls.ts'
-import { bodyMax, type Join, type Joined } from './messages.ts'
+import { bodyMax, type Join, type JoinAsked, type Joined } from './messages.ts'
 
 /** A coordinator answers at once, or (for orders) within a few seconds. */
 const answerMaxMs = 15_000
@@ -28,6 +29,7 @@ export class CoordinatorLink {
   readonly #way: Outbound
   readonly #agent: Agent
   #session = ''
+  readonly #attempt = randomBytes(16).toString('hex')
 
   /**
    * @param ca authorities to trust instead of the system's, PEM. A fingerprint in the URL needs none
@@ -49,7 +51,8 @@ export class CoordinatorLink {
   }
 
   async join(join: Join, signal: AbortSignal): Promise<Joined> {
-    const joined = await this.post<Joined>('/v1/join', join, { signal })
+    const asked: JoinAsked = { ...join, attempt: this.#attempt }
+    const joined = await this.post<Joined>('/v1/join', asked, { signal })
     this.#session = joined.session
     return joined
   }

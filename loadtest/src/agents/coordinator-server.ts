@@ -11,6 +11,7 @@ import {
   type Clock,
   type Finished,
   type Join,
+  type JoinAsked,
   type Joined,
   type ListsAsked,
   type Order,
@@ -54,6 +55,8 @@ export class CoordinatorServer {
   readonly #desk: Desk
   readonly #tokenHash: Buffer
   readonly #orders = new Map<string, Orders>()
+  /** Who joined, by attempt. */
+  readonly #joined = new Map<string, Joined>()
   readonly #sockets = new Set<Socket>()
   /** Wrong tokens so far. */
   strangers = 0
@@ -187,7 +190,14 @@ export class CoordinatorServer {
   }
 
   async #join(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const join = joinOf(await bodyOf(request, bodyMax.small))
+    const asked = await bodyOf(request, bodyMax.small)
+    const join = joinOf(asked)
+    const attempt = attemptOf(asked)
+    const before = this.#joined.get(attempt)
+    if (before !== undefined && this.#desk.isKnown(before.session)) {
+      answer(response, before)
+      return
+    }
     const session = randomBytes(16).toString('hex')
     const joined = this.#desk.join(session, join, isLocal(request.socket))
     if ('status' in joined) {
@@ -195,6 +205,7 @@ export class CoordinatorServer {
       return
     }
     const answered: Joined = { session, rank: joined.rank }
+    if (attempt !== '' && this.#joined.size < connectionsMax) this.#joined.set(attempt, answered)
     answer(response, answered)
   }
 
@@ -265,6 +276,12 @@ async function bodyOf(request: IncomingMessage, bytesMax: number): Promise<unkno
     chunks.push(chunk)
   }
   return length === 0 ? {} : JSON.parse(Buffer.concat(chunks).toString('utf8'))
+}
+
+/** '' : it names none, and each time that it asks is another one. */
+function attemptOf(value: unknown): string {
+  const { attempt } = value as Partial<JoinAsked>
+  return typeof attempt === 'string' && /^[0-9a-f]{32}$/.test(attempt) ? attempt : ''
 }
 
 /** What an agent says of itself is shown to people: it is looked at first. */

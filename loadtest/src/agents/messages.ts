@@ -1,6 +1,6 @@
 // What coordinator and agents say to each other: JSON over HTTP/1.1, every request by the agent. `docs/test-set.md` has the story.
 //
-//   POST /v1/join      Join → Joined          once; Authorization: Bearer TOKEN, as on every request
+//   POST /v1/join      JoinAsked → Joined          once; Authorization: Bearer TOKEN, as on every request
 //   GET  /v1/orders?after=N → Order[]         held until there is an order, at most `ordersHoldMs`; Sennit-Session: SESSION from here on
 //   GET  /v1/share     → Share                the plan, and what this agent needs to run its clients
 //   POST /v1/clock     → Clock                a round trip
@@ -33,6 +33,12 @@ export interface Join {
   readonly size: number | null
   readonly host: string
   readonly pid: number
+}
+
+/** What stands in the body of a join. */
+export interface JoinAsked extends Join {
+  /** The same each time that one agent asks: an answer that got lost is given again, and takes no second place. 32 hex digits. */
+  readonly attempt: string
 }
 
 export interface Joined {

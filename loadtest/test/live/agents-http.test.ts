@@ -65,6 +65,17 @@ test('whoever has the token joins, and gets what is for its session', async () =
   expect(answeredMs).toBeGreaterThanOrEqual(receivedMs)
 })
 
+test('an agent whose answer got lost asks again and has the same place; another one has another', async () => {
+  const one = link()
+  const joined = await one.join(join, never)
+  expect(await one.join(join, never)).toEqual(joined)
+  expect(joins).toHaveLength(1)
+  expect((await link().join(join, never)).session).not.toBe(joined.session)
+  expect(joins).toHaveLength(2)
+  // It is known no more: the coordinator took it for lost.
+  expect((await one.join(join, never)).session).not.toBe(joined.session)
+})
+
 test.each(['x', 'righ', 'right!', 'wrong'])('the token "%s" opens nothing', async (token) => {
   await link().join(join, never)
   const stranger = link(token)
