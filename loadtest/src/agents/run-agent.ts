@@ -324,7 +324,8 @@ class AgentRun {
     this.#telling = true
     const seconds = this.#seconds
     this.#seconds = []
-    const seen = drain === undefined ? this.#seen(recorder) : undefined
+    const beganMs = performance.now()
+    const seen = drain === undefined && beganMs >= this.#nextSeenMs ? this.#seen(recorder) : undefined
     const snapshot: Snapshot = {
       status: recorder.status(this.#now()),
       seconds,
@@ -333,7 +334,10 @@ class AgentRun {
       ...(seen === undefined ? {} : { seen }),
     }
     try {
-      await this.#link.post('/v1/snapshot', snapshot, { signal: this.#end.signal })
+      const told = this.#link.post('/v1/snapshot', snapshot, { signal: this.#end.signal })
+      // By now it is collected and written down.
+      if (seen !== undefined) this.#nextSeenMs = beganMs + (performance.now() - beganMs) / seenShare
+      await told
       this.#heardMs = performance.now()
     } catch {
       // Whether the coordinator is gone is told by the request for orders.
@@ -345,12 +349,7 @@ class AgentRun {
 
   /** What the coordinator looks at the whole with; not while saying it would cost what the clients need. */
   #seen(recorder: RunRecorder): RecorderState | undefined {
-    const beganMs = performance.now()
-    if (this.#watched === undefined || beganMs < this.#nextSeenMs) return undefined
-    const state = recorderState(recorder, this.#now(), this.#watched)
-    // Writing it down takes about as long as collecting it.
-    this.#nextSeenMs = beganMs + (2 * (performance.now() - beganMs)) / seenShare
-    return state
+    return this.#watched === undefined ? undefined : recorderState(recorder, this.#now(), this.#watched)
   }
 
   async #drained(recorder: RunRecorder, settled: () => boolean): Promise<ReadonlySet<number>> {
