@@ -8,7 +8,7 @@ export type PlayedSeed = SeedResult & { readonly realMs: number }
 /** Lines of the trace that a failing seed brings along. */
 const traceLines = 80
 /** One seed in so many (those whose number it divides) is played twice, and the two runs must be the same to the last event. */
-const twiceEvery = 50
+const twiceEvery = 100
 
 parentPort?.on('message', (seed: number) => {
   parentPort?.postMessage(play(seed))

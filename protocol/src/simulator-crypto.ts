@@ -144,7 +144,11 @@ class Checksum {
       this.#scratch = new Uint8Array(padded * 2)
       this.#words = new Uint32Array(this.#scratch.buffer)
     }
-    if (padded > 0) this.#words.fill(0, (padded >>> 2) - 4, padded >>> 2)
+    if (padded > 0) {
+      const words = this.#words
+      const end = padded >>> 2
+      for (let at = end - 4; at < end; at += 1) words[at] = 0
+    }
     return padded
   }
 
