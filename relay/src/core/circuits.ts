@@ -263,7 +263,12 @@ export class Circuits {
     const target = half.receivedBytes + half.windowBytes - half.queuedBytes
     const step = target - half.limitBytes
     const left = half.limitBytes - half.receivedBytes
-    const enough = step >= half.windowBytes >> 2 || (left < packetBytesMax && step >= packetBytesMax / 2)
+    // Where all that may be promised is promised, a window is one packet: who sends little would wait for ever for what it must not send any more.
+    const waits = half.waiting || (half.waitAtMs !== undefined && half.waitAtMs <= this.nowMs)
+    const enough =
+      step >= half.windowBytes >> 2 ||
+      (left < packetBytesMax && step >= packetBytesMax / 2) ||
+      (waits && step > 0 && half.queuedBytes === 0)
     if (!enough) {
       if (half.waiting && half.queuedBytes === 0 && left >= packetBytesMax) this.loosen(half)
       return undefined

@@ -246,6 +246,21 @@ describe('hop credit', () => {
     expect(world.machine.stats()).toMatchObject({ queuedBytes: 0, waitingCircuits: 0 })
   })
 
+  it('tells nobody to wait who sends little, when all that it may promise is promised', () => {
+    const world = new World({ limits: { memoryBytes: 131_072 } })
+    const { a, b, circuitA, circuitB } = pair(world)
+    for (let second = 0; second < 60; second += 1) {
+      a.send(circuitA, 200)
+      b.send(circuitB, 200)
+      world.pass(1_000)
+    }
+    world.pass(1_000)
+    expect([a.packets.length, b.packets.length]).toEqual([60, 60])
+    expect([...credits(a, circuitA), ...credits(b, circuitB)].filter(({ wait }) => wait)).toEqual([])
+    // It had 64 KiB, a packet of the largest size, and has that again.
+    expect(credits(b, circuitB).at(-1)!.limit).toBeGreaterThanOrEqual(60 * 200 + 65_536)
+  })
+
   it('closes the circuit of a source that goes over it', () => {
     const world = new World()
     const { a, b, circuitA } = pair(world)
