@@ -1,6 +1,7 @@
 // `sennit test knee`: the rate at which a mesh breaks, live or in the simulated world.
 import type { Knee, KneeFigures, Plan, RunResult } from '@sennit/loadtest'
 import type { Command } from 'commander'
+import { meshDirOf } from '../mesh-dir.ts'
 import { createOutput, jsonOption, table } from '../output.ts'
 import { endWithParent, programPath } from '../relay-process.ts'
 import { onInterrupt } from '../signals.ts'
@@ -64,6 +65,7 @@ async function knee(file: string, options: KneeCommandOptions): Promise<void> {
     confirm: options.virtual !== true,
   }
   const minutes = positive('--max-minutes', options.maxMinutes)
+  const meshDir = meshDirOf(options)
   const plan = await readPlan(file, options, out)
   if (plan === undefined) return
   const { environmentOf, exitCodes, findKnee, runLive } = await import('@sennit/loadtest')
@@ -78,7 +80,7 @@ async function knee(file: string, options: KneeCommandOptions): Promise<void> {
       environment,
       signal,
       relayCommand,
-      ...(options.mesh === undefined ? {} : { meshDir: options.mesh }),
+      ...(meshDir === undefined ? {} : { meshDir }),
     })
   }
   if (plan.acts.length > 0 || plan.phases !== undefined) out.note('faults and phases of the workbook are left out: each step has one rate')

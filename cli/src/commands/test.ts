@@ -1,9 +1,10 @@
 // `sennit test new | check | run` (and `compare` beside this file): a workbook is the scenario, the limits and the report.
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { basename, dirname, extname, join, resolve } from 'node:path'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { basename, extname, join, resolve } from 'node:path'
 import type { ReportKind, RunControls, RunResult, RunStatus } from '@sennit/loadtest'
 import { type Command, Option } from 'commander'
 import { usageError } from '../exit-codes.ts'
+import { meshDirOf } from '../mesh-dir.ts'
 import { createOutput, jsonOption } from '../output.ts'
 import { endWithParent, programPath } from '../relay-process.ts'
 import { onInterrupt } from '../signals.ts'
@@ -133,7 +134,7 @@ async function writeNew(file: string, options: NewOptions): Promise<void> {
 
 async function run(file: string, options: RunOptions): Promise<void> {
   const out = createOutput(options.json === true)
-  const meshDir = meshOf(options)
+  const meshDir = meshDirOf(options)
   const reports = options.report === undefined ? undefined : await reportsOf(options.report)
   const plan = await readPlan(file, options, out)
   if (plan === undefined) return
@@ -196,15 +197,6 @@ async function reportsOf(text: string): Promise<readonly ReportKind[]> {
   const wrong = asked.find((word) => !(reportKinds as readonly string[]).includes(word))
   if (wrong !== undefined) throw usageError(`--report: expected words of ${reportKinds.join(',')} with commas; found "${wrong}"`)
   return reportKinds.filter((kind) => asked.includes(kind))
-}
-
-/** The mesh whose running relays are used; a test needs the whole directory, because it adds the users of its workbook. */
-function meshOf(options: RunOptions): string | undefined {
-  if (options.virtual === true) return undefined
-  const dir = options.mesh ?? (options.relayList === undefined ? undefined : dirname(options.relayList))
-  if (dir !== undefined && !existsSync(join(dir, 'mesh.json')))
-    throw usageError(`expected a mesh directory with mesh.json in ${dir}; found none. Without --mesh the test makes a mesh of its own`)
-  return dir
 }
 
 function timeName(): string {

@@ -1,4 +1,5 @@
 // The relays of a run: started here for it, or those of a mesh that runs already.
+import { Client } from '@sennit/client'
 import { SennitError } from '@sennit/protocol'
 import { possibleActs } from '../act-target.ts'
 import { familyOf } from '../fault-actions.ts'
@@ -38,7 +39,9 @@ export async function openRelays({ plan, relayCommand, meshDir, signal, onRelayL
   if (meshDir !== undefined) {
     refuseActsThatNeedOurOwnRelays(plan)
     refuseSettingsThatNeedOurOwnRelays(plan)
-    return { mesh: await openTestMesh(plan, meshDir), fleet: undefined, end: async () => {} }
+    const mesh = await openTestMesh(plan, meshDir)
+    await checkUsers(plan, mesh)
+    return { mesh, fleet: undefined, end: async () => {} }
   }
   refuseRelaysOfOthers(plan)
   const mesh = await makeTestMesh(plan)
@@ -107,4 +110,28 @@ function wrongClocks(plan: Plan): Map<string, Clock> {
       return clock === undefined ? [] : [[relay, clock]]
     }),
   )
+}
+
+/** Longer than relays take to read a list that has changed. */
+const knownWithinMs = 6_000
+
+/** Relays that read other files than those of the mesh directory never hear of the users that were added there; better said once than by each client. */
+async function checkUsers({ clients }: Plan, { dir, entries, credentials, added = [] }: TestMesh): Promise<void> {
+  const client = clients.find(({ user, wrongKey }) => wrongKey !== true && (added.length === 0 || added.includes(user)))
+  const credential = client === undefined ? undefined : credentials.get(client.user)
+  if (client === undefined || credential === undefined) return
+  const relays = entries.filter(({ relayId }) => client.relays.includes(relayId))
+  try {
+    const probe = await Client.open({ credential, relays, openMs: knownWithinMs, ...(client.proxy === '' ? {} : { proxy: client.proxy }) })
+    await probe.close()
+  } catch (error) {
+    // Whatever else is wrong the run shows client by client; from agents it may even be right.
+    if (!(error instanceof SennitError) || error.code !== 'not_registered') return
+    throw new SennitError(
+      'not_registered',
+      `expected relays that know the users of ${dir}; found that ${relays.map(({ relayId }) => relayId).join(', ')} never heard of user ${client.user}${added.length === 0 ? '' : `, one of ${added.length} that were just added`}. Give the directory that the relays run from, or copy its users.list to where they read theirs`,
+      { user: client.user },
+      error,
+    )
+  }
 }

@@ -21,6 +21,8 @@ export interface TestMesh {
   readonly entries: readonly RelayEntry[]
   /** Credential file by user name. */
   readonly credentials: ReadonlyMap<string, string>
+  /** Users that were added for the run; absent: it is not known. */
+  readonly added?: readonly string[]
   /** Lists of relays, signed as the mesh's own is. @throws SennitError when this mesh cannot sign */
   signLists(version: number, lists: readonly (readonly RelayEntry[])[]): Promise<readonly Uint8Array[]>
   /** Removes what was made for the run. A mesh that was there before stays, with the users that were added. */
@@ -86,5 +88,5 @@ export async function openTestMesh(
   const missing = [...credentials].flatMap(([user, file]) => (existsSync(file) ? [] : [user]))
   await addUsers(dir, missing, users)
   const signLists: TestMesh['signLists'] = async (version, lists) => lists.map((relays) => signedRelayList(dir, version, relays))
-  return { dir, entries: list.relays, credentials, signLists, dispose }
+  return { dir, entries: list.relays, credentials, added: missing, signLists, dispose }
 }

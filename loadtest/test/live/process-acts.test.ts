@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, utimesSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, utimesSync } from 'node:fs'
 import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +11,9 @@ import { rightClock } from '../../src/live/false-clock.ts'
 import { Guard } from '../../src/live/guard.ts'
 import { doProcessAct } from '../../src/live/process-acts.ts'
 import { RelayFleet } from '../../src/live/relay-fleet.ts'
+import { openRelays } from '../../src/live/run-relays.ts'
 import type { FaultAct } from '../../src/plan.ts'
+import { planOf } from '../fixtures/sheets.ts'
 
 const program = fileURLToPath(new URL('../../../cli/bin/sennit.mjs', import.meta.url))
 let dir: string
@@ -223,5 +225,15 @@ describe.skipIf(!existsSync('/proc/self/limits'))('an act on a relay process', (
     await heal()
     await near(10)
     zoneClock = rightClock
+  })
+
+  test('relays that read other files than those of the mesh directory are found out before the run, with what to do', async () => {
+    const copy = join(dir, '..', 'copy')
+    cpSync(dir, copy, { recursive: true })
+    const plan = planOf({ Relays: [['relay'], ['r1']], Clients: [['client'], ['stranger'], ['other']] })
+    const opening = openRelays({ plan, relayCommand: [], meshDir: copy })
+    await expect(opening).rejects.toThrow(
+      /expected relays that know the users of .*copy; found that r1 never heard of user stranger, one of 2 that were just added\. Give the directory/,
+    )
   })
 })
