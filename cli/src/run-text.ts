@@ -1,7 +1,7 @@
 // What a test run says: its parameters, a line on where it stands, and its verdict.
 import { relative } from 'node:path'
 import type { Plan, RunResult, RunStatus } from '@sennit/loadtest'
-import { viewOf } from '@sennit/loadtest'
+import { latencyNote, viewOf } from '@sennit/loadtest'
 import { table } from './output.ts'
 
 export function describePlan(plan: Plan): string {
@@ -43,6 +43,7 @@ export function statusLine(status: RunStatus, plan: Plan): string {
 export function describeResult(result: RunResult, files: readonly string[]): string {
   const { summary } = result
   const { integrity } = summary
+  const note = latencyNote(result.plan)
   const milliseconds = (value: number | null): string => (value === null ? '-' : value.toFixed(1))
   const lines = [
     '',
@@ -55,6 +56,7 @@ export function describeResult(result: RunResult, files: readonly string[]): str
     ...datagramText(summary),
     `connections: ${summary.connections.opened} of ${summary.connections.planned} opened, ${summary.connections.neverRecovered} never recovered`,
     `latency ms (from the intended time): p50 ${milliseconds(summary.latencyMs.response.p50)}, p99 ${milliseconds(summary.latencyMs.response.p99)}, max ${milliseconds(summary.latencyMs.response.max)}`,
+    ...(note === '' ? [] : [note]),
   ]
   if (summary.failovers.length > 0) {
     lines.push(

@@ -14,6 +14,7 @@ export { type ComparedMetric, type Comparison, compareRuns, type Move } from './
 export {
   type Environment,
   exitCodes,
+  latencyNote,
   type RecorderOptions,
   RunRecorder,
   type RunResult,

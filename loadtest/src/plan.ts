@@ -514,6 +514,13 @@ export const metrics: Readonly<Record<Metric, { readonly kind: MetricKind; reado
   generator_loop_delay: { kind: 'histogram', unit: 'ms' },
 }
 
+/** Whether senders wait for answers: all of them, none, or some. */
+export function modelOf({ flows }: Pick<Plan, 'flows'>): 'open' | 'closed' | 'mixed' {
+  const own = flows.flatMap(({ directions }) => directions).filter(({ role }) => role !== 'answers')
+  const waiting = own.filter(({ think }) => think !== undefined).length
+  return waiting === 0 ? 'open' : waiting === own.length ? 'closed' : 'mixed'
+}
+
 /** SHA-256 (hex) of the plan's canonical JSON: the same workbook, seed and scale give the same hash on every machine. */
 export function planHash(plan: Plan): string {
   return createHash('sha256').update(canonicalJson(plan)).digest('hex')

@@ -1,7 +1,7 @@
 // What clients do over time, in the simulated world: they come and go, ask and wait for answers, end well or badly, and expect to be turned away.
 import { describe, expect, test } from 'vitest'
 import { runTest, type TestSheets } from '../src/index.ts'
-import type { RunResult } from '../src/verdict/index.ts'
+import { type RunResult, reportHtml } from '../src/verdict/index.ts'
 import { planOf } from './fixtures/sheets.ts'
 
 const base = (more: TestSheets): TestSheets => ({
@@ -125,6 +125,8 @@ describe('the closed model', () => {
     expect(latencyMs.response.p50).toBeGreaterThan(80)
     expect(latencyMs.response.p50).toBeLessThan(90)
     expect(latencyMs.service).toEqual(latencyMs.response)
+    // Each report says what these figures are.
+    expect(reportHtml(result)).toContain('Closed model: a message is due only when the last one was answered')
     expect(result.plan.clients.map(({ client }) => client)).toContain('c-1.echo')
     // 4 clients, one question and one answer every 180 ms.
     expect(Math.abs(integrity.messages - (4 * 2 * 20_000) / 181)).toBeLessThan(50)

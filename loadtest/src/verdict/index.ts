@@ -4,6 +4,7 @@ export { fillKeystream, findMismatch, keystreamKey } from './keystream.ts'
 export { encodeMessage, type MessageHeader, readHeader } from './message.ts'
 export type { RecorderOptions, RelaySample, Side } from './recorded.ts'
 export { reportHtml } from './report/html.ts'
+export { latencyNote } from './report/latency-note.ts'
 export { RunRecorder } from './run-recorder.ts'
 export type {
   ClientResult,

@@ -2,6 +2,7 @@
 import * as xlsx from 'xlsx'
 import { appendSheet, bytesOf, type CellValue, escaped, type WrittenSheet } from '../workbook/write-workbook.ts'
 import type { Percentiles } from './histogram.ts'
+import { latencyNote } from './report/latency-note.ts'
 import { timelineTable } from './report/timeline-table.ts'
 import type { PhaseResult, RunResult } from './run-result.ts'
 
@@ -216,6 +217,7 @@ function phaseRows(phases: readonly PhaseResult[]): CellValue[][] {
 
 function summaryRows(result: RunResult): CellValue[][] {
   const { summary } = result
+  const note = latencyNote(result.plan)
   const percentiles = (name: string, of: Percentiles): CellValue[][] =>
     Object.entries(of).map(([point, value]) => [`${name} ${point}`, value, 'ms'])
   return [
@@ -243,6 +245,7 @@ function summaryRows(result: RunResult): CellValue[][] {
     ...Object.entries(summary.integrity).map(([name, value]) => [`integrity ${name}`, value, name === 'messages' ? 'messages' : 'B']),
     ...percentiles('response', summary.latencyMs.response),
     ...percentiles('service', summary.latencyMs.service),
+    ...(note === '' ? [] : [['response and service', note]]),
     ['throughput', summary.throughput.messagesPerSecond, 'messages/s'],
     ['throughput', summary.throughput.bytesPerSecond, 'B/s'],
     ['event loop p99', summary.generator.loopDelayP99Ms, 'ms'],

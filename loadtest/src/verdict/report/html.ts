@@ -4,6 +4,7 @@ import { agentsSection } from './agents-section.ts'
 import { type ShadedFault, type TimeChart, timeChart } from './chart.ts'
 import { faultPanels, panelLink } from './fault-panels.ts'
 import { bytes, count, duration, html, inUnit, moment, short } from './format.ts'
+import { latencyNote } from './latency-note.ts'
 import { planSection } from './plan-section.ts'
 import { stallChart } from './stall-chart.ts'
 import { style } from './style.ts'
@@ -283,10 +284,11 @@ function heldBadge({ held, severity }: LimitResult): string {
   return severity === 'fail' ? badge('broken', 'bad') : badge(severity === 'warn' ? 'warning' : 'never held', 'open')
 }
 
-function latencySection({ spectrum, summary }: RunResult): string {
+function latencySection({ spectrum, summary, plan }: RunResult): string {
+  const note = latencyNote(plan)
   return `<section aria-labelledby="spectrum"><h2 id="spectrum">Latency</h2>
 ${table(
-  `Messages due after the warm-up. Response: from the intended send time; service: from when it was handed over (median ${duration(summary.latencyMs.service.p50)}).`,
+  `Messages due after the warm-up. Response: from the intended send time; service: from when it was handed over (median ${duration(summary.latencyMs.service.p50)}).${note === '' ? '' : ` ${note}`}`,
   [
     { name: 'percentile', cell: (row) => (row.percentile === 0 ? 'smallest' : row.percentile === 100 ? 'largest' : `p${row.percentile}`) },
     { name: 'response', kind: 'n', cell: (row) => duration(row.responseMs) },
