@@ -106,6 +106,11 @@ export class FaultProxy {
     return count
   }
 
+  /** Whoever was left with a dead connection and told nothing is told. */
+  resetStranded(): void {
+    for (const socket of [...this.#stranded]) socket.resetAndDestroy()
+  }
+
   async close(): Promise<void> {
     const closed = new Promise<void>((done) => this.#server.close(() => done()))
     this.resetAll()

@@ -22,9 +22,7 @@ export interface LiveClientContext {
   /** When the certificates of clients end, by name. */
   readonly certificateEnds: ReadonlyMap<string, number>
   readonly now: () => number
-  /** Does something at a time of the run, unless the run is over by then. */
-  readonly at: (atMs: number, what: () => Promise<void>) => void
-  /** The same for what belongs to the ramp, which may be paused. */
+  /** Does something at a time of the run, unless the load is over by then; later by as long as the ramp was paused. */
   readonly ramp: (atMs: number, what: () => Promise<void>) => void
   /** Work that the run waits for at its end. */
   readonly track: (work: Promise<void>) => void
@@ -76,12 +74,13 @@ export class LiveClient {
 
   /** Attaches, and does what the plan says for as long as it is there. */
   async #run({ attachAtMs, detachAtMs }: Presence): Promise<void> {
-    const { recorder, now, at, ramp, track, gate, isOver } = this.#context
+    const { recorder, network, now, ramp, track, gate, isOver } = this.#context
     // Who comes back waits until it has left.
     await this.#left
     const dueMs = now()
     const entered = await gate.enter()
     const dialledMs = now()
+    if (this.planned.disconnect === 'vanish') network.cameBack(this.planned)
     recorder.clientHeld(dialledMs, this.#index, dialledMs - dueMs)
     let client: Client | undefined
     try {
@@ -100,9 +99,9 @@ export class LiveClient {
     this.#client = client
     recorder.clientAttached(now(), this.#index, now() - dialledMs)
     if (detachAtMs !== null)
-      at(detachAtMs, () => {
+      ramp(detachAtMs, async () => {
         this.#left = this.planned.disconnect === 'vanish' ? this.#vanish(client) : this.#detach(client)
-        return this.#left
+        await this.#left
       })
     const serves = this.flows.filter(({ side }) => side === 'listener')
     for (const application of new Set(serves.map(({ flow }) => flow.flow.application))) track(this.#listen(client, application))
@@ -194,7 +193,7 @@ export class LiveClient {
   }
 
   async #connect(client: Client, live: LiveFlow, { closeAtMs, end }: FlowSession): Promise<void> {
-    const { plan, recorder, now, at, isOver } = this.#context
+    const { plan, recorder, now, ramp, isOver } = this.#context
     const { flow }: { flow: Flow } = live
     const listener = plan.clients[flow.listener]
     if (listener === undefined) return
@@ -205,7 +204,7 @@ export class LiveClient {
       const connection = await client.connect({ user: fullName(listener), application: flow.application, waitMs: connectWaitMs })
       recorder.connectionOpened(now(), flow.flow, now() - startedMs)
       live.attach('caller', connection)
-      if (closeAtMs !== null) at(closeAtMs, () => live.end(end, isOver))
+      if (closeAtMs !== null) ramp(closeAtMs, () => live.end(end, isOver))
     } catch (error) {
       live.failed()
       if (!isOver()) recorder.connectionFailed(now(), flow.flow, codeOf(error), messageOf(error))

@@ -130,7 +130,6 @@ class LiveLoad {
       lists,
       certificateEnds: certificateEnds(this.#plan),
       now,
-      at: (atMs, what) => this.#at(atMs, what),
       ramp: (atMs, what) => this.#ramp.add(atMs, () => this.#track(what())),
       track: (work) => this.#track(work),
       gate: this.#gate,

@@ -113,6 +113,11 @@ export class Network {
     }
   }
 
+  /** The machine of a client that had vanished is there again: it answers for connections that it does not know with a reset. */
+  cameBack(client: PlanClient): void {
+    for (const { client: own, proxy } of this.#ways) if (own === client.client) proxy.resetStranded()
+  }
+
   /** Takes everything of an act away. */
   heal(act: FaultAct): void {
     for (const way of this.#ways) this.#lift(act, way)

@@ -1,5 +1,6 @@
 // One client of a plan in the simulated world: attaches, listens, calls, detaches, as the live runner's clients do.
 import type { FlowSession, Presence } from '../plan.ts'
+import type { At } from '../ramp.ts'
 import type { RunRecorder } from '../verdict/run-recorder.ts'
 import type { Application, ApplicationEffect, ClientHost } from './client-host.ts'
 import type { PlanFlow } from './plan-flow.ts'
@@ -17,13 +18,16 @@ export class PlanClientApplication implements Application {
   readonly #index: number
   readonly #recorder: RunRecorder
   readonly #flows: readonly PlanFlow[]
+  readonly #ramp: At
   readonly #calls = new Map<number, { readonly flow: PlanFlow; readonly startedMs: number }>()
   #startedMs = 0
   #detachAtMs: number | null = null
   #attached = false
   #over = false
 
-  constructor(index: number, recorder: RunRecorder, flows: readonly PlanFlow[]) {
+  /** `ramp`: does something at a time of the plan, later by as long as the ramp was paused. */
+  constructor(index: number, recorder: RunRecorder, flows: readonly PlanFlow[], ramp: At) {
+    this.#ramp = ramp
     this.#index = index
     this.#recorder = recorder
     this.#flows = flows
@@ -34,7 +38,7 @@ export class PlanClientApplication implements Application {
     this.#detachAtMs = detachAtMs
     if (client.running) client.kill('reset')
     client.start()
-    if (detachAtMs !== null) client.world.at(detachAtMs, () => this.#leave(client))
+    if (detachAtMs !== null) this.#ramp(detachAtMs, () => this.#leave(client))
   }
 
   started(client: ClientHost): void {
@@ -147,7 +151,7 @@ export class PlanClientApplication implements Application {
     const { openAtMs, closeAtMs, sessions = [{ openAtMs, closeAtMs }] } = flow.flow
     for (const session of sessions) {
       if (session.openAtMs < this.#fromMs(client) || session.openAtMs >= (this.#detachAtMs ?? Number.POSITIVE_INFINITY)) continue
-      world.at(session.openAtMs, () => {
+      this.#ramp(session.openAtMs, () => {
         if (this.#over || client.generation !== generation) return
         flow.begin(() => {
           if (this.#over || client.generation !== generation || world.nowMs >= this.#recorder.loadEndMs) flow.failed()
@@ -174,7 +178,7 @@ export class PlanClientApplication implements Application {
       machine.connect(nowMs, { user, application, waitMs: connectWaitMs, ...(label === '' ? {} : { label }) }),
     )
     this.#calls.set(handle, { flow, startedMs })
-    if (closeAtMs !== null) world.at(closeAtMs, () => flow.end(end))
+    if (closeAtMs !== null) this.#ramp(closeAtMs, () => flow.end(end))
   }
 
   #connection(client: ClientHost, effect: Extract<ApplicationEffect, { type: 'connection' }>): void {

@@ -189,7 +189,7 @@ class VirtualRun {
         ...(config?.traits === undefined ? {} : { traits: traitsOfWords(config.traits) }),
       }
     })
-    const application = new PlanClientApplication(index, this.#recorder, this.#flows)
+    const application = new PlanClientApplication(index, this.#recorder, this.#flows, (atMs, what) => this.#ramp.add(atMs, what))
     const host = new ClientHost(world, planned.client, {
       user: planned.user,
       label: planned.label,

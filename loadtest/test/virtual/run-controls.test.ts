@@ -82,6 +82,22 @@ describe('a run and the person who watches it', () => {
     expect(result.summary).toMatchObject({ verdict: 'pass', clients: { attached: 6 } })
   })
 
+  it('moves what comes after the ramp by as long as it was paused: connections, their ends, and who leaves', async () => {
+    const Clients = [
+      ['client', 'count', 'attach_at', 'detach_at'],
+      ['c', 2, '2s', '6s'],
+      ['d', 2, '', ''],
+    ]
+    const { result, told } = await runWith(smallDrill({ Clients, Faults: [] }), (controls, second) => {
+      if (second === 1) controls.pauseRamp()
+      if (second === 4) controls.resumeRamp()
+    })
+    const attached = told.map((status) => status.clients.attached)
+    // Planned from 2 s to 6 s, paused from 1 s to 4 s: there from 5 s to 9 s.
+    expect([attached[2], attached[5], attached[7], attached[9]]).toEqual([2, 4, 4, 2])
+    expect(result.summary).toMatchObject({ verdict: 'pass', integrity: { lost: 0, unknown: 0 } })
+  })
+
   it('stops in good order: nothing is lost, what was to come is not missing, and the report says where it ended', async () => {
     const late = [faultColumns, ['F1', 'at(2s)', '20s', 'relay:r1', 'pause'], ['F2', 'at(12s)', '1s', 'relay:r2', 'kill']]
     const { result } = await runWith(smallDrill({ Faults: late }), (controls, second) => {
