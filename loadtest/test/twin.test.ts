@@ -169,13 +169,51 @@ sheets:
     expect(planHash(plan!)).toMatch(/^[0-9a-f]{64}$/)
   })
 
+  it('what is wrong is told by its line, past blank rows, comments and other sheets, and by its place in the workbook', async () => {
+    const file = await written(`# a twin
+sennit: 1
+sheets:
+  notes:
+    grid:
+      - [anything]
+  Run:
+    columns: [key, value]
+    rows:
+      - { key: seed, value: many } # line 10
+  Clients:
+    columns:
+      - client
+      - rat
+    rows:
+      - { client: a }
+      - 3
+      # not a row
+      - { client: b, rat: x }
+      - client: b
+        rat: y
+`)
+    const result = await checkWorkbook(file)
+    expect(result.errors?.map(({ line, cell, text }) => [line, cell, text.startsWith(`${file}:${line}: `)])).toEqual([
+      [4, '', true],
+      [13, 'B1', true],
+      [20, 'A7', true],
+      [10, 'B2', true],
+    ])
+    expect(result.errors?.[2]?.text).toContain(`${file}:20: Clients!A7 client: expected a name that is not used above`)
+  })
+
   it('what is wrong with a cell is said as in a workbook', async () => {
     const file = await written(
       'sennit: 1\nsheets:\n  Clients:\n    columns: [client, rate]\n    rows: [{ client: a, rate: 10 per sec }, { client: b }]\n',
     )
     expect((await checkWorkbook(file)).errors?.map((one) => one.text)).toEqual([
-      'Clients!B2 rate: expected a rate such as 10/s or 600/min; found "10 per sec". Did you mean 10/s? [W101]',
+      `${file}:5: Clients!B2 rate: expected a rate such as 10/s or 600/min; found "10 per sec". Did you mean 10/s? [W101]`,
     ])
+    const json = await written(
+      '{"sennit":1,"sheets":{"Clients":{"columns":["client","rate"],"rows":[{"client":"a","rate":"x"},{"client":"b"}]}}}',
+      'hand.json',
+    )
+    expect((await checkWorkbook(json)).errors?.[0]).toMatchObject({ cell: 'B2', text: expect.stringMatching(/^Clients!B2 rate/) })
   })
 
   it.each([

@@ -31,9 +31,11 @@ export async function checkWorkbook(file: string, options: CheckOptions = {}): P
   const outcome = await readWorkbook(file)
   if ('error' in outcome) return unreadable(outcome.error)
   const result = checkRaw(outcome.workbook, nameOf(file), options)
-  if (result.plan !== undefined || options.mark !== true) return result
+  if (result.plan !== undefined) return result
+  const located = { ...result, errors: withLines(result.errors, file, outcome.workbook) }
+  if (options.mark !== true) return located
   const checkedFile = await writeChecked(file, result.errors)
-  return checkedFile === undefined ? result : { ...result, checkedFile }
+  return checkedFile === undefined ? located : { ...located, checkedFile }
 }
 
 /** The same for the bytes of a workbook. */
@@ -55,6 +57,17 @@ export function checkRaw(workbook: RawWorkbook, fallbackName: string, options: C
     problems,
   )
   return problems.count === 0 ? { plan } : { errors: problems.list(), leftOut: problems.leftOut }
+}
+
+/** Says before each problem of a twin in which line of its text it is, as compilers do. */
+function withLines(errors: readonly Problem[], file: string, { lines }: RawWorkbook): readonly Problem[] {
+  if (lines === undefined) return errors
+  const bySheet = new Map([...lines].map(([name, rows]) => [name.trim().toLowerCase(), rows]))
+  return errors.map((problem) => {
+    const row = Number(/\d+$/.exec(problem.cell)?.[0] ?? 0)
+    const line = bySheet.get(problem.sheet.trim().toLowerCase())?.get(row)
+    return line === undefined ? problem : { ...problem, line, text: `${file}:${line}: ${problem.text}` }
+  })
 }
 
 function unreadable(sentence: string): CheckResult {

@@ -7,6 +7,8 @@ export interface Problem {
   readonly sheet: string
   /** Such as `H17`; '' when it is about the whole sheet or file. */
   readonly cell: string
+  /** Of the text twin in which it stands, 1-based; absent: it was found in a workbook, or no row has it. */
+  readonly line?: number
   readonly text: string
 }
 

@@ -24,7 +24,12 @@ export interface RawSheet {
 
 export interface RawWorkbook {
   readonly sheets: readonly RawSheet[]
+  /** Where each row stands in the text it was read from; absent: it was no text with lines. */
+  readonly lines?: RowLines
 }
+
+/** 1-based lines by name of the sheet and 1-based row; row 0 is the sheet itself. */
+export type RowLines = ReadonlyMap<string, ReadonlyMap<number, number>>
 
 /** `0` → `A`, `27` → `AB`. */
 export function columnLetters(column: number): string {

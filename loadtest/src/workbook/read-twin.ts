@@ -1,7 +1,7 @@
 // Reads the text twin of a workbook: YAML (or JSON, which is read faster) to cells.
 import { createRequire } from 'node:module'
 import { inWorker, type WorkerThreads } from './guarded-worker.ts'
-import type { RawCell, RawWorkbook } from './raw-workbook.ts'
+import type { RawCell, RawWorkbook, RowLines } from './raw-workbook.ts'
 import { isDateFormat } from './sheet-cells.ts'
 import { type FullCell, type FullSheet, fromTwin, TwinError } from './twin.ts'
 import { fileBytesMax } from './workbook-limits.ts'
@@ -12,7 +12,7 @@ export function isTwin(file: string): boolean {
 }
 
 /** The cells of a twin; or one sentence that says what is wrong with it. `file` is for the message and for the kind of text. */
-export async function parseTwin(bytes: Uint8Array, file: string): Promise<{ sheets: FullSheet[] } | { error: string }> {
+export async function parseTwin(bytes: Uint8Array, file: string): Promise<{ sheets: FullSheet[]; lines?: RowLines } | { error: string }> {
   if (bytes.length > fileBytesMax) return { error: `${file} has ${bytes.length} bytes; a workbook has at most ${fileBytesMax}` }
   const text = new TextDecoder().decode(bytes)
   const read = /\.json$/i.test(file) ? fromJson(text) : await fromYaml(text)
@@ -21,14 +21,17 @@ export async function parseTwin(bytes: Uint8Array, file: string): Promise<{ shee
     return { error: `${file} cannot be read as the text twin of a workbook: ${read.error}${hint}` }
   }
   try {
-    return { sheets: fromTwin(read.value) }
+    const sheets = fromTwin(read.value)
+    return read.lines === undefined ? { sheets } : { sheets, lines: new Map(read.lines.map(([name, rows]) => [name, new Map(rows)])) }
   } catch (error) {
     if (!(error instanceof TwinError)) throw error
     return { error: `${file} cannot be read as the text twin of a workbook: ${error.message}` }
   }
 }
 
-type Read = { value: unknown } | { error: string }
+/** Lines of rows, by sheet; row 0 is the sheet itself. */
+type Lines = [string, [number, number][]][]
+type Read = { value: unknown; lines?: Lines } | { error: string }
 
 function fromJson(text: string): Read {
   try {
@@ -47,7 +50,7 @@ function asMaps(value: unknown): unknown {
 
 async function fromYaml(text: string): Promise<Read> {
   const library = createRequire(import.meta.url).resolve('yaml')
-  return await inWorker<{ library: string; text: string }, { value: unknown }>(yamlMain, { library, text })
+  return await inWorker<{ library: string; text: string }, { value: unknown; lines: Lines }>(yamlMain, { library, text })
 }
 
 /** Runs in the worker, as text: it may use nothing of this file. */
@@ -56,7 +59,8 @@ function yamlMain(load: (path: string) => unknown, threads: WorkerThreads<{ libr
   try {
     // biome-ignore lint/suspicious/noExplicitAny: the library's types cannot be imported into the text of a worker
     const yaml = load(library) as any
-    const document = yaml.parseDocument(text, { version: '1.2', schema: 'core', uniqueKeys: true, prettyErrors: true })
+    const lineCounter = new yaml.LineCounter()
+    const document = yaml.parseDocument(text, { version: '1.2', schema: 'core', uniqueKeys: true, prettyErrors: true, lineCounter })
     const wrong = document.errors[0]
     if (wrong !== undefined) {
       const at = wrong.linePos?.[0]
@@ -66,7 +70,32 @@ function yamlMain(load: (path: string) => unknown, threads: WorkerThreads<{ libr
           .replace(/ at line \d+, column \d+:?$/, '')
           .slice(0, 200)}`,
       })
-    } else threads.parentPort.postMessage({ value: document.toJS({ mapAsMap: true, maxAliasCount: 0 }) })
+      return
+    }
+    // Rows lie where `fromTwin` puts them: below the columns, and a number stands for so many that are blank.
+    // biome-ignore lint/suspicious/noExplicitAny: the same
+    const lineOf = (node: any): number => lineCounter.linePos(node.range[0]).line
+    const lines: Lines = []
+    const sheets = yaml.isMap(document.contents) ? document.contents.get('sheets') : undefined
+    for (const { key, value } of yaml.isMap(sheets) ? sheets.items : []) {
+      if (!yaml.isScalar(key) || !yaml.isMap(value)) continue
+      const columns = value.get('columns', true)
+      const rows: [number, number][] = [
+        [0, lineOf(key)],
+        [1, lineOf(yaml.isNode(columns) ? columns : key)],
+      ]
+      const list = value.get(value.has('grid') ? 'grid' : 'rows')
+      let next = value.has('grid') ? 1 : 2
+      for (const item of yaml.isSeq(list) ? list.items : []) {
+        if (yaml.isScalar(item) && typeof item.value === 'number') next += item.value
+        else {
+          if (yaml.isNode(item)) rows.push([next, lineOf(item)])
+          next += 1
+        }
+      }
+      lines.push([String(key.value), rows])
+    }
+    threads.parentPort.postMessage({ value: document.toJS({ mapAsMap: true, maxAliasCount: 0 }), lines })
   } catch (error) {
     threads.parentPort.postMessage({
       error: String(error instanceof Error ? error.message : error)
@@ -77,8 +106,9 @@ function yamlMain(load: (path: string) => unknown, threads: WorkerThreads<{ libr
 }
 
 /** The cells as the reader of an .xlsx file gives them. */
-export function rawOf(sheets: readonly FullSheet[]): RawWorkbook {
+export function rawOf(sheets: readonly FullSheet[], lines?: RowLines): RawWorkbook {
   return {
+    ...(lines === undefined ? {} : { lines }),
     sheets: sheets.map(({ name, rows }) => ({
       name: name.slice(0, 100),
       rows: [...rows]

@@ -30,7 +30,7 @@ export async function parseWorkbook(bytes: Uint8Array, file: string): Promise<Ou
   if (refused !== undefined) return refused
   if (isTwin(file)) {
     const twin = await parseTwin(bytes, file)
-    return 'error' in twin ? twin : { workbook: rawOf(twin.sheets) }
+    return 'error' in twin ? twin : { workbook: rawOf(twin.sheets, twin.lines) }
   }
   const outcome = await inXlsxWorker<{ sheets: Transferred }>(workerMain, bytes, file)
   if ('error' in outcome) return outcome

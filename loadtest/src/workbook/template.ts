@@ -17,8 +17,8 @@ const notes: Notes = {
     zone: 'Name of a region. Clients and relays say which one they are in.',
     label: 'How reports call it.',
     agents_min: 'So many agents of this zone must take part, such as 2; blank: none need to. See --agents.',
-    clock_offset: 'Not built yet: leave blank.',
-    clock_drift: 'Not built yet: leave blank.',
+    clock_offset: 'The clocks of its relays and clients are ahead by this, such as -1h or +30s. Default 0ms.',
+    clock_drift: 'They gain so much, such as 0.5% or -1%; at most 10% either way. Default 0%.',
   },
   Links: {
     from: 'A zone of Zones.',
@@ -35,8 +35,8 @@ const notes: Notes = {
     zone: 'Where it stands: a zone of Zones.',
     url: 'Blank: the test starts it. A URL only with --mesh.',
     managed: 'yes: started, stopped and killed by the test. Default yes.',
-    config: 'Not built yet: leave blank.',
-    weight: 'Leave at 1.',
+    config: 'Settings of this relay, in the words of relay.toml: limits.attachments = 100; traits.region = eu.',
+    weight: 'How likely relays = random puts it first, against the others. Default 1.',
     failure_domain: 'Relays that fail together share one, such as a rack.',
     enabled: 'no leaves the row out.',
   },
@@ -51,7 +51,7 @@ const notes: Notes = {
     key_mode: 'blind: nobody on the way reads anything; relay: the relays may; none: everybody may. Default blind.',
     compression: 'none, auto (where it pays) or always; messages are then text. Default none.',
     paths: 'How connections use their relays: best, mirror(2) … Default best.',
-    mode: 'reliable. Default reliable.',
+    mode: 'reliable; or datagram: sent once, and what does not arrive is missing, not lost. Default reliable.',
     flow_check: 'full checks every byte; counter only counts; none does nothing. Default full.',
   },
   Clients: {
@@ -147,6 +147,8 @@ const choices: { readonly [Sheet in SheetName]?: Readonly<Record<string, readonl
     relays: ['nearest', 'random'],
     carrier: carriers,
     connect: ['once', 'never', 'at(30s)', 'every(1m,±10%)'],
+    session: ['30s', 'exp(1m)', 'uniform(10s,60s)'],
+    reconnect: ['yes', 'no', '5s', 'exp(10s)'],
     disconnect: ['clean', 'reset', 'vanish'],
     key_mode: ['blind', 'relay', 'none'],
     paths,
@@ -158,7 +160,10 @@ const choices: { readonly [Sheet in SheetName]?: Readonly<Record<string, readonl
   },
   // All of them do not fit into one list of a spreadsheet.
   Faults: {
-    action: ['kill', 'term', 'pause', 'restart', 'rolling_restart', 'blackhole', 'one_way', 'reset_peer', 'latency', 'corrupt'],
+    action: [
+      ...['kill', 'term', 'drain', 'pause', 'restart', 'rolling_restart', 'cpu_hog', 'clock_offset', 'cert_expired', 'blackhole'],
+      ...['cut', 'one_way', 'flap', 'reset_peer', 'latency', 'loss', 'bandwidth', 'corrupt', 'vanish', 'sleep'],
+    ],
     heal: ['auto', 'never'],
     expect: ['survive', 'degrade', 'outage'],
     target: ['busiest(relay:*)', 'one(relay:*)', 'relay:*', 'relay:r1'],
@@ -166,6 +171,7 @@ const choices: { readonly [Sheet in SheetName]?: Readonly<Record<string, readonl
   Limits: {
     op: ['<=', '>=', '=', '<', '>', '!='],
     severity: ['fail', 'warn', 'sometimes'],
+    abort: yesNo,
     window: ['run', 'steady'],
     stat: ['value', 'p(99)', 'max', 'avg'],
   },
@@ -180,7 +186,7 @@ const run: { readonly [Key in RunKey]: readonly [CellValue, string] } = {
   ramp_limit: ['50/s', 'clients that attach in a second'],
   engine: ['local', 'this machine; or where agents come from: attach, slurm, nomad, kubernetes'],
   agents: ['auto', 'one process; or how many agents share the clients, such as 4'],
-  model: ['open', 'a message is due whether or not the last one arrived'],
+  model: ['open', 'a message is due whether or not the last one arrived; closed: only when it was answered'],
   percentiles: ['50,90,99,99.9', 'in the reports'],
   clock_error_max: ['5ms', 'more makes the run inconclusive'],
   loop_delay_p99_max: ['50ms', 'a busier machine makes the run inconclusive: it measured itself'],
@@ -202,6 +208,12 @@ const help: readonly string[] = [
   'Durations: 250ms 30s 5m 2h    Rates: 10/s 600/min    Sizes: 64 1500B 4KiB    Bandwidth: 64kbit/s 1.5MB/s    Shares: 2%',
   'Schedules: at(30s) every(5m,±10%) poisson(0.2/s) once after:F1+5s',
   '',
+  'Come and go: session, reconnect and disconnect of Clients; Phases says how fast clients send together, or how many of them are there.',
+  'Wait for answers: model = closed in Run, or think in Profiles; peer = echo gives a client somebody who only answers it.',
+  'Several machines: agents = 4 in Run starts four processes here; engine = attach, slurm, nomad or kubernetes waits for them from elsewhere.',
+  'End early: abort = yes of a limit ends the run once it is broken for abort_delay; abort_if of a fault keeps it from beginning, or heals it.',
+  'Rows that begin with # are examples of these: take the # away, and they count.',
+  '',
   'As it is, the clients talk in pairs, 1 with 2, 3 with 4; after 12 s the busiest relay is killed for 3 s, and not one byte may be lost.',
   'Exit codes: 0 pass, 99 a limit broken, 104 bad workbook, 105 interrupted, 120 a byte lost, 121 never recovered, 122 inconclusive.',
 ]
@@ -212,6 +224,52 @@ export async function newWorkbook(options: { readonly clients: number }): Promis
   if (!Number.isInteger(clients) || clients < 2 || clients > templateClientsMax || clients % 2 !== 0)
     throw new SennitError('usage', `expected an even number of clients from 2 to ${templateClientsMax}; found ${clients}`)
   return await writeRichWorkbook([{ name: '# Help', rows: help.map((line) => [line]) }, ...sheetsOf(clients)])
+}
+
+/** Behind the rows that count: what else there is, each ready to be taken. */
+const examples: { readonly [Sheet in SheetName]?: readonly Readonly<Record<string, CellValue>>[] } = {
+  Zones: [{ zone: '# late', label: 'machines without time service', clock_offset: '-10m', clock_drift: '0.5%' }],
+  Relays: [{ relay: '# small', managed: 'yes', config: 'limits.attachments = 100', weight: 0.5, enabled: 'yes' }],
+  Profiles: [{ profile: '# ask', packet_size: 'const(200)', think: 'exp(1s)', flow_check: 'full' }],
+  Clients: [
+    {
+      client: '# visitor-{n}',
+      count: 4,
+      peer: 'echo',
+      session: 'exp(10s)',
+      reconnect: 'exp(2s)',
+      disconnect: 'clean',
+      note: 'comes and goes',
+    },
+    { client: '# crash-{n}', count: 2, session: '8s', reconnect: '1s', disconnect: 'vanish', note: 'loses its power again and again' },
+    { client: '# door', peer: '*', note: 'calls nobody; take it with the next row' },
+    { client: '# thief', peer: 'door', inject: 'once:bad_password', expect: 'rejected', note: 'must be turned away' },
+  ],
+  Phases: [{ phase: '# rush', start: '15s', duration: '10s', target: 'tag:measured', executor: 'constant_rate', to: '150%' }],
+  Faults: [
+    {
+      fault: '# F2',
+      when: 'after:F1+3s',
+      duration: '4s',
+      target: 'relay:r1',
+      action: 'cert_expired',
+      abort_if: 'never_recovered > 0',
+      expect: 'survive',
+      note: 'its certificate has ended; not begun where a connection was lost for good',
+    },
+  ],
+  Limits: [
+    {
+      limit: '# slow',
+      metric: 'response_time',
+      stat: 'p(99)',
+      op: '<=',
+      value: '2s',
+      abort: 'yes',
+      abort_delay: '5s',
+      note: 'ends the run',
+    },
+  ],
 }
 
 function sheetsOf(clients: number): RichSheet[] {
@@ -274,6 +332,7 @@ function sheetsOf(clients: number): RichSheet[] {
       const note = (notes[sheet] as Readonly<Record<string, string>>)[title] ?? ''
       return { title, note, ...(offered === undefined ? {} : { choices: offered }) }
     })
-    return { name: sheet, columns, rows: rows[sheet].map((row) => titles.map((title) => row[title] ?? null)) }
+    const more = examples[sheet] ?? []
+    return { name: sheet, columns, rows: [...rows[sheet], ...more].map((row) => titles.map((title) => row[title] ?? null)) }
   })
 }
