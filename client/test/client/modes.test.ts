@@ -143,6 +143,23 @@ describe('too few relays', () => {
     expect(world.runUntil(() => alice.received(handle).length === 1, 20_000)).toBeDefined()
   })
 
+  it('because one has been dead for long, leave the others as they are when one of them only falls silent', () => {
+    const pair = pairOf('split(2)', { relays: ['r1', 'r2', 'r3'] })
+    const { world, alice, bob } = pair
+    world.run(5_000)
+    world.relay('r3').kill()
+    world.run(20_000)
+    const victim = openRelays(alice)[0]!
+    const judged = (): unknown[] => [alice, bob].flatMap((c) => c.all('connectionEvent').filter(({ event }) => event.type === 'path_bad'))
+    const before = judged().length
+    const worstMs = longestEchoMs(pair, 6_000, 500, () => {
+      world.relay(victim).freeze()
+      world.at(world.nowMs + 2_000, () => world.relay(victim).thaw())
+    })
+    expect(judged().slice(before)).toEqual([])
+    expect(worstMs).toBeLessThan(2_200)
+  })
+
   it('make two ends that sit on different relays of a long list look for each other', () => {
     const near = ['r1', 'r2', 'r3', 'r4']
     const far = ['r5', 'r6', 'r7', 'r8']

@@ -242,6 +242,46 @@ describe('split(3) on three relays', () => {
     expect(judged(world)).not.toEqual([])
   })
 
+  it('keeps both of two that froze at once, and goes on at once when they thaw', () => {
+    const world = worldOf('split(2)', { relays: { r1: 5, r2: 8, r3: 12 }, openFirst: ['r1', 'r2', 'r3'] })
+    for (const side of both) world.start(side, flow)
+    world.run(1_000)
+    for (const relayId of ['r1', 'r2']) world.freeze(relayId)
+    world.run(5_000)
+    const got = world.ends[1].messagesGot
+    for (const relayId of ['r1', 'r2']) world.thaw(relayId)
+    world.run(5_050)
+    expect(world.ends[1].messagesGot).toBeGreaterThan(got)
+    world.run(60_000, () => world.settled())
+    if (!world.settled()) world.fail(`not settled: ${world.describe()}`)
+    expect(judged(world)).toEqual([])
+  })
+
+  it('gives up one of two that froze at once, when the other one thaws', () => {
+    const world = worldOf('split(2)', { relays: { r1: 5, r2: 8, r3: 12 }, openFirst: ['r1', 'r2', 'r3'] })
+    for (const side of both) world.start(side, flow)
+    world.run(1_000)
+    for (const relayId of ['r1', 'r2']) world.freeze(relayId)
+    world.run(3_000)
+    world.thaw('r2')
+    const got = world.ends[1].messagesGot
+    world.run(6_500, () => world.ends[1].messagesGot > got + 100)
+    expect(world.ends[1].messagesGot).toBeGreaterThan(got + 100)
+  })
+
+  it('keeps a frozen relay whose place only a relay could take that is dead itself, until that is back', () => {
+    const world = worldOf('split(2)', { relays: { r1: 5, r2: 8, r3: 12 }, openFirst: ['r1', 'r2'], joins: false })
+    for (const end of world.ends) end.machine.relaysKnown(['r1', 'r2'])
+    for (const side of both) world.start(side, flow)
+    world.run(1_000)
+    world.freeze('r1')
+    world.run(4_000)
+    expect(judged(world)).toEqual([])
+    for (const end of world.ends) end.machine.relaysKnown(['r1', 'r2', 'r3'])
+    world.run(7_000)
+    expect(judged(world)).not.toEqual([])
+  })
+
   it('leaves a frozen relay as soon as there is a fourth', () => {
     const { world, stallMs } = stallOf('split(3)', (w) => w.freeze('r1'), { openFirst: ['r1', 'r2', 'r3'] })
     expect(stallMs).toBeLessThan(800)
@@ -357,6 +397,17 @@ describe('disperse(2,3)', () => {
 })
 
 describe('disperse(2,3) over a slow relay', () => {
+  it('is not held up by it when a share is lost elsewhere and its own share waits for a buffer that is full for long', () => {
+    const world = worldOf('disperse(2,3)', { openFirst: ['r1', 'r2', 'r3'], joins: false })
+    for (const side of both) world.start(side, { ...flow, messages: 2_000 })
+    world.run(500)
+    world.wait('r3', true)
+    world.run(600)
+    world.relay('r1').swallows = 1
+    world.run(6_000, () => world.settled())
+    if (!world.settled()) world.fail(`not settled: ${world.describe()}`)
+  })
+
   it('is not held up by it', () => {
     const bulk = { streams: 1, streamBytes: 4_000_000, streamTurnBytes: 1_000_000 }
     const even = timeOf('disperse(2,3)', { r1: 2_000, r2: 2_000, r3: 2_000 }, bulk)

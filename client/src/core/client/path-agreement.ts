@@ -166,6 +166,7 @@ export class PathAgreement {
         this.planner.recovered(relayId)
       }
     }
+    if (this.plan !== undefined) this.#context.machine.relaysKnown(this.#known(nowMs))
     if (this.#openedAtMs === undefined) return
     const { tuning, random } = this.#context.host
     const soonMs = nowMs + tuning.reportDebounceMs * (1 + random())
@@ -187,6 +188,7 @@ export class PathAgreement {
   pathBad(nowMs: number, relayId: string): void {
     this.#bad.set(relayId, nowMs + badMs)
     this.planner.bad(nowMs, relayId)
+    if (this.plan !== undefined) this.#context.machine.relaysKnown(this.#known(nowMs))
     this.#reportAtMs = Math.min(this.#reportAtMs, nowMs)
   }
 
@@ -220,6 +222,7 @@ export class PathAgreement {
     if (frame.type === 'report') {
       this.#peerActive = { relayId, keptReceived: machine.receivedPackets }
       this.planner.peerReport(nowMs, frame.relays)
+      if (this.plan !== undefined) machine.relaysKnown(this.#known(nowMs))
       this.#look(nowMs, false)
     } else if (frame.type === 'plan') {
       if (!captain) this.#planned(nowMs, frame)
@@ -299,7 +302,7 @@ export class PathAgreement {
     machine.usePlan(nowMs, {
       epoch: plan.epoch,
       order,
-      known: this.names().filter((relayId) => this.planner.peerKnows(relayId)),
+      known: this.#known(nowMs),
       activeSend,
       activeReceive,
       standby: plan.standby,
@@ -309,6 +312,14 @@ export class PathAgreement {
     })
     host.needsSync()
     dirty()
+  }
+
+  /** Relays that a plan could name now. */
+  #known(nowMs: number): string[] {
+    const { attachments } = this.#context.host
+    return this.names().filter(
+      (relayId) => attachments.linkFor(relayId)?.usable === true && !this.isBad(nowMs, relayId) && this.planner.peerReaches(relayId),
+    )
   }
 
   #round(nowMs: number): void {

@@ -262,6 +262,11 @@ export class ConnectionMachine {
     this.#keeper.planned(nowMs)
   }
 
+  /** Relays at which both ends could have a path now, since the last plan: a silent one is given up only where enough others are left for the modes. */
+  relaysKnown(known: readonly string[]): void {
+    this.#table.known = known
+  }
+
   /** The peer may send in this way from now on, before the plan that says so is in force here. */
   expectMode(receive: PathMode): void {
     if (isEchoed(receive)) this.#acks.copies = true

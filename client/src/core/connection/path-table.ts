@@ -21,6 +21,8 @@ export class PathTable {
   plan: PathPlan | undefined
   active: Path | undefined
   failovers = 0
+  /** Relays at which both ends could have a path now, with one or without. */
+  known: readonly string[] = []
   /** The active path moves by a mode of its own, not to the one that the plan names. */
   roams = false
   /** A failure moved us since the last plan: its wish no longer counts. */
@@ -85,6 +87,7 @@ export class PathTable {
     if (this.plan !== undefined && plan.epoch < this.plan.epoch) return false
     if (this.plan === undefined || plan.epoch > this.plan.epoch) this.#overridden = false
     this.plan = plan
+    this.known = plan.known ?? plan.order
     for (const path of this.all.values()) path.retiring = !this.#planned(path.relayId)
     return true
   }

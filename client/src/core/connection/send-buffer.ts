@@ -35,7 +35,7 @@ export interface ShareSet {
   readonly threshold: number
   /** On the way, about to be, or arrived. */
   left: number
-  /** On the way, or about to be. */
+  /** On the way. One that waits for a path without room is not: that may take for ever, and the others may have been in vain. */
   flying: number
 }
 

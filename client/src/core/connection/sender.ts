@@ -191,7 +191,6 @@ export class Sender {
   /** A share that waited for its path will never go. */
   dropShare(packet: KeptPacket, shares: ShareSet): void {
     shares.left -= 1
-    shares.flying -= 1
     if (packet.shares === shares && this.flights.mustBeResent(packet)) this.#resends.add([packet])
   }
 

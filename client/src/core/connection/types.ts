@@ -41,7 +41,7 @@ export interface PathPlan {
   readonly epoch: number
   /** Relay ids, best first: the fail-over order. */
   readonly order: readonly string[]
-  /** Relays that both ends know, planned or not, and well or not. @default those of `order` */
+  /** Relays at which both ends could have a path now, planned or not. @default those of `order` */
   readonly known?: readonly string[]
   readonly activeSend: string
   readonly activeReceive: string

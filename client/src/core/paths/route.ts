@@ -119,16 +119,22 @@ export class Route {
   }
 
   /**
-   * Whether both directions can go on without the path: on those that are open, or on relays that both ends know beside them. Another one is agreed on
-   * only when this one is given up, because the other end may not see its silence.
+   * Whether both directions can go on without the path: on others that answer, or on relays where both ends could have one. Another one is agreed on
+   * only when this one is given up, because the other end may not see its silence. What is silent itself, or is dead, takes nobody's place.
    */
   canLeave(path: Path): boolean {
     const { table } = this.#needs
-    const known = table.plan?.known ?? table.plan?.order ?? []
-    const others = new Set(known.filter((relayId) => relayId !== path.relayId).map(relayOf))
-    return [this.mode, this.#receives].every((mode) => {
+    const modes = [this.mode, this.#receives].filter((mode) => pathsLeast(mode) > 1)
+    if (modes.length === 0) return true
+    const paths = [...table.all.values()]
+    const silent = new Set(paths.filter((other) => other === path || isSilent(other)).map(({ relayId }) => relayId))
+    // An older circuit at a relay says nothing against a newer one that answers.
+    for (const other of paths) if (other !== path && other.open && !isSilent(other)) silent.delete(other.relayId)
+    const others = new Set(table.known.filter((relayId) => !silent.has(relayId)).map(relayOf))
+    return modes.every((mode) => {
       const least = pathsLeast(mode)
-      return least === 1 || others.size >= least || firstPaths(table, least, apartness(mode), path).length === least
+      const open = firstPaths(table, least, apartness(mode), path)
+      return others.size >= least || (open.length === least && !open.some(isSilent))
     })
   }
 
@@ -255,6 +261,10 @@ export class Route {
 /** Begins with what paths there are, and is whole a moment later: its promise is about the relays over time. */
 function tolerant(mode: PathMode): boolean {
   return mode.kind !== 'mirror' && mode.kind !== 'split' && mode.kind !== 'disperse'
+}
+
+function isSilent(path: Path): boolean {
+  return path.state === 'bad' || path.suspicion !== undefined
 }
 
 function isKept(path: Path): boolean {

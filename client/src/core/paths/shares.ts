@@ -110,10 +110,10 @@ export class Shares implements Scheduler {
     }
     const cut = encoder.encode(packet.header, packet.pieces, this.#scheme)
     const ways = this.#ways
-    const shares: ShareSet = { threshold: this.pathsMin, left: ways.length, flying: ways.length }
-    sender.beginShares(packet, shares)
     const ready = ways.filter((path) => this.#isReady(path))
     const enough = ready.length >= this.pathsMin
+    const shares: ShareSet = { threshold: this.pathsMin, left: ways.length, flying: enough ? ready.length : ways.length }
+    sender.beginShares(packet, shares)
     ways.forEach((path, place) => {
       const share = cut[place]!
       if (!enough || ready.includes(path)) sender.transmitShare(nowMs, packet, shares, share, path)
@@ -139,6 +139,7 @@ export class Shares implements Scheduler {
       // What has arrived without it, or was cut anew, needs it no more.
       if (!packet.acked && packet.shares === shares) {
         if (!sender.hasRoom(path, share.bytes)) return
+        shares.flying += 1
         sender.transmitShare(nowMs, packet, shares, share, path)
       }
       waiting.shift()

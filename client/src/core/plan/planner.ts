@@ -108,6 +108,12 @@ export class Planner {
     return this.#report?.relays.has(relayOf(relayId)) ?? true
   }
 
+  /** Whether the peer said that it can have a path there; before its first report every relay may be. */
+  peerReaches(relayId: string): boolean {
+    const relays = this.#report?.relays
+    return relays === undefined || ((relays.get(relayId) ?? relays.get(relayOf(relayId)))?.reachable ?? false)
+  }
+
   peerReport(nowMs: number, relays: readonly RelayMeasurement[]): void {
     this.#refusals.reported(relays)
     this.#report = { relays: new Map(relays.map((relay) => [relay.relayId, relay])), atMs: nowMs }
