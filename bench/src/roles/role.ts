@@ -1,6 +1,7 @@
 // One process of a benchmark: `node role.js NAME ARGS…`.
 import { growHeapFast } from '@sennit/client'
 import { runBareRelay } from './bare-relay.ts'
+import { runFlooder } from './flooder.ts'
 import { runIdleClients } from './idle-clients.ts'
 import { runLibrarySink, runLibrarySource } from './library.ts'
 import { runExpose, runForward, runRelay } from './sennit.ts'
@@ -19,6 +20,7 @@ const roles: Record<string, () => void | Promise<void>> = {
   'library-source': () => runLibrarySource(text(0), text(1), text(2), text(3), number(4)),
   relay: () => runRelay(text(0)),
   'idle-clients': () => runIdleClients(text(0), text(1), number(2), number(3), args.slice(4)),
+  flooder: () => runFlooder(number(0), text(1), number(2)),
   expose: () => runExpose(text(0), text(1), number(2)),
   forward: () => runForward(text(0), text(1), text(2)),
 }

@@ -15,6 +15,8 @@ export interface RelayMemory {
   readonly external: number
   readonly attachments: number
   readonly forwardedBytes: number
+  /** Used by the process so far. */
+  readonly cpuMs: number
 }
 
 export async function runRelay(config: string): Promise<void> {
@@ -24,7 +26,8 @@ export async function runRelay(config: string): Promise<void> {
     const { rss, heapUsed, external } = process.memoryUsage()
     const { forwardedBytes, attachments } = relay.stats()
     const counted = Object.values(attachments).reduce((sum, count) => sum + count, 0)
-    const memory: RelayMemory = { rss, heapUsed, external, attachments: counted, forwardedBytes }
+    const { user, system } = process.cpuUsage()
+    const memory: RelayMemory = { rss, heapUsed, external, attachments: counted, forwardedBytes, cpuMs: (user + system) / 1_000 }
     process.stdout.write(`${JSON.stringify(memory)}\n`)
   })
   ready()
