@@ -289,6 +289,21 @@ describe('split(3) on three relays', () => {
   })
 })
 
+// An ack names 32 ranges. What was lost beyond them, and is on no path any more, was never sent again: the streams stood still for ever.
+describe('more losses at once than an ack can name', () => {
+  it.each(['mirror(2)', 'split(2)', 'disperse(2,3)'])('are all made good: %s', (text) => {
+    const relays = { r1: 50, r2: 55, r3: 60 }
+    const world = worldOf(text, { seed: 3, relays, openFirst: ['r1', 'r2', 'r3'], joins: false, tuning: { forgedMax: 1e9 } })
+    for (const side of both) world.start(side, { ...flow, messages: 2_000, perTurn: 2 })
+    world.run(300)
+    for (const relay of world.relays.values()) relay.corrupts = 0.6
+    world.run(1_000)
+    for (const relay of world.relays.values()) relay.corrupts = 0
+    world.run(20_000, () => world.settled())
+    if (!world.settled()) world.fail(`not settled: ${world.describe()}`)
+  })
+})
+
 describe('a plan while data waits for relays', () => {
   const frames: readonly Frame[] = [
     { type: 'planModes', epoch: 2, paths: 'split(2)', fromCaller: ['r1', 'r3'], fromListener: ['r1', 'r3'] },

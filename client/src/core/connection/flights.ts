@@ -11,11 +11,26 @@ const seenScanMax = 2_048
 
 export class Flights {
   /** The newest ack says nothing of numbers from here on. */
-  silentFrom: number = Number.POSITIVE_INFINITY
+  #silentFrom = Number.POSITIVE_INFINITY
+  /** On no path any more, and no ack has said yet whether they arrived: not more than there are unacked packets. */
+  readonly #untold = new Set<KeptPacket>()
   readonly #resends: ResendQueue
 
   constructor(resends: ResendQueue) {
     this.#resends = resends
+  }
+
+  /** An ack says nothing of numbers from `silentFrom` on; of those before it that are on no path, it says what arrived. */
+  told(silentFrom: number): void {
+    this.#silentFrom = silentFrom
+    if (this.#untold.size === 0) return
+    const lost: KeptPacket[] = []
+    for (const packet of this.#untold) {
+      if (!packet.acked && packet.number >= silentFrom) continue
+      this.#untold.delete(packet)
+      if (this.mustBeResent(packet)) lost.push(packet)
+    }
+    this.#resends.add(lost.sort((left, right) => left.number - right.number))
   }
 
   /**
@@ -35,8 +50,11 @@ export class Flights {
       if (!flight.live) continue
       const { packet } = flight
       path.deliveredBytes += flight.bytes
-      if (packet.acked || packet.number >= this.silentFrom) this.land(flight)
-      else if (flight.shares !== undefined) {
+      if (packet.acked) this.land(flight)
+      else if (packet.number >= this.#silentFrom) {
+        this.land(flight)
+        this.#untold.add(packet)
+      } else if (flight.shares !== undefined) {
         this.land(flight)
         if (this.mustBeResent(packet)) lost.push(packet)
       } else if (flight === newest) this.land(flight)

@@ -236,7 +236,7 @@ export class Sender {
     this.buffer.acknowledge(ack, (packet) => this.#onPacketAcked(nowMs, packet, round))
     // Beyond the last range of a full list the ack says nothing.
     const silentFrom = ack.ranges.length < ackRangesMax ? Number.POSITIVE_INFINITY : ack.ranges.at(-1)![1]
-    this.flights.silentFrom = silentFrom
+    this.flights.told(silentFrom)
     for (const path of round.touched) this.flights.dropLost(path, silentFrom)
     this.ackedPackets += before - this.buffer.unackedPackets
 
