@@ -1,6 +1,5 @@
 // `sennit simulate`: seeds of the virtual world, on all processors.
 import { availableParallelism } from 'node:os'
-import { setFlagsFromString } from 'node:v8'
 import { Worker } from 'node:worker_threads'
 import type { Command } from 'commander'
 import { EXIT, usageError } from '../exit-codes.ts'
@@ -22,11 +21,6 @@ const workerUrl = new URL('../simulate-worker.js', import.meta.url)
 const progressEvery = 250
 /** A world's records live for moments and its machines for its whole life: with room for both, few collections find anything to move. */
 const youngMb = 192
-/**
- * Each worker collects its own garbage: with a worker on every processor the helpers of the collector find none free, and the worker waits for them.
- * Set before the workers begin; it holds for this process, which does nothing else.
- */
-const collectAlone = '--single-threaded-gc'
 
 export function addSimulateCommand(program: Command): void {
   program
@@ -59,7 +53,6 @@ async function simulate(wish: { seeds: number; from: number; jobs: number }, out
   const startedMs = performance.now()
   let next = wish.from
   const end = wish.from + wish.seeds
-  if (wish.jobs >= availableParallelism()) setFlagsFromString(collectAlone)
   const workers = Array.from({ length: wish.jobs }, () => new Worker(workerUrl, { resourceLimits: { maxYoungGenerationSizeMb: youngMb } }))
   await Promise.all(
     workers.map(
