@@ -67,7 +67,7 @@ const floods: Readonly<Record<string, Flood>> = {
   },
   resets: (socket) => void socket.write(resets()),
   'hang-up': (socket) => void socket.resetAndDestroy(),
-  'half a header, then hang-up': (socket) => void socket.write('GET /sennit/v1 HTTP/1.1\r\nHost:', () => socket.resetAndDestroy()),
+  'half a header': (socket) => void socket.write('GET /sennit/v1 HTTP/1.1\r\nHost:', () => socket.resetAndDestroy()),
   'huge lengths': (socket, number) => void socket.write(huge[number % huge.length]!),
 }
 

@@ -160,6 +160,24 @@ describe('too few relays', () => {
     expect(worstMs).toBeLessThan(2_200)
   })
 
+  it.each([
+    ['split(2)', 3],
+    ['disperse(2,3)', 4],
+    ['mirror(2)', 3],
+  ] as const)('dial one that may be back at once when %s lacks it', (paths, relays) => {
+    const pair = pairOf(paths, { relays: ['r1', 'r2', 'r3', 'r4'].slice(0, relays) })
+    const { world } = pair
+    world.run(5_000)
+    world.relay('r1').kill()
+    world.run(14_000)
+    const worstMs = longestEchoMs(pair, 12_000, 100, () => {
+      world.relay('r1').start()
+      world.relay('r2').kill()
+    })
+    expect(worstMs).toBeLessThan(700)
+    expect(modesOf(pair.alice)).toMatchObject({ whole: true })
+  })
+
   it('make two ends that sit on different relays of a long list look for each other', () => {
     const near = ['r1', 'r2', 'r3', 'r4']
     const far = ['r5', 'r6', 'r7', 'r8']

@@ -6,7 +6,7 @@ import { FEATURE, hex, joinTag, PACKET_KIND, type PacketHeader } from '@sennit/p
 import type { Attachment } from '../attach/attachment.ts'
 import { relayOf } from '../attach/links.ts'
 import { type ConnectionEvent, ConnectionMachine } from '../connection/index.ts'
-import { type PathsOption, pathsWanted } from '../paths/index.ts'
+import { type PathsOption, pathsNeeded, pathsWanted } from '../paths/index.ts'
 import { deflateFlag, zstdFlag } from '../streams/index.ts'
 import type { Circuit, CircuitOwner } from './circuits.ts'
 import type { ConnectionFacts, Stage } from './connection-facts.ts'
@@ -54,6 +54,8 @@ export class ManagedConnection implements CircuitOwner {
   #stage: Stage
   #pathlessSinceMs: number | undefined
   #hadPath = false
+  /** It had as many paths as its modes need. */
+  #hadAll = false
   #toldGone = false
   #everywhereUntilMs = 0
   #suspectUntilMs = 0
@@ -119,6 +121,16 @@ export class ManagedConnection implements CircuitOwner {
   /** Open, and no path answers, since. */
   get pathlessSinceMs(): number | undefined {
     return this.#stage === 'open' ? this.#pathlessSinceMs : undefined
+  }
+
+  /** Open, and data waits or soon will: no path answers, or fewer than its mode needs (it had as many before). */
+  get standsStill(): boolean {
+    return this.#stage === 'open' && (this.#pathlessSinceMs !== undefined || (this.#hadAll && this.#validated.size < this.#needed))
+  }
+
+  get #needed(): number {
+    const { send, receive } = this.agreement.paths
+    return Math.max(pathsNeeded(send), pathsNeeded(receive))
   }
 
   /** No relay is left to stand by, or too few for its mode: the next failure would be a pause, or this is one. */
@@ -428,6 +440,7 @@ export class ManagedConnection implements CircuitOwner {
     const allowed = () => this.agreement.names().flatMap((relayId) => path(relayId, true))
     if (this.#stage !== 'open') return this.#unheard(nowMs) ? allowed() : []
     if (this.#pathlessSinceMs !== undefined || nowMs < this.#everywhereUntilMs) return allowed()
+    if (this.standsStill) return this.agreement.names().flatMap((relayId) => path(relayId, false))
     const planned = this.agreement.plannedRelays(nowMs, nowMs < Math.max(this.#suspectUntilMs, this.#shortUntilMs) ? nextRelays : 0)
     return planned.flatMap((relayId) => path(relayId, false))
   }
@@ -525,10 +538,12 @@ export class ManagedConnection implements CircuitOwner {
     const circuit = this.#paths.get(pathId)
     if (circuit !== undefined) this.#tag(circuit)
     const first = this.#validated.size === 0
+    const stoodStill = this.standsStill
     this.#validated.add(pathId)
+    if (this.#validated.size >= this.#needed) this.#hadAll = true
     this.#revocation.forget(relayId)
     this.#toldGone = false
-    if (this.#pathlessSinceMs !== undefined && this.#hadPath) this.#everywhereUntilMs = nowMs + everywhereMs
+    if (stoodStill && this.#hadPath) this.#everywhereUntilMs = nowMs + everywhereMs
     this.#pathlessSinceMs = undefined
     this.#hadPath = true
     this.agreement.pathOpened(nowMs, relayId, first)
@@ -536,15 +551,23 @@ export class ManagedConnection implements CircuitOwner {
   }
 
   #pathGone(nowMs: number, pathId: number): void {
+    const stoodStill = this.standsStill
     this.#validated.delete(pathId)
     if (this.#stage !== 'open') return
     if (this.#validated.size === 0) this.#lostAllPaths(nowMs)
+    else if (this.standsStill && !stoodStill) this.#dialAll()
     this.agreement.repairSoon(nowMs)
   }
 
   #lostAllPaths(sinceMs: number): void {
-    if (this.#pathlessSinceMs === undefined) this.#host.attachments.lastPathLost(this.#shared())
+    if (this.#pathlessSinceMs === undefined) this.#dialAll()
     this.#pathlessSinceMs ??= sinceMs
+    this.#host.needsSync()
+  }
+
+  /** What stands still for want of a relay does not wait for the back-off of one that may be back. */
+  #dialAll(): void {
+    this.#host.attachments.lastPathLost(this.#shared())
     this.#host.needsSync()
   }
 }

@@ -306,10 +306,10 @@ export class Meeting {
     return this.#context.listens.size > 0 && !this.#context.attachments.anyAttached
   }
 
-  /** Some connection has no path, somebody waits, or nobody can call us: the low cap counts. */
+  /** Some connection stands still for want of a path, somebody waits, or nobody can call us: the low cap counts. */
   urgent(): boolean {
     if (this.unserved()) return true
-    for (const connection of this.#context.connections.all()) if (connection.pathlessSinceMs !== undefined) return true
+    for (const connection of this.#context.connections.all()) if (connection.standsStill) return true
     for (const call of this.#calls.values()) if (call.waits) return true
     return false
   }
@@ -319,7 +319,7 @@ export class Meeting {
     for (const linkId of this.#context.circuits.linksInUse()) inUse.add(relayOf(linkId))
     const names: string[] = listening ? [this.#context.ownName] : []
     const policies: PolicyView[] = []
-    let pathless = false
+    let standsStill = false
     let exposed = false
     let keepAll = false
     let relays = 0
@@ -327,7 +327,7 @@ export class Meeting {
       if (connection.stage === 'over') continue
       connection.addRelaysInUse(inUse)
       if (connection.facts.policy.isChoosy) policies.push(connection.facts.policy)
-      if (connection.pathlessSinceMs !== undefined) pathless = true
+      if (connection.standsStill) standsStill = true
       relays = Math.max(relays, connection.relaysWanted)
       const exposes = connection.exposed
       if (exposes) exposed = true
@@ -346,8 +346,8 @@ export class Meeting {
       if (call.waits) waiting = true
     }
     return {
-      wide: listening || waiting || pathless || exposed,
-      urgent: pathless,
+      wide: listening || waiting || standsStill || exposed,
+      urgent: standsStill,
       exposed,
       unserved: this.unserved(),
       serving: listening,
