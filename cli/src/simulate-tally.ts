@@ -43,7 +43,6 @@ export const rare: readonly string[] = [
   'connection closed: superseded',
   'connection closed: timeout',
   'connect failed: no_relay',
-  'failover: relay_wait',
   'waiting: memory',
   'byte flipped on a link',
   'piece lost on a link',

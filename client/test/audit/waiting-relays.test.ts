@@ -28,6 +28,8 @@ describe('a relay that says "please wait" for ever (rule 10)', () => {
     const world = flowing()
     world.wait('r1', true)
     settles(world, 30_000)
+    const whys = world.ends.flatMap((end) => end.events.map(({ event }) => (event.type === 'failover' ? event.why : undefined)))
+    expect(whys).toContain('relay_wait')
   })
 
   it('does not keep what was on it when the plan had moved on before', () => {
