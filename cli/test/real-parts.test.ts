@@ -87,7 +87,7 @@ describe.skipIf(lacking.length > 0)('nginx and curl', { timeout: 90_000 }, () =>
 
   it('a download and an upload by curl outlive kill -9 of the relay in use, without a retry', async () => {
     const { port, program: forward } = await forwarded('--label', 'curl')
-    const down = program('curl', ['-sS', '--fail', '-o', 'down.bin', `http://127.0.0.1:${port}/file.bin`])
+    const down = program('curl', ['-sS', '--fail', '--limit-rate', '20M', '-o', 'down.bin', `http://127.0.0.1:${port}/file.bin`])
     const killed: string[] = []
     for (const bytes of [8, 32]) {
       await until(() => bytesOf('down.bin') > bytes * mebibyte, `${bytes} MiB to arrive`)
