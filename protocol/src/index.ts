@@ -135,3 +135,4 @@ export type {
   UserList,
 } from './trust/types.ts'
 export { encodeVarint, varintBytes, varintMax, writeVarint } from './varint.ts'
+export { WakeHeap } from './wake-heap.ts'

@@ -1,13 +1,9 @@
 // Who is due when, the earliest first. A thousand senders that wait cost nothing until one of them is due.
+import { WakeHeap } from '@sennit/protocol'
 
-interface Entry<T> {
-  readonly atMs: number
-  readonly item: T
-}
-
-/** A binary heap in which each item stands once, with the earliest time it was put in for. */
+/** Each item waits once, for the earliest time it was put in for. */
 export class DueQueue<T> {
-  readonly #entries: Entry<T>[] = []
+  #heap = new WakeHeap<T>()
   /** When each item is due: an entry of another time was overtaken and is skipped. */
   readonly #atMs = new Map<T, number>()
 
@@ -16,38 +12,26 @@ export class DueQueue<T> {
     return this.#atMs.size
   }
 
-  /** When the first is due, at the earliest; Infinity when nobody waits. */
+  /** When the first is due; Infinity when nobody waits. */
   get nextMs(): number {
-    return this.#entries[0]?.atMs ?? Number.POSITIVE_INFINITY
+    return this.#heap.nextMs(this.#holds) ?? Number.POSITIVE_INFINITY
   }
 
   /** It is due then, or earlier where it was put in for an earlier time already. Never, for Infinity. */
   put(item: T, atMs: number): void {
     if (atMs >= (this.#atMs.get(item) ?? Number.POSITIVE_INFINITY)) return
     this.#atMs.set(item, atMs)
-    const entries = this.#entries
-    const entry = { atMs, item }
-    let index = entries.length
-    entries.push(entry)
-    while (index > 0) {
-      const parent = (index - 1) >> 1
-      if (entries[parent]!.atMs <= atMs) break
-      entries[index] = entries[parent]!
-      index = parent
-    }
-    entries[index] = entry
+    this.#heap.push(atMs, item)
   }
 
   /** Takes one out that is due. */
   take(nowMs: number): T | undefined {
-    for (;;) {
-      const first = this.#entries[0]
-      if (first === undefined || first.atMs > nowMs) return undefined
-      this.#removeFirst()
-      if (this.#atMs.get(first.item) !== first.atMs) continue
-      this.#atMs.delete(first.item)
-      return first.item
+    for (let entry = this.#heap.popDue(nowMs); entry !== undefined; entry = this.#heap.popDue(nowMs)) {
+      if (!this.#holds(entry)) continue
+      this.#atMs.delete(entry.item)
+      return entry.item
     }
+    return undefined
   }
 
   remove(item: T): void {
@@ -55,23 +39,9 @@ export class DueQueue<T> {
   }
 
   clear(): void {
-    this.#entries.length = 0
+    this.#heap = new WakeHeap()
     this.#atMs.clear()
   }
 
-  #removeFirst(): void {
-    const entries = this.#entries
-    const last = entries.pop()!
-    if (entries.length === 0) return
-    let index = 0
-    for (;;) {
-      let child = index * 2 + 1
-      if (child >= entries.length) break
-      if (child + 1 < entries.length && entries[child + 1]!.atMs < entries[child]!.atMs) child += 1
-      if (entries[child]!.atMs >= last.atMs) break
-      entries[index] = entries[child]!
-      index = child
-    }
-    entries[index] = last
-  }
+  readonly #holds = ({ atMs, item }: { readonly atMs: number; readonly item: T }): boolean => this.#atMs.get(item) === atMs
 }

@@ -17,6 +17,7 @@ import {
   SennitError,
   type UserList,
   verifyUserCertificate,
+  WakeHeap,
 } from '@sennit/protocol'
 import { Admission, type AdmissionRefusal, addressGroup, TokenBucket } from './admission.ts'
 import { type Attachment, newAttachment } from './attachment.ts'
@@ -30,7 +31,6 @@ import { type HandedList, ListTeller } from './list-teller.ts'
 import { instanceOf, Matching } from './matching.ts'
 import { type LoadFacts, Overload } from './overload.ts'
 import { RunningClients } from './running-clients.ts'
-import { WakeHeap } from './wake-heap.ts'
 
 export interface RelayMachineOptions {
   readonly crypto: CryptoProvider

@@ -13,15 +13,16 @@ export class WakeHeap<T> {
 
   push(atMs: number, item: T): void {
     const entries = this.entries
+    const entry = { atMs, item }
     let index = entries.length
-    entries.push({ atMs, item })
+    entries.push(entry)
     while (index > 0) {
       const parent = (index - 1) >> 1
       if (entries[parent]!.atMs <= atMs) break
       entries[index] = entries[parent]!
       index = parent
     }
-    entries[index] = { atMs, item }
+    entries[index] = entry
   }
 
   /** Takes one entry that is due, or nothing. */
