@@ -54,8 +54,9 @@ export class Pace {
     const [a, b] = [points[low - 1]!, points[low]!]
     const slope = (b.factor - a.factor) / (b.atMs - a.atMs)
     const rest = wanted - this.#sums[low - 1]!
-    // The root of a·x + slope·x²/2 = rest that does not lose digits when the slope is small.
-    return Math.max(fromMs, a.atMs + (2 * rest) / (a.factor + Math.sqrt(Math.max(0, a.factor * a.factor + 2 * slope * rest))))
+    // The root of a·x + slope·x²/2 = rest that does not lose digits when the slope is small. A rest too small for its root is none.
+    const steepness = a.factor + Math.sqrt(Math.max(0, a.factor * a.factor + 2 * slope * rest))
+    return Math.max(fromMs, steepness === 0 ? a.atMs : a.atMs + (2 * rest) / steepness)
   }
 
   #upTo(atMs: number): number {

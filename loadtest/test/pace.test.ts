@@ -67,8 +67,7 @@ test('in any window the messages that are due are within one burst of the integr
           if (due >= from) count += 1
         }
         const wanted = (pace.between(from, to) * sender.bursts * sender.burst) / 1000
-        // A rate that starts from nothing rounds at the seventh place.
-        expect(Math.abs(count - wanted)).toBeLessThanOrEqual(sender.burst + 1e-5)
+        expect(Math.abs(count - wanted)).toBeLessThanOrEqual(sender.burst + 1e-6)
       },
     ),
     {
