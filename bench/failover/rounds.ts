@@ -2,6 +2,7 @@
 import { nowMs } from './clock.ts'
 import type { Fault } from './faults.ts'
 import { pause, type Server } from './processes.ts'
+import { QuietGaps } from './quiet-gaps.ts'
 import type { Damage } from './stream-checker.ts'
 import type { Rig, Started } from './systems/system.ts'
 
@@ -30,11 +31,11 @@ const drainMs = 500
 /** One round. */
 export interface Round {
   readonly survived: boolean
-  /** Of a stream that survived: its longest gap after the fault, less its longest before. */
+  /** Of a stream that survived: its longest gap after the fault, less {@link baseMs}. */
   readonly stallMs?: number
   /** When that gap began, after the fault. */
   readonly stallAtMs?: number
-  /** The longest gap before the fault. */
+  /** Its longest gap in as much time before faults, as far as it was watched. */
   readonly baseMs?: number
   /** How late the generator was at most in this round, and how late the sink was: a stall that long may be theirs. It counts all the same. */
   readonly lateMs?: number
@@ -51,6 +52,7 @@ export interface Round {
 
 interface Live {
   readonly number: number
+  readonly quiet: QuietGaps
   cut: { readonly atMs: number; readonly why: string } | undefined
 }
 
@@ -91,7 +93,7 @@ export class Rounds {
     const connections = server.connections()
     const { position } = await this.#started.source.ask('position', { stream: live.number })
     const faultMs = nowMs()
-    const { gapMs: baseMs } = await this.#gap(live, faultMs - watchMs, faultMs)
+    live.quiet.add(watchMs, (await this.#gap(live, faultMs - watchMs, faultMs)).gapMs)
 
     let healing: Promise<void> | undefined
     const heal = (): Promise<void> => {
@@ -108,6 +110,7 @@ export class Rounds {
 
     const endMs = nowMs()
     const { gapMs, atMs } = await this.#gap(live, hitMs, endMs)
+    const baseMs = live.quiet.longestMs(endMs - hitMs)
     const survived = flows && live.cut === undefined
     const back = backMs === undefined ? {} : { backMs }
     if (!survived) {
@@ -126,7 +129,7 @@ export class Rounds {
     const { source, port } = this.#started
     const deadline = nowMs() + waitMs
     while (nowMs() < deadline) {
-      const live: Live = { number: this.#rig.nextStream(), cut: undefined }
+      const live: Live = { number: this.#rig.nextStream(), quiet: new QuietGaps(), cut: undefined }
       this.#live = live
       const opened = await source.ask('open', { stream: live.number, port }).then(
         () => true,
