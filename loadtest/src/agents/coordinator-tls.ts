@@ -1,5 +1,6 @@
 // TLS at the coordinator's door. Without a certificate of its own it makes one, and agents know it by its fingerprint, which the URL carries that they are
 // told: https://10.0.0.5:7700#sha256=…
+// biome-ignore lint/style/noRestrictedImports: one key, and not exported as JWK, which is what holds its lock
 import { createHash, generateKeyPairSync, sign, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'

@@ -8,7 +8,6 @@ import {
   createPrivateKey,
   createPublicKey,
   diffieHellman,
-  generateKeyPairSync,
   type KeyObject,
   randomFillSync,
   sign,
@@ -60,20 +59,22 @@ export function nodeCrypto(): CryptoProvider {
     return object
   }
 
-  // The key objects exist already when a pair is made; without them each new handshake would pay for parsing its own ephemeral key.
-  const remembered = (objects: KeyObjects): KeyPair => {
-    const { x, d } = objects.privateKey.export({ format: 'jwk' })
-    if (x === undefined || d === undefined) throw new SennitError('internal', 'a new key pair could not be exported')
-    const pair = { privateKey: unbase64url(d), publicKey: unbase64url(x) }
-    privateKeys.set(pair.privateKey, objects.privateKey)
-    publicKeys.set(pair.publicKey, objects.publicKey)
-    return pair
+  /**
+   * Any 32 bytes are a private key of either curve (RFC 7748 5, RFC 8032 5.1.5), and OpenSSL derives the public one. Not `generateKeyPairSync`: its job
+   * object locks the key when it is collected, and a collection in the middle of the export of that key, which holds the lock, never ends. One pair in
+   * some tens of thousands did that to the process.
+   */
+  const generate = (crv: Curve): KeyPair => {
+    const own = randomFillSync(new Uint8Array(keyBytes))
+    const { x } = privateKey(own, crv).export({ format: 'jwk' })
+    if (x === undefined) throw new SennitError('internal', 'a new key pair could not be exported')
+    return { privateKey: own, publicKey: unbase64url(x) }
   }
 
   return {
     name: 'node',
     randomBytes: (length) => randomFillSync(new Uint8Array(length)),
-    generateX25519: () => remembered(generateKeyPairSync('x25519')),
+    generateX25519: () => generate('X25519'),
     x25519(ownKey, peerKey) {
       const own = privateKey(ownKey, 'X25519')
       if (peerKey.length !== keyBytes) {
@@ -96,7 +97,7 @@ export function nodeCrypto(): CryptoProvider {
       return hmac.digest()
     },
     aead: (key) => new NodeAead(key, scratch),
-    generateEd25519: () => remembered(generateKeyPairSync('ed25519')),
+    generateEd25519: () => generate('Ed25519'),
     ed25519Sign: (ownKey, message) => sign(null, message, privateKey(ownKey, 'Ed25519')),
     ed25519Verify(peerKey, message, signature) {
       if (peerKey.length !== keyBytes || signature.length !== 64) return false
@@ -196,8 +197,3 @@ class Scratch {
 
 /** No packet is longer; what is longer gets memory of its own. */
 const scratchBytesMax: number = packetBytesMax + tagBytes
-
-interface KeyObjects {
-  readonly publicKey: KeyObject
-  readonly privateKey: KeyObject
-}

@@ -1,5 +1,6 @@
 /** A throw-away TLS certificate for 127.0.0.1, made by hand in DER, because Node makes keys but no certificates. */
 
+// biome-ignore lint/style/noRestrictedImports: one key, and not exported as JWK, which is what holds its lock
 import { generateKeyPairSync, sign } from 'node:crypto'
 
 const tlv = (tag: number, ...parts: Uint8Array[]): Buffer => {
