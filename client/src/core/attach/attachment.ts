@@ -110,6 +110,7 @@ export class Attachment {
   #probesDone = 0
   #probedAtMs = 0
   #promptedAtMs = Number.NEGATIVE_INFINITY
+  #lostAtMs = Number.NEGATIVE_INFINITY
   #load: { readonly queueMs: number; readonly untilMs: number } | undefined
   /** Round trips to this relay; survives the attachment. */
   readonly leg: LegEstimator = new LegEstimator()
@@ -267,6 +268,16 @@ export class Attachment {
     // Drawn once: this is called whenever anything changes, and the least of many draws would be no jitter at all.
     if (!this.#state.resting && this.#state.untilMs <= nowMs + backoffUrgentCapMs) return
     const untilMs = Math.min(this.#state.untilMs, nowMs + this.#context.random() * backoffUrgentCapMs)
+    this.#enter({ type: 'waiting', untilMs, resting: false, staggered: false })
+  }
+
+  /** Lost a moment ago, and a connection needs as many relays as it has left: one that is only being started again is found within a second. */
+  returnSoon(nowMs: number): void {
+    const state = this.#state
+    const { returnWithinMs, returnEveryMs, repairAfterMs } = this.#context.tuning
+    if (state.type !== 'waiting' || nowMs >= this.#lostAtMs + returnWithinMs || state.untilMs <= nowMs + returnEveryMs) return
+    // Not in the moment of the loss: its circuits move first.
+    const untilMs = nowMs + repairAfterMs + this.#context.random() * (returnEveryMs - repairAfterMs)
     this.#enter({ type: 'waiting', untilMs, resting: false, staggered: false })
   }
 
@@ -486,6 +497,8 @@ export class Attachment {
   #lost(nowMs: number, code: string, message: string): void {
     this.lastFailure = { code, message }
     const wentInOrder = this.draining
+    // What went in order has said when to come back.
+    if (wentInOrder === undefined) this.#lostAtMs = nowMs
     this.draining = undefined
     this.crowded = undefined
     this.#load = undefined

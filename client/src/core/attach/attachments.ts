@@ -16,6 +16,8 @@ export interface AttachmentNeeds {
   readonly urgent: boolean
   /** Some connection has no standby: nobody rests. */
   readonly exposed: boolean
+  /** Some connection needs every relay it has, at once: what was lost a moment ago is dialled every second. */
+  readonly bare: boolean
   /** Somebody listens here and no relay is attached: nobody can call, so no relay rests. */
   readonly unserved: boolean
   /** Somebody listens: whoever calls may reach only a relay that rests, so none rests for long. */
@@ -188,6 +190,7 @@ export class Attachments {
       const noRest = needs.exposed || needs.waiting
       if (needs.urgent || (noRest && attachment.state === 'resting') || ((needs.exposed || needs.unserved) && attachment.failing))
         attachment.hurry(nowMs)
+      if (needs.bare) attachment.returnSoon(nowMs)
       if (needs.serving) attachment.restAtMost(nowMs, this.#context.tuning.restServingMaxMs)
       if (needs.urgent && this.#prompt.has(relayId)) attachment.prompt(nowMs)
       rank += 1

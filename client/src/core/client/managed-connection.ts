@@ -135,7 +135,12 @@ export class ManagedConnection implements CircuitOwner {
 
   /** No relay is left to stand by, or too few for its mode: the next failure would be a pause, or this is one. */
   get exposed(): boolean {
-    return this.#stage === 'open' && (this.agreement.plan?.standby === '' || this.agreement.short)
+    return this.#stage === 'open' && (this.agreement.plan?.standby === '' || this.agreement.short || this.agreement.bare)
+  }
+
+  /** Exposed, and its modes have no weaker way to go on meanwhile: what it lost a moment ago is looked for more often. */
+  get bare(): boolean {
+    return this.#stage === 'open' && this.agreement.bare
   }
 
   /** The application wants its relays used in another way. */

@@ -321,6 +321,7 @@ export class Meeting {
     const policies: PolicyView[] = []
     let standsStill = false
     let exposed = false
+    let bare = false
     let keepAll = false
     let relays = 0
     for (const connection of this.#context.connections.all()) {
@@ -331,6 +332,7 @@ export class Meeting {
       relays = Math.max(relays, connection.relaysWanted)
       const exposes = connection.exposed
       if (exposes) exposed = true
+      if (exposes && connection.bare) bare = true
       // In a list too long to attach to whole the two ends may share no second relay: both go where the listener's name points.
       if (exposes || connection.pathlessSinceMs !== undefined)
         names.push(connection.captain ? connection.facts.peerName : this.#context.ownName)
@@ -349,6 +351,7 @@ export class Meeting {
       wide: listening || waiting || standsStill || exposed,
       urgent: standsStill,
       exposed,
+      bare,
       unserved: this.unserved(),
       serving: listening,
       waiting,

@@ -4,9 +4,10 @@
  */
 import { type Frame, type PlanFrame, type PlanModesFrame, type ReportFrame, relaysMax, SennitError } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
-import { relayOf } from '../attach/links.ts'
+import { type FailsTogether, relayOf } from '../attach/links.ts'
 import type { ConnectionMachine } from '../connection/index.ts'
-import { bestPaths, formatPaths, type PathsOption, parsePaths, pathsNeeded, turned } from '../paths/index.ts'
+import { apartness, countApart, hasSpare } from '../paths/apart.ts'
+import { bestPaths, formatPaths, type PathsOption, parsePaths, pathsLeast, pathsNeeded, turned } from '../paths/index.ts'
 import { crowdedPolicyMs, type OwnFacts, Planner } from '../plan/planner.ts'
 import type { PolicyView } from '../plan/policy.ts'
 import type { ConnectionHost } from './connection-host.ts'
@@ -98,6 +99,19 @@ export class PathAgreement {
     const { plan, modes } = this
     if (plan === undefined || modes === undefined) return false
     return relaysOf(plan, modes).length < Math.max(pathsNeeded(this.paths.send), pathsNeeded(this.paths.receive))
+  }
+
+  /** Its modes stand still with the next relay that is lost: no more of the plan's relays are attached to than they cannot do without. */
+  get bare(): boolean {
+    const { plan } = this
+    const modes = [this.paths.send, this.paths.receive].filter((mode) => pathsLeast(mode) > 1)
+    if (plan === undefined || modes.length === 0) return false
+    const relays: FailsTogether[] = []
+    for (const relayId of relaysOf(plan, this.modes)) {
+      const attachment = this.#context.host.attachments.linkFor(relayId)
+      if (attachment?.usable === true) relays.push({ relayId, failureDomain: attachment.entry.failureDomain })
+    }
+    return modes.some((mode) => countApart(relays, apartness(mode)) <= pathsLeast(mode))
   }
 
   /** Active and standby relays of the plan, and up to `more` of those that come next and are not bad. */
@@ -365,12 +379,14 @@ export class PathAgreement {
     return { type: 'report', relays }
   }
 
-  /** Fewer than two relays are left that did not go silent: then the others are offered too, since the captain has no better. */
+  /** No relay is left to spare that did not go silent: then the others are offered too, since the captain has no better. */
   #scarce(nowMs: number): boolean {
-    let sound = 0
-    for (const attachment of this.#context.host.attachments.all())
-      if (attachment.usable && !this.isBad(nowMs, attachment.relayId)) sound += 1
-    return sound < 2
+    const usable = this.#context.host.attachments.attached().filter((attachment) => attachment.usable)
+    const sound = usable.filter(({ relayId }) => !this.isBad(nowMs, relayId))
+    return !hasSpare(
+      sound.map(({ relayId, entry: { failureDomain } }) => ({ relayId, failureDomain })),
+      this.paths,
+    )
   }
 
   #look(nowMs: number, round: boolean): void {

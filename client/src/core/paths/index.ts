@@ -5,6 +5,7 @@ export {
   type PathMode,
   type PathsOption,
   parsePaths,
+  pathsLeast,
   pathsNeeded,
   pathsWanted,
   samePaths,

@@ -53,14 +53,14 @@ export class Hysteresis {
 
   /**
    * Looks at the ranking. `round` says that new measurements stand behind it; looks between rounds never count towards a move.
-   * A current relay that is missing from `ranked` (bad, draining, unreachable) is left at once, and so is one that asked to be left (`toLeave`)
+   * A current relay that is missing from `ranked` (bad, draining, unreachable) is left at once, and so is one that `toLeave` says why to leave
    * while there is another.
    */
   choose(
     nowMs: number,
     ranked: readonly RankedRelay[],
     round: boolean,
-    toLeave: (relayId: string) => boolean = () => false,
+    toLeave: (relayId: string) => string | undefined = () => undefined,
   ): Choice | undefined {
     const best = ranked[0]
     if (best === undefined) return undefined
@@ -69,8 +69,8 @@ export class Hysteresis {
       const why = this.#current === undefined ? 'first choice' : `${this.#current} cannot be used any more`
       return this.#take(nowMs, ranked, why, this.#current !== undefined)
     }
-    if (toLeave(current.relayId) && !toLeave(best.relayId))
-      return this.#take(nowMs, ranked, `${current.relayId} asks us to use others`, true)
+    const why = toLeave(current.relayId)
+    if (why !== undefined && toLeave(best.relayId) === undefined) return this.#take(nowMs, ranked, `${current.relayId} ${why}`, true)
     const young = nowMs < this.#firstChosenAtMs + early.withinMs
     const ratio = young ? early.ratio : moveRatio
     const better = best.costMs <= current.costMs * ratio && current.costMs - best.costMs >= (young ? early.gainMs : moveGainMs)

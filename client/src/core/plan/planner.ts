@@ -4,6 +4,7 @@
  */
 import type { PlanFrame, PlanModesFrame, RelayEntry, RelayMeasurement } from '@sennit/protocol'
 import { relayOf } from '../attach/links.ts'
+import { hasSpare } from '../paths/apart.ts'
 import { bestPaths, formatPaths, type PathsOption, samePaths } from '../paths/index.ts'
 import { type RelaySets, relaySets } from '../paths/relay-sets.ts'
 import type { LegEstimate } from './estimator.ts'
@@ -159,13 +160,18 @@ export class Planner {
    */
   look(nowMs: number, own: readonly OwnFacts[], round: boolean): PlanDecision | undefined {
     this.#ranking = jointRanking(own.map((facts) => this.#joint(nowMs, facts, false)))
-    // With no second relay to go to, one that went silent a while ago is better than none: its path is validated before it carries anything.
-    if (this.#ranking.ranked.length < 2) this.#ranking = jointRanking(own.map((facts) => this.#joint(nowMs, facts, true)))
+    // With no relay to spare for the next failure, one that went silent a while ago is better than none: its path is validated before it carries
+    // anything, so that it is there as soon as the relay is.
+    if (!hasSpare(this.#ranking.ranked, this.paths)) this.#ranking = jointRanking(own.map((facts) => this.#joint(nowMs, facts, true)))
     const ranked = this.#ranking.ranked
-    const toLeave = new Set(own.filter((facts) => this.#toLeave(facts)).map((facts) => facts.relayId))
-    const choice = this.#hysteresis.choose(nowMs, ranked, round, (relayId) => toLeave.has(relayId))
+    const crowded = new Set(own.filter((facts) => this.#toLeave(facts)).map((facts) => facts.relayId))
+    const toLeave = (relayId: string): string | undefined => {
+      if (this.#isSilent(nowMs, relayId)) return 'went silent'
+      return crowded.has(relayId) ? 'asks us to use others' : undefined
+    }
+    const choice = this.#hysteresis.choose(nowMs, ranked, round, toLeave)
     if (choice === undefined) return undefined
-    const sets = samePaths(this.paths, bestPaths) ? undefined : relaySets(ranked, choice.relayId, this.paths, this.#modes, round)
+    const sets = samePaths(this.paths, bestPaths) ? undefined : relaySets(ranked, choice.relayId, this.paths, this.#soundSets(nowMs), round)
     const activeFromListener = sets?.fromListener[0] ?? choice.relayId
     const standby = this.#standby(ranked, choice.relayId, sets)
     const last = this.#plan
@@ -202,8 +208,19 @@ export class Planner {
     return { plan: this.#plan, modes: this.#modes, why: choice.why }
   }
 
+  /** The sets of the last plan without what went silent since: it is the last to be chosen again. */
+  #soundSets(nowMs: number): RelaySets | undefined {
+    if (this.#modes === undefined) return undefined
+    const sound = (relayIds: readonly string[]): string[] => relayIds.filter((relayId) => !this.#isSilent(nowMs, relayId))
+    return { fromCaller: sound(this.#modes.fromCaller), fromListener: sound(this.#modes.fromListener) }
+  }
+
+  #isSilent(nowMs: number, relayId: string): boolean {
+    return nowMs < (this.#bad.get(relayId) ?? 0)
+  }
+
   #joint(nowMs: number, facts: OwnFacts, forgiving: boolean): JointFacts {
-    const silent = nowMs < (this.#bad.get(facts.relayId) ?? 0)
+    const silent = this.#isSilent(nowMs, facts.relayId)
     const report = this.#report !== undefined && nowMs < this.#report.atMs + reportMaxAgeMs ? this.#report : undefined
     // A link that only we have meets the peer's first one.
     const peer = report?.relays.get(facts.relayId) ?? report?.relays.get(relayOf(facts.relayId))
