@@ -203,6 +203,9 @@ function writeBody(target: Target, frame: Frame): void {
       writeText(target, frame.relayId, relayIdBytesMax)
       target.varint(frame.count)
       return
+    case 'ackDelay':
+      target.varint(microseconds(frame.delayMs))
+      return
     case 'modesOk':
     case 'planOk':
       target.varint(frame.epoch)

@@ -126,6 +126,15 @@ export interface RelayLiesFrame {
   count: number
 }
 
+/**
+ * The sender can do nothing sooner for knowing sooner that a packet arrived, so the ack of a lone small data packet may wait this long and go
+ * with what the receiver sends by then.
+ */
+export interface AckDelayFrame {
+  type: 'ackDelay'
+  delayMs: number
+}
+
 export interface PlanOkFrame {
   type: 'planOk'
   epoch: number
@@ -237,6 +246,7 @@ export type Frame =
   | PathsFrame
   | SeenFrame
   | RelayLiesFrame
+  | AckDelayFrame
   | PlanOkFrame
   | PlanNoFrame
   | PathBadFrame
@@ -278,6 +288,7 @@ export const FRAME_TYPE: Readonly<Record<Frame['type'], number>> = {
   paths: 0x30, // text paths
   seen: 0x32, // v number ‖ us delay
   relayLies: 0x34, // text relayId ‖ v count
+  ackDelay: 0x38, // us delay
 }
 
 /** Words of an application about a stream it opens: a name and a little, not a payload. */

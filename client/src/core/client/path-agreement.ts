@@ -180,7 +180,10 @@ export class PathAgreement {
         this.planner.recovered(relayId)
       }
     }
-    if (this.plan !== undefined) this.#context.machine.relaysKnown(this.#known(nowMs))
+    if (this.plan !== undefined) {
+      this.#context.machine.relaysKnown(this.#known(nowMs))
+      this.#context.dirty()
+    }
     if (this.#openedAtMs === undefined) return
     const { tuning, random } = this.#context.host
     const soonMs = nowMs + tuning.reportDebounceMs * (1 + random())

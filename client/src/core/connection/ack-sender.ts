@@ -38,6 +38,16 @@ export class AckSender {
     if (due) acks.settled()
   }
 
+  /** Packets of ours went out: an ack that waits goes with them, in their record, rather than alone a moment later. */
+  sendAlong(nowMs: number): void {
+    const { acks, receiver, table, keeper, outbox } = this.#needs
+    if (!acks.waits || acks.copies) return
+    const newest = keeper.ackPath()
+    if (newest === undefined || newest !== table.active) return
+    outbox.loose(newest, [{ type: 'ack', ...receiver.ackState(), delayMs: acks.delayMs(nowMs) }])
+    acks.settled()
+  }
+
   /** Answers a ping; where packets come on several paths at once, also with what came last on this one. */
   answerPing(nowMs: number, path: Path, id: number): void {
     const { acks, receiver, outbox } = this.#needs

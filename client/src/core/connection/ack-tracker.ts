@@ -21,22 +21,32 @@ export class AckTracker {
   #pending = 0
   #copiesPending = 0
   #dueAtMs: number | undefined
+  #loneDelayMs: number
   readonly #owedAtOnce = new Set<number>()
   readonly #arrivals = new Set<number>()
   readonly #tuning: ConnectionTuning
 
   constructor(tuning: ConnectionTuning) {
     this.#tuning = tuning
+    this.#loneDelayMs = tuning.ackDelayMs
   }
 
-  /** @param atOnce a gap is open or was just filled, or the packet asks for it */
-  onNew(nowMs: number, pathId: number, atOnce: boolean): void {
+  /** The peer says how long the ack of a lone small packet may wait. */
+  mayWait(delayMs: number): void {
+    this.#loneDelayMs = Math.max(this.#tuning.ackDelayMs, Math.min(delayMs, this.#tuning.loneAckDelayMs))
+  }
+
+  /** @param atOnce a gap is open or was just filled, or the packet asks for it. @param lone it is small, and of data */
+  onNew(nowMs: number, pathId: number, atOnce: boolean, lone = false): void {
     this.newestPathId = pathId
     this.#newestAtMs = nowMs
     this.#pending += 1
     if (this.copies) this.#arrivals.add(pathId)
     if ((atOnce && !this.reorders && !this.copies) || this.#pending >= this.#tuning.ackEveryPackets) this.#dueAtMs = nowMs
-    else this.#dueAtMs ??= nowMs + this.#tuning.ackDelayMs
+    else {
+      const dueAtMs = nowMs + (lone ? this.#loneDelayMs : this.#tuning.ackDelayMs)
+      if (this.#dueAtMs === undefined || dueAtMs < this.#dueAtMs) this.#dueAtMs = dueAtMs
+    }
   }
 
   /** A number that was there already, or a share whose packet is not complete. */
@@ -71,6 +81,11 @@ export class AckTracker {
   /** The wait of the newest packet, for the ack's own field. */
   delayMs(nowMs: number): number {
     return this.#pending === 0 ? 0 : Math.max(0, nowMs - this.#newestAtMs)
+  }
+
+  /** Something new came that was not acked yet. */
+  get waits(): boolean {
+    return this.#pending > 0
   }
 
   newestIsDue(nowMs: number): boolean {

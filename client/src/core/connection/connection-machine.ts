@@ -31,6 +31,7 @@ import { PathHello } from './path-hello.ts'
 import { PathKeeper } from './path-keeper.ts'
 import { PathTable } from './path-table.ts'
 import { PathWatch } from './path-watch.ts'
+import { Patience } from './patience.ts'
 import { Receiver } from './receiver.ts'
 import { Sender } from './sender.ts'
 import { connectionStatus } from './status.ts'
@@ -66,6 +67,7 @@ export class ConnectionMachine {
   readonly #closing: Closing
   readonly #farewell: Farewell
   readonly #route: Route
+  readonly #patience: Patience
   readonly #appPings: Map<number, number> = new Map()
   /** Forged payloads by relay. */
   readonly #lies: Map<string, number> = new Map()
@@ -130,11 +132,14 @@ export class ConnectionMachine {
     })
     const ackState = () => this.#receiver.ackState()
     this.#hello = new PathHello({ crypto, random, tuning, outbox, ackState, planEpoch: () => table.plan?.epoch ?? 0 })
+    const patience = new Patience({ tuning, table, builder })
+    this.#patience = patience
     this.#watch = new PathWatch({
       tuning,
       outbox,
       table,
       sender,
+      ackExtraMs: () => patience.extraMs,
       judged: (now, path, why) => this.#keeper.judged(now, path, why),
       canLeave: (path) => this.#route.canLeave(path),
       doubted: (now, path) => this.#keeper.doubted(now, path),
@@ -260,11 +265,15 @@ export class ConnectionMachine {
     this.#route.receives(this.#acks, receive)
     this.#route.change(nowMs, send, whenShort, plan.modes?.unknown ?? false)
     this.#keeper.planned(nowMs)
+    this.#patience.look(this.#closing.state.type !== 'open')
   }
 
   /** Relays at which both ends could have a path now, since the last plan: a silent one is given up only where enough others are left for the modes. */
   relaysKnown(known: readonly string[]): void {
     this.#table.known = known
+    this.#dirty = true
+    this.#wakeMs = undefined
+    this.#patience.look(this.#closing.state.type !== 'open')
   }
 
   /** The peer may send in this way from now on, before the plan that says so is in force here. */
@@ -305,6 +314,7 @@ export class ConnectionMachine {
   close(nowMs: number, reason: string, message: string): void {
     this.#at(nowMs)
     this.#closing.begin(nowMs, reason, message)
+    this.#patience.look(true)
   }
 
   /** Ends at once. What is not acked may be lost; the counts say what is known. */
@@ -391,6 +401,7 @@ export class ConnectionMachine {
     this.#ackSender.send(nowMs)
     if (this.#closing.over) return
     const sent = this.#route.send(nowMs, burstPackets)
+    if (sent > 0) this.#ackSender.sendAlong(nowMs)
     if (sent >= burstPackets) this.#dirty = true
     this.#tellWaiting(this.#table.active)
     if (sent === 0 && this.#sender.idle && !this.#closing.over) this.#farewell.whenIdle(nowMs)

@@ -21,6 +21,8 @@ export interface WatchNeeds {
   readonly outbox: Outbox
   readonly table: PathTable
   readonly sender: Sender
+  /** How much longer than usual the ack of a packet may take. */
+  readonly ackExtraMs: () => number
   /** The verdict: the path is not to be used until it proved itself again. Called only when another one is open. */
   judged(nowMs: number, path: Path, why: MoveReason): void
   /** Whether enough other paths are open for the modes of both directions. */
@@ -146,7 +148,7 @@ export class PathWatch {
   #probeAtMs(path: Path): number {
     if (path.waiting !== undefined) return path.waiting.saidAtMs + this.#needs.tuning.waitStaleMs
     const flight = path.oldestFlight()
-    let since = flight?.sentAtMs ?? Number.POSITIVE_INFINITY
+    let since = flight === undefined ? Number.POSITIVE_INFINITY : flight.sentAtMs + this.#needs.ackExtraMs()
     for (const sentAtMs of path.pings.values()) {
       since = Math.min(since, sentAtMs)
       break

@@ -13,6 +13,7 @@ import {
   type PacketSealer,
   ProtocolError,
   type ShareAssembler,
+  totalBytes,
 } from '@sennit/protocol'
 import { relayOf } from '../attach/links.ts'
 import type { AckTracker } from './ack-tracker.ts'
@@ -26,6 +27,9 @@ const windowPackets = 65_536
 const heldFramesMax = 1_024
 /** Frames of one loose packet: ends send one; each may ask for a packet in answer. */
 const looseFramesMax = 64
+
+/** A data packet up to this may be one of a few a second; with larger ones a sender may come to wait for its ack. */
+const lonePacketBytesMax = 1_200
 
 /** A packet whose turn has not come. */
 interface Held {
@@ -64,8 +68,9 @@ export class Receiver {
   readonly #loose = new LooseNumbers()
   readonly #datagrams = new LooseNumbers()
   #heldFrames = 0
-  /** The packet of the last wish for other paths. */
+  /** The packet of the last wish for other paths, and of the last word on how long acks may wait. */
   #wishNumber = -1
+  #ackDelayNumber = -1
 
   constructor(needs: ReceiverNeeds) {
     this.#needs = needs
@@ -164,7 +169,8 @@ export class Receiver {
     }
     path.arrivedNumber = number
     path.arrivedAtMs = nowMs
-    acks.onNew(nowMs, path.pathId, hadGap || !inOrder || this.closed)
+    const lone = header.kind === PACKET_KIND.data && totalBytes(pieces) <= lonePacketBytesMax
+    acks.onNew(nowMs, path.pathId, hadGap || !inOrder || this.closed, lone)
     return true
   }
 
@@ -203,6 +209,11 @@ export class Receiver {
           if (number < this.#wishNumber) break
           this.#wishNumber = number
           this.#needs.agreementFrame(nowMs, pathId, frame)
+          break
+        case 'ackDelay':
+          if (number < this.#ackDelayNumber) break
+          this.#ackDelayNumber = number
+          this.#needs.acks.mayWait(frame.delayMs)
           break
         case 'plan':
         case 'planOk':

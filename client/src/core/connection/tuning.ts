@@ -4,6 +4,8 @@ export interface ConnectionTuning {
   readonly ackEveryPackets: number
   /** Longest wait of a lone packet for its ack. @default 25 */
   readonly ackDelayMs: number
+  /** The same where no other relay could take over: it goes with what is sent by then. @default 2 000 */
+  readonly loneAckDelayMs: number
   /** Probe timeouts grow at least this much over the smoothed round trip. @default 10 */
   readonly varianceFloorMs: number
   /** Round trip assumed before any was measured. @default 333 */
@@ -53,6 +55,7 @@ export interface ConnectionTuning {
 export const connectionTuning: ConnectionTuning = {
   ackEveryPackets: 2, // RFC 9000 §13.2.2
   ackDelayMs: 25, // RFC 9000 max_ack_delay
+  loneAckDelayMs: 2_000, // what is said once a second in each direction carries the acks of the other
   varianceFloorMs: 10, // a Node event loop is late by milliseconds without anything being wrong
   firstRttMs: 333, // RFC 9002 §6.2.2
   verdictSilenceMs: 150, // long enough for a garbage collection at the relay, short enough for the promised 500 ms
