@@ -90,7 +90,7 @@ export class CheckedLoad {
     )
     const damage: Record<string, number> = {}
     for (const { checker, sentBytes } of this.#directions) {
-      checker.finish(sentBytes, false)
+      checker.finish(sentBytes, 'lost')
       for (const [kind, bytes] of Object.entries(checker.counts)) damage[kind] = (damage[kind] ?? 0) + bytes
     }
     const sum = (of: (direction: Direction) => number): number => this.#directions.reduce((total, one) => total + of(one), 0)

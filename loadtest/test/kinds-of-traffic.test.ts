@@ -35,7 +35,7 @@ describe('a checker of datagrams', () => {
   const checked = (indexes: readonly number[], meddle = (bytes: Uint8Array): Uint8Array => bytes): FlowChecker => {
     const checker = new FlowChecker({ seed, direction: 0, datagrams: true })
     for (const index of indexes) checker.received(meddle(datagram(index)))
-    checker.finish(1_000_000_000, false)
+    checker.finish(1_000_000_000, 'lost')
     return checker
   }
   const none = { lost: 0, duplicated: 0, reordered: 0, corrupted: 0, unexpected: 0 }

@@ -106,8 +106,12 @@ export class LiveClient {
     const serves = this.flows.filter(({ side }) => side === 'listener')
     for (const application of new Set(serves.map(({ flow }) => flow.flow.application))) track(this.#listen(client, application))
     for (const { flow, side } of this.flows) {
-      if (side === 'listener') continue
       const { openAtMs, closeAtMs, sessions = [{ openAtMs, closeAtMs }] } = flow.flow
+      if (side === 'listener') {
+        // Whoever calls is on another agent, and closes it there: it cannot stop who sends here.
+        if (closeAtMs !== null && recorder.endsOf(flow.flow).length === 1) ramp(closeAtMs, () => flow.stopSending())
+        continue
+      }
       for (const session of sessions)
         if (session.openAtMs >= attachAtMs && session.openAtMs < (detachAtMs ?? Number.POSITIVE_INFINITY))
           ramp(session.openAtMs, () => this.#connect(client, flow, session))
@@ -197,16 +201,18 @@ export class LiveClient {
     const { flow }: { flow: Flow } = live
     const listener = plan.clients[flow.listener]
     if (listener === undefined) return
-    await live.begin()
+    const session = await live.begin()
     const startedMs = now()
     try {
-      if (isOver() || this.#client !== client) return live.failed()
+      if (isOver() || this.#client !== client) return live.failed(session)
       const connection = await client.connect({ user: fullName(listener), application: flow.application, waitMs: connectWaitMs })
+      // Whoever left in the meantime does not want it any more.
+      if (!live.lasts(session)) return connection.abort('closed')
       recorder.connectionOpened(now(), flow.flow, now() - startedMs)
       live.attach('caller', connection)
       if (closeAtMs !== null) ramp(closeAtMs, () => live.end(end, isOver))
     } catch (error) {
-      live.failed()
+      live.failed(session)
       if (!isOver()) recorder.connectionFailed(now(), flow.flow, codeOf(error), messageOf(error))
     }
   }

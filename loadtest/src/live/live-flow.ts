@@ -19,20 +19,36 @@ export class LiveFlow {
     this.#session = new LiveSession(flow, context)
   }
 
-  /** The caller wants to connect: when the session before is over, a new one begins, to which both ends that come belong. */
-  async begin(): Promise<void> {
-    await this.#ended
-    this.#session.forget()
-    if (this.#begun) this.#session = new LiveSession(this.flow, this.#context)
-    this.#begun = true
+  /**
+   * The caller wants to connect: when all sessions that were asked for before are over, its own begins, to which both ends that come belong. On a slow
+   * machine several are due at once; they take their turns.
+   */
+  async begin(): Promise<LiveSession> {
+    const before = this.#ended
+    let end = (): void => {}
     this.#ended = new Promise((done) => {
-      this.#end = done
+      end = done
     })
+    await before
+    this.#end = end
+    this.#session.forget()
+    if (this.#begun) {
+      this.#session = new LiveSession(this.flow, this.#context)
+      this.#context.recorder.connectionReplaced(this.#context.now(), this.flow.flow)
+    }
+    this.#begun = true
+    return this.#session
   }
 
-  /** It came to nothing. */
-  failed(): void {
-    this.#end()
+  /** Nobody has ended the session yet. */
+  lasts(session: LiveSession): boolean {
+    return session === this.#session && !session.over
+  }
+
+  /** It came to nothing. The called end may have its connection already, and would go on sending beside the next session's. */
+  failed(session: LiveSession): void {
+    session.discard()
+    if (session === this.#session) this.#end()
   }
 
   /** Takes one end as soon as it has its connection. */
@@ -48,6 +64,11 @@ export class LiveFlow {
     else if (how.how === 'reset') await session.reset(how.by)
     else session.abandon()
     end()
+  }
+
+  /** Nothing more is sent by the ends that are here. */
+  async stopSending(): Promise<void> {
+    this.#session.stopSending()
   }
 
   relays(side: Side): readonly string[] {

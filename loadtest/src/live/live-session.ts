@@ -17,7 +17,7 @@ export interface FlowContext {
 
 /** How often a connection that is to be closed is asked whether everything has arrived. */
 const settlePollMs = 10
-/** What the other end has sent before it was to close comes within this, where it is on another agent and cannot be asked. */
+/** The other end is on another agent and cannot be asked whether all has arrived: nothing for so long says that it has. */
 const otherAgentMs = 1_000
 /** How long the other end may take to see that a connection was aborted. */
 const abortedMs = 5_000
@@ -30,6 +30,8 @@ export class LiveSession {
   readonly #readers: Promise<void>[] = []
   /** Ends whose application reads nothing now, with what lets them go on. */
   readonly #stalled = new Map<Side, { readonly over: Promise<void>; readonly end: () => void }>()
+  /** Nothing that is due is sent any more. */
+  #quiet = false
   #closing = false
 
   constructor(flow: Flow, context: FlowContext) {
@@ -43,21 +45,25 @@ export class LiveSession {
       connection.abort('closed')
       return
     }
-    // A second connection of one name means that the first is over for that end; the run has counted that already.
-    this.#ends.set(side, connection)
     const { recorder, now } = this.#context
+    const self = side === 'caller' ? this.flow.caller : this.flow.listener
+    const outgoing = this.flow.directions.find(({ from }) => from === self)
+    if (this.#ends.has(side)) {
+      // A second connection of one name means that the first is over for that end, and perhaps never was one for the other.
+      if (outgoing !== undefined) this.#senders.get(outgoing.direction)?.stop()
+      recorder.connectionReplaced(now(), this.flow.flow)
+    }
+    this.#ends.set(side, connection)
     connection.on((event) => this.#onEvent(side, event))
     if (this.#half && side === 'listener') recorder.connectionAccepted(now(), this.flow.flow)
     const active = connection.status()?.active.send ?? null
     if (active !== null) recorder.activePath(now(), this.flow.flow, side, active)
     void connection.closed.then((info) => {
-      if (this.#closing) return
+      if (this.#closing || this.#ends.get(side) !== connection) return
       // The other end is closed by its own agent, a moment before this one is.
       if (this.#half && (info.code === 'closed' || info.code === 'peer_closed')) recorder.connectionClosed(now(), this.flow.flow)
       else recorder.connectionBroken(now(), this.flow.flow, info.code, `${side} of flow ${this.flow.flow}: ${info.message}`)
     })
-    const self = side === 'caller' ? this.flow.caller : this.flow.listener
-    const outgoing = this.flow.directions.find(({ from }) => from === self)
     if (outgoing !== undefined) this.#send(outgoing, connection)
     const incoming = this.flow.directions.find(({ to }) => to === self)
     if (incoming !== undefined) this.#readers.push(this.#receive(incoming, side, connection, outgoing))
@@ -92,6 +98,11 @@ export class LiveSession {
     return this.#context.recorder.endsOf(this.flow).length === 1
   }
 
+  /** Somebody has ended it, or begun to. */
+  get over(): boolean {
+    return this.#closing
+  }
+
   /** Every message that was sent has arrived, as far as that is known here. */
   get settled(): boolean {
     const { recorder, now } = this.#context
@@ -99,18 +110,31 @@ export class LiveSession {
     return this.flow.directions.every(({ direction }) => recorder.directions[direction]?.settled(now()) ?? true)
   }
 
+  /** Nothing more is sent; who answers goes on, for what was asked is waited for. */
+  stopSending(): void {
+    this.#quiet = true
+    for (const sender of this.#senders.values()) if (sender instanceof PacedDirection) sender.stop()
+  }
+
+  /** When something was sent or came last; `sinceMs` if that is later. */
+  #heardMs(sinceMs: number): number {
+    const { directions } = this.#context.recorder
+    return Math.max(sinceMs, ...this.flow.directions.map(({ direction }) => directions[direction]?.lastMs ?? sinceMs))
+  }
+
   /** Nothing more is sent, everything that was sent is waited for (at most as long as a drain), and both ends close in good order. */
   async closeInOrder(isOver: () => boolean): Promise<void> {
     const { plan, now } = this.#context
-    for (const sender of this.#senders.values()) if (sender instanceof PacedDirection) sender.stop()
-    const deadlineMs = now() + plan.run.drainMs
-    if (this.#half) await pause(otherAgentMs)
-    while (!this.settled && this.#isOpen && now() < deadlineMs && !isOver()) await pause(settlePollMs)
+    this.stopSending()
+    const beganMs = now()
+    const deadlineMs = beganMs + plan.run.drainMs
+    const waits = (): boolean => (this.#half ? now() < this.#heardMs(beganMs) + otherAgentMs : !this.settled)
+    while (waits() && this.#isOpen && now() < deadlineMs && !isOver()) await pause(settlePollMs)
     // At the end of the run the drain goes on, and whoever ends it closes what is left.
     if (isOver()) return
     const { recorder } = this.#context
-    if (!this.settled && recorder.flows[this.flow.flow]?.withoutPathSinceMs !== null)
-      recorder.connectionBroken(now(), this.flow.flow, 'no_path', `flow ${this.flow.flow} had no path when it was to be closed`)
+    if (this.#half) recorder.connectionUnchecked(this.flow.flow)
+    if (!this.settled) recorder.connectionGivenUp(now(), this.flow.flow)
     await this.close()
   }
 
@@ -154,6 +178,12 @@ export class LiveSession {
     const { recorder, now } = this.#context
     this.#leave()
     recorder.connectionCut(now(), this.flow.flow)
+  }
+
+  /** The caller never had its connection: an end that has it, or gets it yet, is of no use. */
+  discard(): void {
+    if (this.#closing) return
+    for (const end of this.#leave()) end.abort('aborted')
   }
 
   /** The calling end, if it is still there: its other end is gone. */
@@ -214,7 +244,9 @@ export class LiveSession {
     }
     const sender = direction.role === 'answers' ? new AnsweringDirection(options) : new PacedDirection(options)
     this.#senders.set(direction.direction, sender)
-    if (sender instanceof PacedDirection) pacer.add(sender)
+    if (!(sender instanceof PacedDirection)) return
+    if (this.#quiet) sender.stop()
+    else pacer.add(sender)
   }
 
   /** A datagram leaves or is dropped, at once. */

@@ -123,13 +123,6 @@ export class FlowChecker {
     Object.assign(this.counts, state.counts)
   }
 
-  /** Bytes that are missing so far, of `sentBytes` sent in this direction. */
-  missingBytes(sentBytes: number): number {
-    let missing = Math.max(0, sentBytes - this.#nextOffset)
-    for (const gap of this.#gaps) missing += gap.toOffset - gap.fromOffset
-    return missing
-  }
-
   /** Takes one message as the application got it. The bytes are only read, and only during the call. */
   received(bytes: Uint8Array): Received {
     const header = this.#headerOf(bytes)
@@ -162,21 +155,45 @@ export class FlowChecker {
   }
 
   /**
-   * Ends the direction, of which `sentBytes` were sent. What is missing is lost; `pathless` says that the connection ended without a path,
-   * so that nobody can know, and the caller counts the returned bytes as unknown instead.
+   * A connection that this checker did not see end had ended when so much was sent (the sender's half tells it): what is missing up to there, with
+   * nothing of that connection after it, may have come or not.
    */
-  finish(sentBytes: number, pathless: boolean): { unknown: number } {
+  excuse(sentMessages: number, sentBytes: number): void {
+    if (sentMessages > this.#nextIndex) {
+      this.cut(sentMessages, sentBytes)
+      return
+    }
+    const at = this.#gaps.findIndex((gap) => gap.cut !== true && gap.fromIndex < sentMessages && sentMessages <= gap.toIndex)
+    const gap = this.#gaps[at]
+    if (gap === undefined) return
+    const halves: Gap[] = [{ ...gap, toIndex: sentMessages, toOffset: sentBytes, cut: true }]
+    if (sentMessages < gap.toIndex) halves.push({ ...gap, fromIndex: sentMessages, fromOffset: sentBytes })
+    this.#gaps.splice(at, 1, ...halves)
+  }
+
+  /** Of `sentBytes`, those after the last message that came. */
+  tailBytes(sentBytes: number): number {
+    return this.#check === 'none' || this.#came !== undefined ? 0 : Math.max(0, sentBytes - this.#nextOffset)
+  }
+
+  /**
+   * Ends the direction, of which `sentBytes` were sent. What is missing before a message that came is lost: within a connection order holds. What is
+   * missing after the last one that came is so only if the connection was closed in good order; else (`tail` is `unknown`) it may have been under
+   * way, and the caller counts the returned bytes as unknown instead.
+   */
+  finish(sentBytes: number, tail: 'lost' | 'unknown'): { unknown: number } {
     if (this.#check === 'none') return { unknown: 0 }
     if (this.#nextOffset > sentBytes) this.#incident('unexpected', -1, sentBytes, this.#nextOffset - sentBytes)
     if (this.#came !== undefined) return { unknown: 0 }
-    if (pathless) return { unknown: this.missingBytes(sentBytes) + this.#forgotten }
     let unknown = this.#forgotten
     for (const { cut, fromIndex, fromOffset, toOffset } of this.#gaps) {
       if (cut === true) unknown += toOffset - fromOffset
       else this.#incident('lost', fromIndex, fromOffset, toOffset - fromOffset)
     }
     this.#gaps = []
-    if (sentBytes > this.#nextOffset) this.#incident('lost', this.#nextIndex, this.#nextOffset, sentBytes - this.#nextOffset)
+    const missing = this.tailBytes(sentBytes)
+    if (tail === 'unknown') unknown += missing
+    else if (missing > 0) this.#incident('lost', this.#nextIndex, this.#nextOffset, missing)
     return { unknown }
   }
 

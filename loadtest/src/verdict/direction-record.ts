@@ -15,16 +15,27 @@ const sentTimesMax = 4096
 /** A datagram that has not come so long after the last one was sent does not come any more. */
 const datagramPatienceMs = 1_000
 
+/** Ends of connections remembered for the other agent: a flow whose ends are on two agents is connected once, and has hardly ever two. */
+const cutsMax = 16
+
+type Cut = readonly [messages: number, bytes: number]
+
 /** What the sending end knows of a direction. */
 export interface SenderState {
   readonly messages: number
   readonly bytes: number
   readonly dropped: number
+  /** When the last one was sent; null: none was. */
+  readonly lastMs: number | null
+  /** How much had been sent each time that a connection ended otherwise than in good order; only where the receiving end is on another agent. */
+  readonly cuts?: readonly Cut[]
 }
 
 /** What the receiving end knows of a direction. */
 export interface ReceiverState {
   readonly messages: number
+  /** When the last one came for the first time; null: none did. */
+  readonly lastMs: number | null
   readonly damagedBytes: number
   readonly checker: CheckerState
 }
@@ -43,7 +54,9 @@ export class DirectionRecord {
   /** Messages that an ended connection left under way, and that have not come since; and how many had been sent when the last one ended so. */
   #underWay = 0
   #cutIndex = 0
-  #lastSentMs = Number.NEGATIVE_INFINITY
+  readonly #cuts: Cut[] = []
+  #lastSentMs: number | null = null
+  #lastReceivedMs: number | null = null
   readonly #latencies = new Float64Array(recentLatencies)
   #latencyCount = 0
   readonly #sentTimes: Float64Array
@@ -62,7 +75,7 @@ export class DirectionRecord {
   /** All that was sent has arrived; of datagrams, all that ever will. */
   settled(nowMs: number): boolean {
     if (this.receivedMessages + this.#underWay >= this.sentMessages) return true
-    return this.plan.mode === 'datagram' && nowMs - this.#lastSentMs >= datagramPatienceMs
+    return this.plan.mode === 'datagram' && nowMs - (this.#lastSentMs ?? 0) >= datagramPatienceMs
   }
 
   sent(nowMs: number, bytes: number, dueMs: number): void {
@@ -75,11 +88,13 @@ export class DirectionRecord {
   }
 
   sender(): SenderState {
-    return { messages: this.sentMessages, bytes: this.sentBytes, dropped: this.droppedDatagrams }
+    const cuts = this.#cuts.length === 0 ? {} : { cuts: this.#cuts }
+    return { messages: this.sentMessages, bytes: this.sentBytes, dropped: this.droppedDatagrams, lastMs: this.#lastSentMs, ...cuts }
   }
 
   receiver(): ReceiverState {
-    return { messages: this.receivedMessages, damagedBytes: this.damagedBytes, checker: this.checker.state() }
+    const { receivedMessages: messages, damagedBytes, checker } = this
+    return { messages, damagedBytes, checker: checker.state(), lastMs: this.#lastReceivedMs }
   }
 
   /** Takes over what the agents of its two ends know; what is not given stays. */
@@ -88,23 +103,48 @@ export class DirectionRecord {
       this.sentMessages = sender.messages
       this.sentBytes = sender.bytes
       this.droppedDatagrams = sender.dropped
+      this.#lastSentMs = sender.lastMs
+      this.#cuts.splice(0, cutsMax, ...(sender.cuts ?? []))
     }
     if (receiver === undefined) return
     this.receivedMessages = receiver.messages
     this.damagedBytes = receiver.damagedBytes
+    this.#lastReceivedMs = receiver.lastMs
     this.checker.adopt(receiver.checker)
   }
 
-  /** A connection of the flow ended on purpose, and not in good order: what is under way may come or not. */
+  /** A connection of the flow ended, and not in good order: what is under way may come or not. */
   cut(): void {
-    this.#underWay = this.sentMessages - this.receivedMessages
+    this.#underWay = Math.max(0, this.sentMessages - this.receivedMessages)
     this.#cutIndex = this.sentMessages
     this.checker.cut(this.sentMessages, this.sentBytes)
   }
 
+  /** The same, where the receiving end is on another agent: whoever puts both halves together applies it. */
+  cutElsewhere(): void {
+    if (this.sentMessages > 0 && this.#cuts.length < cutsMax) this.#cuts.push([this.sentMessages, this.sentBytes])
+  }
+
+  /** Both halves are known. */
+  applyCuts(): void {
+    for (const [messages, bytes] of this.#cuts) this.checker.excuse(messages, bytes)
+  }
+
+  /** Bytes that were sent after the last message that came. */
+  get tailBytes(): number {
+    return this.checker.tailBytes(this.sentBytes)
+  }
+
+  /** When something was sent, or came for the first time, as far as that is known here; null: never. */
+  get lastMs(): number | null {
+    const known = [this.#lastSentMs, this.#lastReceivedMs].filter((ms) => ms !== null)
+    return known.length === 0 ? null : Math.max(...known)
+  }
+
   /** A message came for the first time. */
-  received(index: number): void {
+  received(nowMs: number, index: number): void {
     this.receivedMessages += 1
+    this.#lastReceivedMs = nowMs
     if (index < this.#cutIndex && this.#underWay > 0) this.#underWay -= 1
   }
 

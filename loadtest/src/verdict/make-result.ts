@@ -204,8 +204,10 @@ function integrityReasons({ damage }: RunRecorder): string[] {
 }
 
 function neverRecoveredReasons(recorder: RunRecorder): string[] {
-  const count = recorder.flows.filter((flow) => flow.neverRecovered).length
-  return count === 0 ? [] : [`${count} connections never recovered; ${recorder.damage.unknown} bytes of them are unknown`]
+  const { flows, plan, directions } = recorder
+  const gone = plan.flows.filter(({ flow }) => flows[flow]!.neverRecovered)
+  const unknown = gone.flatMap((flow) => flow.directions).reduce((sum, { direction }) => sum + directions[direction]!.unknownBytes, 0)
+  return gone.length === 0 ? [] : [`${gone.length} connections never recovered; ${unknown} bytes of them are unknown`]
 }
 
 function connectionReasons(recorder: RunRecorder): string[] {
@@ -261,6 +263,13 @@ function inconclusiveReasons(recorder: RunRecorder, limits: readonly LimitResult
       reasons.push(`the clock of agent ${id} is known to ${clockErrorMs!.toFixed(1)} ms only (clock_error_max is ${clockErrorMaxMs} ms)`)
     if ((loopDelayP99Ms ?? 0) > delayMax)
       reasons.push(`the event loop of agent ${id} was late by ${loopDelayP99Ms!.toFixed(1)} ms at p99 (at most ${delayMax} ms)`)
+  }
+  const underWay = recorder.flows.flatMap(({ underWayBytes = 0 }) => (underWayBytes > 0 ? [underWayBytes] : []))
+  if (underWay.length > 0) {
+    const bytes = underWay.reduce((sum, one) => sum + one, 0)
+    reasons.push(
+      `${bytes} bytes of ${underWay.length} connections were still under way when the drain (${recorder.plan.run.drainMs / 1000} s) was over, and are unknown: give a longer drain, or less load`,
+    )
   }
   const unheld = interrupted
     ? []

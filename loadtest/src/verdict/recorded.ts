@@ -24,6 +24,10 @@ export interface FlowRecord {
   neverRecovered: boolean
   /** One of its ends was on an agent that was lost: nobody can say what became of it. */
   orphaned?: boolean
+  /** Closed in good order by an end that could not ask whether everything had arrived: the other one is on another agent. */
+  unchecked?: boolean
+  /** Bytes that were under way when nobody waited for them any more, although the connection lived. */
+  underWayBytes?: number
   /** How often it was connected, was not connected when it should have been, and ended otherwise than planned. */
   opened: number
   failed: number

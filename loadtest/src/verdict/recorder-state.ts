@@ -188,4 +188,6 @@ function addFlow(recorder: RunRecorder, index: number, ends: readonly Side[], ha
   flow.failed += half.failed
   flow.broken = Math.max(flow.broken, half.broken)
   flow.neverRecovered ||= half.neverRecovered
+  if (half.unchecked === true) flow.unchecked = true
+  if (half.underWayBytes !== undefined) flow.underWayBytes = (flow.underWayBytes ?? 0) + half.underWayBytes
 }

@@ -9,6 +9,7 @@ import type { Incident } from './checker.ts'
 import type { DamageKind } from './damage.ts'
 import { DirectionRecord } from './direction-record.ts'
 import { isExpected } from './expectations.ts'
+import { type FlowEnd, flowEnd } from './flow-end.ts'
 import { DurationHistogram } from './histogram.ts'
 import { LatencyBins } from './latency-bins.ts'
 import { makeResult } from './make-result.ts'
@@ -186,6 +187,12 @@ export class RunRecorder {
     this.flows[flow]!.state = 'open'
   }
 
+  /** The connections that the flow had are over, and another one comes: what was sent over them and has not come yet may come or not. */
+  connectionReplaced(nowMs: number, flow: number): void {
+    this.#at(nowMs)
+    this.#cut(flow)
+  }
+
   /** `connectMs` is from the call of `connect` to the connection. */
   connectionOpened(nowMs: number, flow: number, connectMs: number): void {
     this.#at(nowMs)
@@ -267,7 +274,47 @@ export class RunRecorder {
   }
 
   #cut(flow: number): void {
-    for (const { direction } of this.plan.flows[flow]!.directions) this.directions[direction]!.cut()
+    const whole = this.endsOf(this.plan.flows[flow]!).length === 2
+    for (const { direction } of this.plan.flows[flow]!.directions) {
+      if (whole) this.directions[direction]!.cut()
+      else this.directions[direction]!.cutElsewhere()
+    }
+  }
+
+  /**
+   * It is to be closed by the plan, and nobody waits any longer for what has not come. A connection that is gone counts as broken; what was still
+   * under way on one that lives counts as unknown, and makes the run inconclusive.
+   */
+  connectionGivenUp(nowMs: number, flow: number): void {
+    this.#at(nowMs)
+    const record = this.flows[flow]!
+    if (record.state !== 'open') return
+    const end = this.#endOf(flow, nowMs, false)
+    if (end === 'gone') {
+      const why = record.withoutPathSinceMs !== null ? 'had no path' : 'was silent'
+      this.connectionBroken(nowMs, flow, 'no_path', `flow ${flow} ${why} when it was to be closed`)
+      return
+    }
+    record.underWayBytes = (record.underWayBytes ?? 0) + this.#tailOf(flow)
+    this.connectionCut(nowMs, flow)
+  }
+
+  /** It is closed in good order by an end that cannot ask whether all has arrived: the other one is on another agent. */
+  connectionUnchecked(flow: number): void {
+    this.flows[flow]!.unchecked = true
+  }
+
+  #tailOf(flow: number): number {
+    return this.plan.flows[flow]!.directions.reduce((sum, { direction }) => sum + this.directions[direction]!.tailBytes, 0)
+  }
+
+  /** @param waitedUntilMs so long it was waited for what was under way */
+  #endOf(flow: number, waitedUntilMs: number, brokenOff: boolean): FlowEnd {
+    const silences = this.plan.flows[flow]!.directions.flatMap(({ direction }) => {
+      const record = this.directions[direction]!
+      return record.tailBytes > 0 ? [waitedUntilMs - (record.lastMs ?? waitedUntilMs)] : []
+    })
+    return flowEnd({ record: this.flows[flow]!, tailBytes: this.#tailOf(flow), silentMs: Math.max(0, ...silences), brokenOff })
   }
 
   /** The application saw it end otherwise (reset, timeout, superseded …): its missing bytes are unknown, and it counts as never recovered. */
@@ -320,7 +367,7 @@ export class RunRecorder {
     const { oneWayMs, responseMs, serviceMs } = times
     this.messages += 1
     this.bytes += header.length
-    record.received(header.index)
+    record.received(nowMs, header.index)
     record.latency(oneWayMs)
     this.timeline.received(header.length, responseMs)
     const atMs = record.plan.role === 'answers' ? nowMs - oneWayMs : header.dueMs
@@ -571,25 +618,26 @@ export class RunRecorder {
     return makeResult(this, nowMs, how.interrupted)
   }
 
-  /** What is missing is lost, unless nobody can say: a connection without a path, or a run that was broken off under way. */
-  #finishFlow(nowMs: number, index: number, directions: readonly { direction: number }[], interrupted: boolean): void {
+  /** What is missing is lost where the connection says so (flow-end.ts), else unknown. */
+  #finishFlow(nowMs: number, index: number, directions: readonly { direction: number }[], brokenOff: boolean): void {
     const flow = this.flows[index]!
-    const began = flow.state !== 'planned' && flow.state !== 'failed'
-    const pathless = began && flow.state !== 'closed' && (flow.state === 'broken' || flow.withoutPathSinceMs !== null)
-    if (pathless && isExpected(this.plan, this.plan.flows[index]!, 'disconnected')) {
+    const { drainMs } = this.plan.run
+    for (const { direction } of directions) this.directions[direction]!.applyCuts()
+    const end = this.#endOf(index, Math.min(nowMs, this.loadEndMs + drainMs), brokenOff)
+    if (end === 'gone' && isExpected(this.plan, this.plan.flows[index]!, 'disconnected')) {
       // Without a path to the end is disconnected too.
       if (flow.state === 'open') flow.broken += 1
-    } else if (pathless && flow.orphaned !== true) {
+    } else if (end === 'gone') {
       flow.neverRecovered = true
       this.windowed.count('never_recovered', nowMs, 1, index)
       this.#pathGap(nowMs, index)
       this.#lastActOf(index)?.neverRecovered(index)
-    }
+    } else if (end === 'under_way') flow.underWayBytes = (flow.underWayBytes ?? 0) + this.#tailOf(index)
     for (const { direction } of directions) {
       const record = this.directions[direction]!
       // What an agent that was lost had sent is not known, nor what of it is missing.
       if (this.#gone.has(record.plan.from)) continue
-      const { unknown } = record.checker.finish(record.sentBytes, pathless || interrupted || flow.orphaned === true)
+      const { unknown } = record.checker.finish(record.sentBytes, end === 'in_order' ? 'lost' : 'unknown')
       record.unknownBytes = unknown
       this.damage.unknown += unknown
       this.windowed.count('unknown', nowMs, unknown, index)

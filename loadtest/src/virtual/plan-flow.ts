@@ -66,6 +66,7 @@ export class PlanFlow {
       return
     }
     if (this.#begun) {
+      this.#recorder.connectionReplaced(this.#world.nowMs, this.flow.flow)
       this.#ends = new Map()
       this.#closing = false
     }
@@ -114,8 +115,7 @@ export class PlanFlow {
       this.#world.after(pollMs, () => this.#closeWhenSettled(deadlineMs))
       return
     }
-    if (!this.#settled && record?.state === 'open' && record.withoutPathSinceMs !== null)
-      this.#recorder.connectionBroken(nowMs, this.flow.flow, 'no_path', `flow ${this.flow.flow} had no path when it was to be closed`)
+    if (!this.#settled) this.#recorder.connectionGivenUp(nowMs, this.flow.flow)
     this.close()
   }
 
