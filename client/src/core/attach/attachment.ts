@@ -470,7 +470,9 @@ export class Attachment {
       instance: context.instance,
       heartbeat: this.#saver ? 'saver' : 'normal',
     })
-    const runner: Runner = { ...target, key: context.nextKey(), link, deadlineMs: nowMs + context.tuning.dialTimeoutMs }
+    // Written out, so that all runners are of one shape.
+    const { url, carrier } = target
+    const runner: Runner = { url, carrier, key: context.nextKey(), link, deadlineMs: nowMs + context.tuning.dialTimeoutMs }
     context.sink.dial(this, runner.key, target, link.first(nowMs))
     return runner
   }

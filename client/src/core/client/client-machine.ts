@@ -96,7 +96,11 @@ export class ClientMachine {
     const ownName = fullName(identity.user, label)
     const features = options.features ?? 0
     this.#keyModes = options.keyModes ?? ['blind']
-    const shared = {
+    const attachments = this.#attachments
+    const circuits = this.#circuits
+    // Written out, each of them: objects made by spreading others have no shape in common with those of the next client, and every look into
+    // one of a thousand shapes goes through V8's slowest way.
+    this.#meeting = new Meeting({
       features,
       crypto,
       random,
@@ -106,11 +110,8 @@ export class ClientMachine {
       ownName,
       tuning,
       policy,
-      attachments: this.#attachments,
-      circuits: this.#circuits,
-    }
-    this.#meeting = new Meeting({
-      ...shared,
+      attachments,
+      circuits,
       connections: this.#connections,
       listens: this.#listens,
       paths: options.paths,
@@ -119,7 +120,12 @@ export class ClientMachine {
       emit,
       needsSync,
       connectionHost: {
-        ...shared,
+        features,
+        crypto,
+        random,
+        tuning,
+        attachments,
+        circuits,
         connectionTuning: options.connectionTuning,
         streams: options.streams,
         nextPathId: nextId,
@@ -139,7 +145,14 @@ export class ClientMachine {
       },
     })
     this.#incoming = new IncomingAttempts({
-      ...shared,
+      features,
+      crypto,
+      identity,
+      trust,
+      instance,
+      ownName,
+      tuning,
+      circuits,
       accepts: (offer) => this.#meeting.accepts(offer),
       holds: (id) => this.#connections.holds(id),
       callerRefused: ({ user, label, application }, relayId, code, message) =>

@@ -19,11 +19,11 @@ export interface ConnectionFacts {
   /** How relays are used from the start, as this end sees the two directions. */
   readonly paths: PathsOption
   /** The listener wants it so, and the caller said nothing. @default false */
-  readonly wish?: boolean
+  readonly wish?: boolean | undefined
   /** Which relays this end wants. */
   readonly policy: PolicyView
   /** The caller's third message, to go first on every circuit until the verdict. */
-  readonly message3?: Uint8Array
+  readonly message3?: Uint8Array | undefined
 }
 
 /**

@@ -79,8 +79,18 @@ export class Meeting {
       supersede: (nowMs, old) => this.#supersede(nowMs, old),
       confirm: (nowMs, fresh) => this.#confirm(nowMs, fresh),
     })
+    // Written out, so that those of all clients are of one shape.
     this.#callHost = {
-      ...context,
+      crypto: context.crypto,
+      random: context.random,
+      identity: context.identity,
+      trust: context.trust,
+      instance: context.instance,
+      ownName: context.ownName,
+      features: context.features,
+      tuning: context.tuning,
+      attachments: context.attachments,
+      circuits: context.circuits,
       nextId: () => context.nextId(),
       nextAttempt: () => (this.#attempts += 1),
       needsSync: () => context.needsSync(),
@@ -378,7 +388,7 @@ export class Meeting {
 
   #newConnection(nowMs: number, facts: Omit<ConnectionFacts, 'handle'>, stage: 'confirming' | 'challenging'): ManagedConnection {
     const { connections, connectionHost, nextId } = this.#context
-    const connection = new ManagedConnection(connectionHost, { ...facts, handle: nextId() }, stage, nowMs)
+    const connection = new ManagedConnection(connectionHost, withHandle(facts, nextId()), stage, nowMs)
     connections.add(connection)
     return connection
   }
@@ -436,4 +446,10 @@ export class Meeting {
     this.#context.emit({ type: 'connectFailed', connectHandle: call.facts.handle, code, message, answers: call.answers() })
     this.#context.needsSync()
   }
+}
+
+/** Written out, so that those of all connections are of one shape. */
+function withHandle(facts: Omit<ConnectionFacts, 'handle'>, handle: number): ConnectionFacts {
+  const { secrets, keyMode, peerFeatures, peer, peerName, peerInstance, attempt, application, paths, wish, policy, message3 } = facts
+  return { handle, secrets, keyMode, peerFeatures, peer, peerName, peerInstance, attempt, application, paths, wish, policy, message3 }
 }

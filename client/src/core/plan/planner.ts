@@ -259,7 +259,7 @@ export class Planner {
     add(peerPolicyMs, 'policy of the peer')
     add(facts.crowded === true ? crowdedPolicyMs : 0, 'asked us to use others')
     add(silent ? silentPolicyMs : 0, 'went silent')
-    return { ...own, policyMs, parts }
+    return own.excluded === undefined ? { policyMs, parts } : { excluded: own.excluded, policyMs, parts }
   }
 
   /** Asked by the relay, here or at the peer, to use others. */

@@ -62,7 +62,8 @@ export function jointRanking(relays: readonly JointFacts[]): JointRanking {
     }
     const own = relay.own ?? unmeasured
     const peer = relay.peer ?? unmeasured
-    const cost = relayCost({ ...relay, own, peer, queueMs: relay.queueMs ?? 0, policyMs: relay.policyMs ?? 0 })!
+    const { relayId, endToEnd, queueMs = 0, policyMs = 0, policyWhy, weights } = relay
+    const cost = relayCost({ relayId, own, peer, endToEnd, queueMs, policyMs, policyWhy, weights })!
     const guess = relay.own === undefined || relay.peer === undefined ? ' (not measured by both yet)' : ''
     ranked.push({
       relayId: relay.relayId,
