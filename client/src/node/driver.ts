@@ -49,6 +49,9 @@ const conversationBytes = 4_096
 /** The longest timer; at least so often the wall clock is compared, because sleep stops the steady clock. */
 const timerMaxMs = 2_000
 
+/** What hangs on it runs with the microtasks: `queueMicrotask` makes an asynchronous resource each time, which costs more than the task. */
+const settled: Promise<void> = Promise.resolve()
+
 export class Driver {
   readonly #machine: DrivenMachine
   readonly #dial: DriverOptions['dial']
@@ -118,7 +121,7 @@ export class Driver {
       return
     }
     this.#soonScheduled = true
-    queueMicrotask(this.#onMicrotask)
+    void settled.then(this.#onMicrotask)
   }
 
   /** Drains when every socket with something to read has been read: `setImmediate` runs right after the poll phase. */
@@ -173,7 +176,7 @@ export class Driver {
   #afterAnswers(): void {
     if (this.#restScheduled) return
     this.#restScheduled = true
-    queueMicrotask(this.#onAnswersBegin)
+    void settled.then(this.#onAnswersBegin)
   }
 
   readonly #onAnswersBegin = (): void => process.nextTick(this.#onAnswersEnd)

@@ -38,6 +38,11 @@ export interface AgreementContext {
 const badMs = 30_000
 /** How many of the first rounds follow each other closely. */
 const earlyRounds = 3
+/**
+ * Where there is one relay only, rounds compare nothing and are so much rarer: often enough that the peer's knowledge, which is believed for 90 s, is
+ * renewed before that, and what changes is reported at once anyway.
+ */
+const aloneRounds = 2.5
 /** A leg measured less than this ago is fresh enough for a round. */
 const probeAgeMs = 1_000
 
@@ -343,7 +348,9 @@ export class PathAgreement {
     const { tuning, attachments, random } = this.#context.host
     this.#roundsDone += 1
     // 20 to 26 s around the tuning's 23, so that rounds of many connections do not meet.
-    const stepMs = this.#roundsDone < earlyRounds ? tuning.earlyRoundMs : tuning.roundMs * (0.87 + 0.26 * random())
+    const alone = this.#roundsDone > earlyRounds && this.names().length === 1
+    const usualMs = tuning.roundMs * (alone ? aloneRounds : 1) * (0.87 + 0.26 * random())
+    const stepMs = this.#roundsDone < earlyRounds ? tuning.earlyRoundMs : usualMs
     this.#nextRoundAtMs = nowMs + stepMs
     this.#report(nowMs)
     this.#look(nowMs, true)
