@@ -213,7 +213,61 @@ sheets:
       '{"sennit":1,"sheets":{"Clients":{"columns":["client","rate"],"rows":[{"client":"a","rate":"x"},{"client":"b"}]}}}',
       'hand.json',
     )
-    expect((await checkWorkbook(json)).errors?.[0]).toMatchObject({ cell: 'B2', text: expect.stringMatching(/^Clients!B2 rate/) })
+    expect((await checkWorkbook(json)).errors?.[0]).toMatchObject({
+      cell: 'B2',
+      line: 1,
+      text: expect.stringMatching(/hand.json:1: Clients!B2 rate/),
+    })
+  })
+
+  it('the lines of JSON are told as those of YAML', async () => {
+    const file = await written(
+      `{ "sennit": 1,
+  "sheets": {
+    "no\\"tes": { "grid": [["x,]}"]] },
+    "Run": { "columns": ["key", "value"],
+      "rows": [
+        { "key": "seed", "value": "many" }
+      ] },
+    "Clients": {
+      "columns": [
+        "client", "rat" ],
+      "rows": [
+        { "client": "a" },
+        3,
+        { "client": "b", "rat": true },
+        {
+          "client": "b" }
+      ]
+    }
+  } }`,
+      'hand.json',
+    )
+    expect((await checkWorkbook(file)).errors?.map(({ line, cell }) => [line, cell])).toEqual([
+      [3, ''],
+      [9, 'B1'],
+      [15, 'A7'],
+      [6, 'B2'],
+    ])
+  })
+
+  it.each([
+    ['what is no JSON', '{\n "sennit": 1,\n "sheets": }', /: line 3: Unexpected token/],
+    ['a comma too many', '{ "sennit": 1,\n "sheets": { "Run": { "grid": [[1, "\\"]"],\n\n] } } }', /: line 4: /],
+    ['a text without an end', '{ "sennit": 1,\n "sheets": {\n "Run', /: line 3: /],
+    ['two documents', '{ "sennit": 1 }\n{}', /: line 2: /],
+    ['what ends too soon', '{ "sennit": 1,\n\n', /: line 3: /],
+    [
+      'a column that is not there',
+      '{ "sennit": 1, "sheets": { "Clients": {\n"columns": ["client"],\n"rows": [\n{ "clinet": "a" }] } } }',
+      /: line 4: sheets.Clients.rows\[0\]: expected a column of columns; found "clinet"/,
+    ],
+    ['a word that is none', '{ "sennit": 1, "sheets": {},\n "more": [1, [2]] }', /expected sennit, sheets; found "more"/],
+    ['a cell that is none', '{ "sennit": 1, "sheets": {\n "Run": { "grid": [[1], [2,\n[3]]] } } }', /: line 2: sheets.Run.grid\[1\]/],
+  ])('%s is told with its line in JSON', async (_why, text, says) => {
+    const { errors } = await checkWorkbook(await written(text, 'bad.json'))
+    expect(errors).toHaveLength(1)
+    expect(errors![0]!.text).toMatch(says)
   })
 
   it.each([

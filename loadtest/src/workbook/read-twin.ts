@@ -1,6 +1,7 @@
 // Reads the text twin of a workbook: YAML (or JSON, which is read faster) to cells.
 import { createRequire } from 'node:module'
 import { inWorker, type WorkerThreads } from './guarded-worker.ts'
+import { jsonLines, lineOfMistake, lineOfPath } from './json-lines.ts'
 import type { RawCell, RawWorkbook, RowLines } from './raw-workbook.ts'
 import { isDateFormat } from './sheet-cells.ts'
 import { type FullCell, type FullSheet, fromTwin, TwinError } from './twin.ts'
@@ -25,20 +26,52 @@ export async function parseTwin(bytes: Uint8Array, file: string): Promise<{ shee
     return read.lines === undefined ? { sheets } : { sheets, lines: new Map(read.lines.map(([name, rows]) => [name, new Map(rows)])) }
   } catch (error) {
     if (!(error instanceof TwinError)) throw error
-    return { error: `${file} cannot be read as the text twin of a workbook: ${error.message}` }
+    const line = read.places === undefined ? undefined : lineOfPath(read.places, error.message.split(': ')[0]!)
+    return { error: `${file} cannot be read as the text twin of a workbook: ${line === undefined ? '' : `line ${line}: `}${error.message}` }
   }
 }
 
 /** Lines of rows, by sheet; row 0 is the sheet itself. */
 type Lines = [string, [number, number][]][]
-type Read = { value: unknown; lines?: Lines } | { error: string }
+type Read = { value: unknown; lines?: Lines; places?: ReadonlyMap<string, number> } | { error: string }
 
 function fromJson(text: string): Read {
+  let value: unknown
   try {
-    return { value: asMaps(JSON.parse(text)) }
+    value = asMaps(JSON.parse(text))
   } catch (error) {
-    return { error: error instanceof RangeError ? 'it is nested too deeply' : (error as Error).message.split('\n')[0]!.slice(0, 200) }
+    if (error instanceof RangeError) return { error: 'it is nested too deeply' }
+    const message = (error as Error).message.split('\n')[0]!.slice(0, 200)
+    return { error: `line ${lineOfMistake(text)}: ${message.replace(/ \(line \d+ column \d+\)$/, '')}` }
   }
+  const places = jsonLines(text)
+  return { value, places, lines: rowLines(value, places) }
+}
+
+/** Lines of rows, where `fromTwin` puts them: below the columns, and a number stands for so many that are blank. */
+function rowLines(value: unknown, places: ReadonlyMap<string, number>): Lines {
+  const sheets = value instanceof Map ? value.get('sheets') : undefined
+  return (sheets instanceof Map ? [...sheets] : []).flatMap(([name, sheet]): Lines => {
+    const path = `sheets.${name}`
+    const own = places.get(path)
+    if (!(sheet instanceof Map) || own === undefined) return []
+    const kind = sheet.has('grid') ? 'grid' : 'rows'
+    const list: unknown = sheet.get(kind)
+    const rows: [number, number][] = [
+      [0, own],
+      [1, places.get(`${path}.columns`) ?? own],
+    ]
+    let next = kind === 'grid' ? 1 : 2
+    for (const [index, item] of (Array.isArray(list) ? list : []).entries()) {
+      if (typeof item === 'number') next += item
+      else {
+        const line = places.get(`${path}.${kind}[${index}]`)
+        if (line !== undefined) rows.push([next, line])
+        next += 1
+      }
+    }
+    return [[String(name), rows]]
+  })
 }
 
 /** Objects as maps, as YAML gives them. Numbers as names come first in an object, so a sheet named by a number may change its place. */
