@@ -3,13 +3,11 @@
  * in a process of its own; a run without a flood before each run with one, so that the ratio says something on a machine that is not alone. The
  * limits per address are off: they would refuse most of it at once.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { addUser, initMesh } from '@sennit/protocol/node'
 import { freePort } from './free-port.ts'
-import { type Child, measure, Processes } from './processes.ts'
+import { type Child, measure, Processes, startBench } from './processes.ts'
 import { floodNames } from './roles/flooder.ts'
 import type { RelayMemory } from './roles/sennit.ts'
 
@@ -33,14 +31,7 @@ interface Run {
   readonly rss: number
 }
 
-const dir = mkdtempSync(join(tmpdir(), 'sennit-floods-'))
-const processes = new Processes()
-process.on('exit', () => {
-  processes.end()
-  rmSync(dir, { recursive: true, force: true })
-})
-process.on('SIGINT', () => process.exit(130))
-process.on('SIGTERM', () => process.exit(143))
+const { dir, processes } = startBench('floods')
 
 const [port, admin] = [await freePort(), await freePort()]
 await initMesh(dir, {

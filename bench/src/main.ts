@@ -1,12 +1,12 @@
 // `npm run bench`: every system in turn, round by round, so that a machine that slows down slows all of them. Ratios are what to quote.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { addUser, initMesh } from '@sennit/protocol/node'
 import { freePort } from './free-port.ts'
 import { startHaproxy, startSshReverse } from './peers.ts'
-import { measure, Processes } from './processes.ts'
+import { measure, startBench } from './processes.ts'
 
 const { values } = parseArgs({
   options: {
@@ -44,14 +44,7 @@ interface System {
   readonly run: (mode: Mode, amount: number) => Promise<Record<string, number>>
 }
 
-const dir = mkdtempSync(join(tmpdir(), 'sennit-bench-'))
-const processes = new Processes()
-process.on('exit', () => {
-  processes.end()
-  rmSync(dir, { recursive: true, force: true })
-})
-process.on('SIGINT', () => process.exit(130))
-process.on('SIGTERM', () => process.exit(143))
+const { dir, processes } = startBench('bench')
 
 const systems = await startAll()
 const samples = new Map<string, number[]>()

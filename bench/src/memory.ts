@@ -3,13 +3,11 @@
  * gigabytes go through. The relay is a process of its own with the heap flag of `sennit relay`. It collects its garbage before each figure of `idle`,
  * and never for those of `flow`: what it then lets lie is what an operator sees.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { addUser, initMesh } from '@sennit/protocol/node'
 import { freePort } from './free-port.ts'
-import { type Child, measure, Processes } from './processes.ts'
+import { type Child, measure, startBench } from './processes.ts'
 import type { RelayMemory } from './roles/sennit.ts'
 
 const { values, positionals } = parseArgs({
@@ -32,14 +30,7 @@ const settleMs = 3_000
 const flowTimeoutMs = 1_200_000
 const sampleMs = 500
 
-const dir = mkdtempSync(join(tmpdir(), 'sennit-memory-'))
-const processes = new Processes()
-process.on('exit', () => {
-  processes.end()
-  rmSync(dir, { recursive: true, force: true })
-})
-process.on('SIGINT', () => process.exit(130))
-process.on('SIGTERM', () => process.exit(143))
+const { dir, processes } = startBench('memory')
 
 const what = positionals[0] ?? 'idle'
 if (what === 'idle') for (const carrier of values.carriers.split(',')) await idle(carrier, Number(values.attachments))

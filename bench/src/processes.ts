@@ -1,11 +1,27 @@
 // Child processes of a benchmark: started, waited for until they say `ready`, ended for sure.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 const rolePath = fileURLToPath(new URL('./roles/role.js', import.meta.url))
 /** One measurement that takes longer than this hangs. */
 const measureTimeoutMs = 180_000
+
+/** A folder and the processes of a benchmark, both gone when this process ends, however it does. `name` is part of the folder's name. */
+export function startBench(name: string): { readonly dir: string; readonly processes: Processes } {
+  const dir = mkdtempSync(join(tmpdir(), `sennit-${name}-`))
+  const processes = new Processes()
+  process.on('exit', () => {
+    processes.end()
+    rmSync(dir, { recursive: true, force: true })
+  })
+  process.on('SIGINT', () => process.exit(130))
+  process.on('SIGTERM', () => process.exit(143))
+  return { dir, processes }
+}
 
 /** A role that runs. */
 export interface Child {
