@@ -17,50 +17,45 @@ const token = 'a-token-of-this-test'
 const file = (name: string): string => fileURLToPath(new URL(`../agents/${name}`, import.meta.url))
 const sennit = `${process.execPath} ${bin}`
 
-/** Twenty clients, ten connections, both ways; a limit that can break. What the machine is busy with besides is no business of this test. */
-const workbook = `sennit: 1
-sheets:
-  Run:
-    columns: [key, value]
-    rows:
-      - { key: name, value: agents }
-      - { key: duration, value: 16s }
-      - { key: warmup, value: 4s }
-      - { key: drain, value: 20s }
-      - { key: loop_delay_p99_max, value: 5s }
-      - { key: clock_error_max, value: 1s }
-  Relays:
-    columns: [relay]
-    rows: [{ relay: r1 }, { relay: r2 }]
-  Clients:
-    columns: [client, count, rate, packet_size]
-    rows: [{ client: "c-{n}", count: 20, rate: 20/s, packet_size: const(500) }]
-  Phases:
-    columns: [phase, start, duration, executor]
-    rows: [{ phase: steady, start: 10s, duration: 5s, executor: fixed }]
-  Limits:
-    columns: [limit, metric, stat, op, value]
-    rows: [{ limit: nothing-lost, metric: lost, stat: count, op: "=", value: 0 }]
-`
+interface Book {
+  readonly name: string
+  readonly seconds: number
+  readonly clients: number
+  readonly rate: string
+  /** Keys of `Run` and sheets besides those of every workbook here. */
+  readonly run?: Readonly<Record<string, string>>
+  readonly sheets?: Readonly<Record<string, readonly object[]>>
+}
+
+/** A text twin as JSON. What the machine is busy with besides is no business of these tests. */
+function bookOf({ name, seconds, clients, rate, run = {}, sheets = {} }: Book): string {
+  const keys = { name, duration: `${seconds}s`, warmup: '4s', loop_delay_p99_max: '5s', clock_error_max: '1s', ...run }
+  const rows: Book['sheets'] = {
+    Run: Object.entries(keys).map(([key, value]) => ({ key, value })),
+    Relays: [{ relay: 'r1' }, { relay: 'r2' }],
+    Clients: [{ client: 'c-{n}', count: clients, rate, packet_size: 'const(500)' }],
+    ...sheets,
+  }
+  const columns = (sheet: readonly object[]): string[] => [...new Set(sheet.flatMap((row) => Object.keys(row)))]
+  const all = Object.entries(rows).map(([sheet, list]) => [sheet, { columns: columns(list), rows: list }])
+  return JSON.stringify({ sennit: 1, sheets: Object.fromEntries(all) })
+}
+
+/** Twenty clients, ten connections, both ways; a limit that can break. */
+const workbook = bookOf({
+  name: 'agents',
+  seconds: 16,
+  clients: 20,
+  rate: '20/s',
+  run: { drain: '20s' },
+  sheets: {
+    Phases: [{ phase: 'steady', start: '10s', duration: '5s', executor: 'fixed' }],
+    Limits: [{ limit: 'nothing-lost', metric: 'lost', stat: 'count', op: '=', value: 0 }],
+  },
+})
 
 /** So little that four agents and two relays leave a machine of two cores idle: what is compared is what agents add, not who waits for a core. */
-const quietWorkbook = `sennit: 1
-sheets:
-  Run:
-    columns: [key, value]
-    rows:
-      - { key: name, value: quiet }
-      - { key: duration, value: 24s }
-      - { key: warmup, value: 4s }
-      - { key: loop_delay_p99_max, value: 5s }
-      - { key: clock_error_max, value: 1s }
-  Relays:
-    columns: [relay]
-    rows: [{ relay: r1 }, { relay: r2 }]
-  Clients:
-    columns: [client, count, rate, packet_size]
-    rows: [{ client: "c-{n}", count: 12, rate: 5/s, packet_size: const(500) }]
-`
+const quietWorkbook = bookOf({ name: 'quiet', seconds: 24, clients: 12, rate: '5/s' })
 
 describe('the agents of the test set', { timeout: 240_000 }, () => {
   const shop = new Workshop()
@@ -69,8 +64,8 @@ describe('the agents of the test set', { timeout: 240_000 }, () => {
   let slurm: SlurmCluster | undefined
 
   beforeAll(async () => {
-    writeFileSync(shop.path('load.sennit.yaml'), workbook)
-    alone = await resultOf(shop.sennit('test', 'run', 'load.sennit.yaml', '--out', 'alone'), 'alone')
+    writeFileSync(shop.path('load.sennit.json'), workbook)
+    alone = await resultOf(shop.sennit('test', 'run', 'load.sennit.json', '--out', 'alone'), 'alone')
   }, 120_000)
   afterAll(async () => {
     await nomad?.run(['job', 'stop', '-purge', 'sennit-agents']).catch(() => {})
@@ -81,7 +76,7 @@ describe('the agents of the test set', { timeout: 240_000 }, () => {
   async function coordinate(name: string, scheme: 'http' | 'https' = 'http'): Promise<{ run: Program; url: string }> {
     const [port] = await freePorts(1)
     const shared = ['--agents', String(agents), '--coordinator', `${scheme}://127.0.0.1:${port}`, '--token', token, '--agents-wait', '120s']
-    const run = shop.sennit('test', 'run', 'load.sennit.yaml', ...shared, '--out', name)
+    const run = shop.sennit('test', 'run', 'load.sennit.json', ...shared, '--out', name)
     // With its fingerprint, where it has one.
     return { run, url: scheme === 'http' ? `http://127.0.0.1:${port}` : (await run.says(/https:\/\/[^;\s]+/)).trim() }
   }
@@ -118,11 +113,11 @@ describe('the agents of the test set', { timeout: 240_000 }, () => {
   })
 
   it('one agent and four give latencies that agree within noise', { timeout: 480_000 }, async () => {
-    writeFileSync(shop.path('quiet.sennit.yaml'), quietWorkbook)
+    writeFileSync(shop.path('quiet.sennit.json'), quietWorkbook)
     const results: { readonly count: number; readonly summary: Summary }[] = []
     // Neither comes first more often: a machine that gets slower as it goes on favours nobody.
     for (const [index, count] of [1, agents, agents, 1, 1, agents].entries()) {
-      const run = shop.sennit('test', 'run', 'quiet.sennit.yaml', '--local-agents', String(count), '--out', `quiet-${index}`)
+      const run = shop.sennit('test', 'run', 'quiet.sennit.json', '--local-agents', String(count), '--out', `quiet-${index}`)
       results.push({ count, summary: await resultOf(run, `quiet-${index}`) })
     }
     const [one = [], four = []] = [1, agents].map((count) => results.filter((run) => run.count === count).map(({ summary }) => summary))
