@@ -120,6 +120,12 @@ export function refuseActs(plan: Plan, engine: Engine): void {
       'not_allowed',
       `client ${proxied.client} goes through a proxy, and simulated clients reach relays directly; run it live, or clear the cell`,
     )
+  const bound = plan.clients.find(({ bind }) => bind !== undefined)
+  if (engine === 'virtual' && bound !== undefined)
+    throw new SennitError(
+      'not_allowed',
+      `client ${bound.client} (Clients row ${bound.row}) dials from addresses of its own (bind), and simulated clients have one link to each relay; run it live, or clear the cell`,
+    )
   for (const act of plan.acts) refuseAct(act, engine)
 }
 

@@ -145,6 +145,8 @@ export interface PlanClient {
   /** Relay ids, in the order in which they are given to the client. */
   readonly relays: readonly string[]
   readonly carrier: 'auto' | 'upgrade' | 'http' | 'grpc'
+  /** Addresses of its machine that it dials from: as many links to every relay; absent: one, from where the system chooses. */
+  readonly bind?: readonly string[]
   /** '' = none. */
   readonly proxy: string
   /** How its connections use their relays, as `--paths` takes it; '' = it says nothing. */

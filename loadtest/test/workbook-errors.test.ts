@@ -57,6 +57,11 @@ const rows: [why: string, sheets: Sheets, error: string][] = [
     'Clients!B2 packet_size: expected a distribution such as const(1024), uniform(64,1500), normal(1024,128), lognormal(1024,0.5), exp(1024) or mix(64:70%,1500:30%); found "uniform 64 1500". Did you mean uniform(64,1500)? [W108]',
   ],
   [
+    'an address twice',
+    client('bind', '127.0.0.2;127.0.0.2'),
+    'Clients!B2 bind: expected 1 to 8 different addresses of its machine, such as 127.0.0.2,127.0.0.3; found "127.0.0.2;127.0.0.2" [W107]',
+  ],
+  [
     'a schedule',
     fault(['fault', 'when', 'target', 'action'], ['F1', '30s', 'relay:r1', 'kill']),
     'Faults!B2 when: expected a schedule such as at(30s), every(5m,±10%), poisson(0.2/s), once, never or after:F1+5s; found "30s". Did you mean at(30s)? [W109]',
@@ -97,7 +102,7 @@ const rows: [why: string, sheets: Sheets, error: string][] = [
   [
     'a column nobody knows',
     client('rrate', 1),
-    'Clients!B1 column: expected one of client, count, enabled, tags, zone, user, application, profile, peer, relays, proxy, carrier, attach_at, detach_at, connect, session, disconnect, reconnect, packet_size, rate, burst, data_limit, key_mode, paths, read_rate, inject, expect, note, or a name that begins with x_ or #; found "rrate". Nearest: rate [W115]',
+    'Clients!B1 column: expected one of client, count, enabled, tags, zone, user, application, profile, peer, relays, bind, proxy, carrier, attach_at, detach_at, connect, session, disconnect, reconnect, packet_size, rate, burst, data_limit, key_mode, paths, read_rate, inject, expect, note, or a name that begins with x_ or #; found "rrate". Nearest: rate [W115]',
   ],
   [
     'a sheet nobody knows',

@@ -155,6 +155,7 @@ export class LiveClient {
       dialThrough: (url, relayId) => network.dialled(planned, url, relayId),
       ...(planned.label === '' ? {} : { label: planned.label }),
       ...(planned.carrier === 'auto' ? {} : { carriers: [planned.carrier] }),
+      ...(planned.bind === undefined ? {} : { bind: planned.bind }),
       ...(planned.proxy === '' ? {} : { proxy: planned.proxy }),
       ...(planned.paths === '' ? {} : { paths: planned.paths }),
       ...(planned.keyMode === undefined ? {} : { keyMode: planned.keyMode }),

@@ -1,4 +1,5 @@
 // The sheet `Clients`: rows become clients, one by one, with `{n}` and `count` filled in.
+import { isIP } from 'node:net'
 import type { Distribution, PlanRelay, PlanZone } from '../plan.ts'
 import {
   anyText,
@@ -38,6 +39,8 @@ export interface Client {
   readonly peer: string
   readonly relays: RelayChoice
   readonly carrier: 'auto' | 'upgrade' | 'http' | 'grpc'
+  /** None: one link, from where the system chooses. */
+  readonly bind: readonly string[]
   readonly proxy: string
   readonly paths: string
   readonly keyMode: KeyMode
@@ -112,6 +115,7 @@ function readRow(row: TableRow, context: ClientsContext, room: number): Client[]
     traffic,
     relays: readRelayChoice(row, context.relays),
     carrier: readCarrier(row),
+    bind: row.read('bind', bindAddresses, []),
     proxy: row.read('proxy', proxyUrl, ''),
     paths: readPaths(row, profile.paths),
     keyMode: readKeyMode(row, profile.keyMode),
@@ -186,6 +190,23 @@ const peerName: Kind<string> = {
   code: 'W107',
   expected: 'the name of a client or of a row of several, * (it only listens), or nothing (the neighbour)',
   parse: (text) => (text === '*' ? text : name.parse(text)),
+}
+
+/** As the client library has it: one link from each to every relay. */
+const linksMax = 8
+
+const bindAddresses: Kind<readonly string[]> = {
+  code: 'W107',
+  expected: `1 to ${linksMax} different addresses of its machine, such as 127.0.0.2,127.0.0.3`,
+  parse: (text) => {
+    const list = text
+      .split(/[,;]/)
+      .map((one) => one.trim())
+      .filter((one) => one !== '')
+    return list.length > 0 && list.length <= linksMax && new Set(list).size === list.length && list.every((one) => isIP(one) !== 0)
+      ? list
+      : undefined
+  },
 }
 
 const proxyUrl: Kind<string> = {

@@ -37,6 +37,7 @@ export const sheetColumns = {
     'profile',
     'peer',
     'relays',
+    'bind',
     'proxy',
     'carrier',
     'attach_at',

@@ -191,6 +191,7 @@ function placeClients(
       profile: client.profile.profile,
       relays: relayOrder(client, seed, links, relays),
       carrier: client.carrier,
+      ...(client.bind.length === 0 ? {} : { bind: client.bind }),
       proxy: client.proxy,
       paths: client.paths,
       ...(client.keyMode === 'blind' ? {} : { keyMode: client.keyMode }),

@@ -65,6 +65,7 @@ const notes: Notes = {
     profile: 'A row of Profiles. Default the first.',
     peer: 'Whom it calls: a client, or * to be called only. Default neighbours: 1 with 2, 3 with 4.',
     relays: 'nearest, random, or list(r1,r2). Default nearest.',
+    bind: 'Addresses of its machine that it dials from, such as 127.0.0.2,127.0.0.3: as many links to every relay. Default one. Live only.',
     proxy: 'Outbound proxy of this client.',
     carrier: 'auto, upgrade, http or grpc. Default auto.',
     attach_at: 'When it comes, such as 5s. Default 0s.',
