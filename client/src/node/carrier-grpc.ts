@@ -126,7 +126,7 @@ class GrpcCarrier implements Carrier {
       const text = plainDetails(error.code, error.details)
       this.#fail(this.#state === 'open' ? 'carrier_lost' : codeOf(error.details, proxy !== undefined), text)
     })
-    this.#send(call, [request.first])
+    this.#send(call, [request.first()])
   }
 
   #send(call: ClientDuplexStream<Uint8Array[], Uint8Array>, chunk: Uint8Array[]): void {

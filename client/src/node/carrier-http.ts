@@ -94,7 +94,8 @@ class HttpCarrier implements Carrier {
   /** Asks for a session, with the first bytes in the body. */
   #begin(): void {
     if (this.#state === 'closed') return
-    const { first, deadlines, url } = this.#request
+    const { deadlines, url } = this.#request
+    const first = this.#request.first()
     try {
       this.#requests = new HttpRequests(this.#request)
     } catch (error) {

@@ -85,7 +85,7 @@ class UpgradeCarrier implements Carrier {
       deadlines.stepMs,
     )
     socket.write(
-      `GET /sennit/v1 HTTP/1.1\r\nHost: ${url.host}\r\nConnection: Upgrade\r\nUpgrade: sennit/1\r\nSennit-First: ${base64url(first)}\r\n\r\n`,
+      `GET /sennit/v1 HTTP/1.1\r\nHost: ${url.host}\r\nConnection: Upgrade\r\nUpgrade: sennit/1\r\nSennit-First: ${base64url(first())}\r\n\r\n`,
     )
   }
 

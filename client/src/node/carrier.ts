@@ -47,8 +47,8 @@ export interface DialRequest {
   /** `http://host:port` or `https://host:port` of the relay. */
   readonly url: string
   readonly carrier: string
-  /** The first hop handshake bytes; they ride in the carrier's first request. */
-  readonly first: Uint8Array
+  /** The first hop handshake bytes, the same each time; they ride in the carrier's first request and are made when that is sent. */
+  readonly first: () => Uint8Array
   readonly proxy: ProxySettings
   /** Dial from this address of ours, to the relay or to the proxy. @default as the system chooses */
   readonly localAddress?: string

@@ -1,7 +1,8 @@
 /**
  * How many carriers to one relay a process opens at the same time. A program with a thousand clients whose relay stopped answering would otherwise begin
  * thousands of connections, wait in its own queues longer than any of them may take, give all of them up and begin again: alone each dial would have
- * worked. What waits here costs no socket, and is gone when its owner gives it up.
+ * worked. What waits here costs neither a socket nor a handshake, and is gone when its owner gives it up. The newest goes first: the oldest has used
+ * up most of its time, and a program that is behind would begin only what is about to be given up.
  */
 import type { SennitError } from '@sennit/protocol'
 import type { Carrier, CarrierEvents } from './carrier.ts'
@@ -13,7 +14,9 @@ type Begin = (events: CarrierEvents) => Carrier
 
 interface Relay {
   running: number
-  readonly waiting: Set<GatedCarrier>
+  /** The newest last; those that were given up stay until their turn or a clearing. */
+  waiting: GatedCarrier[]
+  givenUp: number
 }
 
 export class DialGate {
@@ -28,12 +31,12 @@ export class DialGate {
   dial(url: string, begin: Begin, events: CarrierEvents): Carrier {
     let relay = this.#relays.get(url)
     if (relay === undefined) {
-      relay = { running: 0, waiting: new Set() }
+      relay = { running: 0, waiting: [], givenUp: 0 }
       this.#relays.set(url, relay)
     }
     const carrier = new GatedCarrier(begin, events, (gated) => this.#over(url, gated))
     if (relay.running >= this.#atOnce) {
-      relay.waiting.add(carrier)
+      relay.waiting.push(carrier)
       return carrier
     }
     relay.running += 1
@@ -47,11 +50,22 @@ export class DialGate {
   }
 
   #over(url: string, carrier: GatedCarrier): void {
-    const relay = this.#relays.get(url)!
-    if (!relay.waiting.delete(carrier)) relay.running -= 1
-    for (const next of relay.waiting) {
-      if (relay.running >= this.#atOnce) break
-      relay.waiting.delete(next)
+    const relay = this.#relays.get(url)
+    if (relay === undefined) return
+    if (carrier.begun) relay.running -= 1
+    else {
+      relay.givenUp += 1
+      if (relay.givenUp * 2 < relay.waiting.length) return
+      relay.waiting = relay.waiting.filter(({ opening }) => opening)
+      relay.givenUp = 0
+    }
+    while (relay.running < this.#atOnce) {
+      const next = relay.waiting.pop()
+      if (next === undefined) break
+      if (!next.opening) {
+        relay.givenUp -= 1
+        continue
+      }
       relay.running += 1
       next.beginLate()
     }
@@ -64,7 +78,10 @@ class GatedCarrier implements Carrier {
   readonly #events: CarrierEvents
   readonly #over: (carrier: GatedCarrier) => void
   #carrier: Carrier | undefined
-  #opening = true
+  /** Its turn came. */
+  begun = false
+  /** Neither open nor over. */
+  opening = true
 
   constructor(begin: Begin, events: CarrierEvents, over: (carrier: GatedCarrier) => void) {
     this.#begin = begin
@@ -73,6 +90,7 @@ class GatedCarrier implements Carrier {
   }
 
   begin(): void {
+    this.begun = true
     const { onBytes, onDrain } = this.#events
     this.#carrier = this.#begin({
       onOpen: () => {
@@ -95,7 +113,7 @@ class GatedCarrier implements Carrier {
     } catch (error) {
       const { code, message } = error as Partial<SennitError>
       setImmediate(() => {
-        if (!this.#opening) return
+        if (!this.opening) return
         this.#settle()
         this.#events.onClose(code ?? 'dial_failed', message ?? String(error))
       })
@@ -112,8 +130,8 @@ class GatedCarrier implements Carrier {
   }
 
   #settle(): void {
-    if (!this.#opening) return
-    this.#opening = false
+    if (!this.opening) return
+    this.opening = false
     this.#over(this)
   }
 }

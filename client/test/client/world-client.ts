@@ -197,7 +197,8 @@ export class WorldClient {
     const { key, localAddress } = effect
     const pipe: Pipe = { key, client: this, relay, localAddress, open: true, relayKey: undefined, lastUpMs: 0, lastDownMs: 0 }
     this.#pipes.set(effect.key, pipe)
-    this.#up(pipe, () => relay.dialled(pipe, effect.carrier, effect.first))
+    const first = effect.first()
+    this.#up(pipe, () => relay.dialled(pipe, effect.carrier, first))
   }
 
   #isCut({ localAddress }: Pipe): boolean {

@@ -305,7 +305,7 @@ function dial(
       {
         url: carrier === 'grpc' ? relay.grpcUrl : relay.url,
         carrier,
-        first: Buffer.from('first'),
+        first: () => Buffer.from('first'),
         proxy: { env: {} },
         deadlines: dialDeadlines,
         ...options,

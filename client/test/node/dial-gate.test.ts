@@ -26,31 +26,37 @@ function bench() {
   return { dial, begun, heard, closed, names: () => [...begun.keys()].join(' ') }
 }
 
-test('dials beyond the limit begin as those before them are open, over or given up, the oldest first', () => {
+test('dials beyond the limit begin as those before them are open, over or given up, the newest first', () => {
   const { dial, begun, heard, names, closed } = bench()
   const [a] = ['a', 'b', 'c', 'd', 'e'].map((name) => dial(name))
   dial('elsewhere', 'http://r2')
   expect(names()).toBe('a b elsewhere')
   a!.close()
-  expect(names()).toBe('a b elsewhere c')
+  expect(names()).toBe('a b elsewhere e')
   begun.get('b')!.onOpen()
-  expect(names()).toBe('a b elsewhere c d')
-  begun.get('c')!.onClose('dial_failed', 'refused')
-  expect(names()).toBe('a b elsewhere c d e')
+  expect(names()).toBe('a b elsewhere e d')
+  begun.get('e')!.onClose('dial_failed', 'refused')
+  expect(names()).toBe('a b elsewhere e d c')
   begun.get('b')!.onBytes(new Uint8Array(3))
   begun.get('b')!.onClose('carrier_lost', 'gone')
-  expect(heard).toEqual(['b open', 'c dial_failed', 'b 3', 'b carrier_lost'])
+  expect(heard).toEqual(['b open', 'e dial_failed', 'b 3', 'b carrier_lost'])
   expect(closed).toEqual(['a'])
 })
 
 test('what is given up while it waits never begins, and its end is counted once', () => {
   const { dial, begun, names } = bench()
-  const [, , c] = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => dial(name))
-  c!.close()
-  c!.close()
+  const [, , c, , e, f] = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => dial(name))
+  f!.close()
+  f!.close()
   begun.get('a')!.onOpen()
   begun.get('a')!.onClose('carrier_lost', 'gone')
-  expect(names()).toBe('a b d')
+  expect(names()).toBe('a b e')
+  c!.close()
+  e!.close()
+  expect(names()).toBe('a b e d')
+  dial('g')
+  begun.get('d')!.onOpen()
+  expect(names()).toBe('a b e d g')
 })
 
 test('it takes what is written, and says when it is full', () => {
@@ -65,8 +71,8 @@ test('a dial that cannot even begin says so at once, or where it would have begu
   expect(() => dial('bad')).toThrow('no such carrier')
   dial('a')
   dial('b')
-  dial('bad late')
   dial('c')
+  dial('bad late')
   begun.get('a')!.onClose('dial_failed', 'refused')
   expect(names()).toBe('a b')
   await new Promise(setImmediate)

@@ -84,7 +84,7 @@ function world(options: { takes?: boolean; onEffect?: (effect: ApplicationEffect
       nowMs += ms
     },
     dial(key: number) {
-      machine.effects.push({ type: 'dial', key, relayId: 'r1', url: 'http://r', carrier: 'upgrade', first: new Uint8Array(0) })
+      machine.effects.push({ type: 'dial', key, relayId: 'r1', url: 'http://r', carrier: 'upgrade', first: () => new Uint8Array(0) })
     },
   }
 }

@@ -41,7 +41,10 @@ describe.each(['upgrade', 'http', 'grpc'])('carrier %s over TLS', (carrier) => {
     const url = mesh.relays[0]!.urls[0]!.replace('http:', 'https:')
     const code = await new Promise<string>((resolve) => {
       const events: CarrierEvents = { onOpen: () => resolve('open'), onBytes: () => {}, onDrain: () => {}, onClose: resolve }
-      new Dialler().dial({ url, carrier, first: new Uint8Array(10), proxy: { env: {} }, tls: settings, deadlines: dialDeadlines }, events)
+      new Dialler().dial(
+        { url, carrier, first: () => new Uint8Array(10), proxy: { env: {} }, tls: settings, deadlines: dialDeadlines },
+        events,
+      )
     })
     expect(code).toBe('tls_failed')
   })

@@ -243,7 +243,7 @@ export class ClientHost extends Host {
     relay.reachedBy(pipe)
     // SYN and its answer come before the request.
     const handshakeMs = link.rules.up.latencyMs + link.rules.down.latencyMs
-    pipe.up.put({ type: 'dial', bytes: effect.first.slice() }, handshakeMs + link.slowDialMs * world.dice.next())
+    pipe.up.put({ type: 'dial', bytes: effect.first().slice() }, handshakeMs + link.slowDialMs * world.dice.next())
   }
 
   #write(key: number, pieces: readonly Uint8Array[]): void {

@@ -41,7 +41,8 @@ export interface AttachmentContext {
 
 /** Told by attachments; the client machine implements it. */
 export interface AttachmentSink {
-  dial(attachment: Attachment, key: number, target: DialTarget, first: Uint8Array): void
+  /** @param first makes the first handshake bytes, when the carrier can send them: a dial that is given up before costs no curve arithmetic */
+  dial(attachment: Attachment, key: number, target: DialTarget, first: () => Uint8Array): void
   write(key: number, pieces: Uint8Array[]): void
   hangUp(key: number): void
   /** The attachment has something to pump. */
@@ -473,7 +474,11 @@ export class Attachment {
     // Written out, so that all runners are of one shape.
     const { url, carrier } = target
     const runner: Runner = { url, carrier, key: context.nextKey(), link, deadlineMs: nowMs + context.tuning.dialTimeoutMs }
-    context.sink.dial(this, runner.key, target, link.first(nowMs))
+    let first: Uint8Array | undefined
+    context.sink.dial(this, runner.key, target, () => {
+      first ??= link.first(nowMs)
+      return first
+    })
     return runner
   }
 

@@ -43,7 +43,7 @@ export class AttachmentEvents implements AttachmentSink {
     return this.#context.listeners()
   }
 
-  dial(attachment: Attachment, key: number, target: DialTarget, first: Uint8Array): void {
+  dial(attachment: Attachment, key: number, target: DialTarget, first: () => Uint8Array): void {
     this.#to.attachments.registerKey(key, attachment)
     const { relay, localAddress } = attachment
     const from = localAddress === undefined ? {} : { localAddress }

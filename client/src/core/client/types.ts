@@ -152,7 +152,8 @@ export type ClientEffect =
       readonly carrier: string
       /** Dial from there. */
       readonly localAddress?: string
-      readonly first: Uint8Array
+      /** The first handshake bytes, the same each time; ask when the carrier can send them. */
+      readonly first: () => Uint8Array
     }
   | { readonly type: 'write'; readonly key: number; readonly pieces: Uint8Array[] }
   | { readonly type: 'hangUp'; readonly key: number }
