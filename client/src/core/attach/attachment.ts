@@ -262,7 +262,7 @@ export class Attachment {
       this.#enter({ type: 'waiting', untilMs: Math.max(nowMs, startAtMs), resting: false, staggered: true })
   }
 
-  /** A connection lost its last path: the urgent cap counts now, and nobody rests. */
+  /** A connection stands still, or is about to: the urgent cap counts now, and nobody rests. */
   hurry(nowMs: number): void {
     if (this.#state.type !== 'waiting') return
     const { backoffUrgentCapMs } = this.#context.tuning
@@ -283,8 +283,9 @@ export class Attachment {
   }
 
   /**
-   * A connection has just lost its last path: one dial out of turn, at a moment of our own within a quarter second, because what the back-off knows of
-   * this relay may be older than its return. When it fails, the back-off goes on as if there had been none.
+   * A connection stands still from now on, for want of a path or of a relay for its mode: one dial out of turn, at a moment of our own within a
+   * quarter second, because what the back-off knows of this relay may be older than its return. When it fails, the back-off goes on as if there had
+   * been none.
    */
   prompt(nowMs: number): void {
     const state = this.#state

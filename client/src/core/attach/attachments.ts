@@ -55,7 +55,7 @@ export class Attachments {
   readonly #rendezvous = new Map<string, string[]>()
   #survey: { readonly attachment: Attachment; readonly untilMs: number } | undefined
   #nextSurveyAtMs = Number.POSITIVE_INFINITY
-  /** Where connections that have just lost their last path may find their peers. */
+  /** Where connections that have just begun to stand still may find their peers. */
   readonly #prompt = new Set<string>()
 
   /** @param localAddresses each is a link of its own to every relay; none: one link, from where the system chooses */
@@ -205,8 +205,8 @@ export class Attachments {
     for (const attachment of this.#byRelay.values()) attachment.draw()
   }
 
-  /** A connection lost its last path: the next {@link sync} has each of these relays dialled once out of turn. */
-  lastPathLost(relayIds: Iterable<string>): void {
+  /** A connection stands still from now on, for want of a path or of a relay for its mode: the next {@link sync} has each of these dialled once out of turn. */
+  stoodStill(relayIds: Iterable<string>): void {
     for (const relayId of relayIds) this.#prompt.add(relayId)
   }
 

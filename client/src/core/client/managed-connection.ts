@@ -572,7 +572,7 @@ export class ManagedConnection implements CircuitOwner {
 
   /** What stands still for want of a relay does not wait for the back-off of one that may be back. */
   #dialAll(): void {
-    this.#host.attachments.lastPathLost(this.#shared())
+    this.#host.attachments.stoodStill(this.#shared())
     this.#host.needsSync()
   }
 }

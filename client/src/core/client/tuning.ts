@@ -103,7 +103,7 @@ export const clientTuning: ClientTuning = {
   spareSpreadMs: 5_000, // after a loss, who has another relay looks for its next spare within this, not at once with all the others
   standbySpreadMs: 2_000, // whose connection has no standby goes sooner: a second loss would pause it
   pathlessSpreadMs: 250, // who has none goes as soon as a crowd may: one step of a race
-  promptEveryMs: 1_000, // a relay is dialled out of turn no more often than this, however many connections lose their last path one after the other
+  promptEveryMs: 1_000, // a relay is dialled out of turn no more often than this, however many connections stand still one after the other
   returnWithinMs: 30_000, // a relay that was killed and is started again is back within this, or the ordinary back-off takes over
   returnEveryMs: 1_000, // where the next loss is a pause for certain (a mode that needs all relays it has left), a lost relay is dialled about twice in this
 }
