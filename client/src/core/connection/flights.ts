@@ -92,6 +92,18 @@ export class Flights {
     return lost.length
   }
 
+  /** A probe that was sent then was answered, and nothing before it: that counts as lost on this path. */
+  loseBefore(path: Path, beforeMs: number): void {
+    const lost: KeptPacket[] = []
+    for (let flight = path.oldestFlight(); flight !== undefined; flight = path.oldestFlight()) {
+      if (flight.sentAtMs >= beforeMs || flight.packet.number >= this.#silentFrom) break
+      path.flights.shift()
+      path.packetsLost += 1
+      if (this.#ground(flight)) lost.push(flight.packet)
+    }
+    this.#resends.add(lost)
+  }
+
   /** The path is silent: words of the connection itself, which may go whole anywhere, are sent again; all else may still arrive. @returns how many packets */
   loseOwn(path: Path): number {
     const lost: KeptPacket[] = []

@@ -65,7 +65,10 @@ export class PathWatch {
     // First in, first out: an answer to this one means that no earlier one is still to come, unless it is lost.
     for (const [other, otherAtMs] of path.pings) if (otherAtMs <= sentAtMs) path.pings.delete(other)
     const oldest = path.oldestFlight()
-    if (oldest !== undefined && oldest.sentAtMs < sentAtMs && path.probes > 0) path.swallowed += 1
+    if (oldest !== undefined && oldest.sentAtMs < sentAtMs && path.probes > 0) {
+      path.swallowed += 1
+      path.swallowedBeforeMs = sentAtMs
+    }
     for (const suspect of this.#needs.table.all.values()) {
       const challenge = suspect.suspicion?.challenge
       if (suspect !== path && challenge?.path === path && challenge.pingId === id) this.#challengeAnswered(nowMs, suspect)
@@ -168,6 +171,10 @@ export class PathWatch {
       this.#needs.judged(nowMs, path, 'silent')
       return
     }
+    // Answered, and nothing that was sent before: all of it counts as lost, not only the oldest. At the second, fourth, eighth … such probe, because a
+    // ping may overtake what waits at the start of a slow link.
+    if (swallows && !sender.echoed && path.swallowed > 1 && Number.isInteger(Math.log2(path.swallowed)))
+      sender.flights.loseBefore(path, path.swallowedBeforeMs)
     path.probes += 1
     path.probedAtMs = nowMs
     this.ping(nowMs, path)

@@ -82,6 +82,8 @@ export class Path {
   suspicion: Suspicion | undefined
   /** Probes answered while nothing sent before them was acked. */
   swallowed = 0
+  /** When the last of these was sent. */
+  swallowedBeforeMs = 0
   idlePingAtMs: number
   readonly forgedAtMs: number[] = []
   sampledAtMs: number = Number.NEGATIVE_INFINITY
