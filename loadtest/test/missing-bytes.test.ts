@@ -22,6 +22,10 @@ const book = (expects = 'delivered', drain = '10s'): Sheets => ({
     ['c', '', '20/s', 100],
     ['d', '', '20/s', 100],
   ],
+  Limits: [
+    ['limit', 'metric', 'op', 'value'],
+    ['resets', 'connections_reset', '<=', 1],
+  ],
 })
 
 /** From this message on nothing of `a` comes: it is due in the middle of the run. */
@@ -41,7 +45,7 @@ interface Row extends Omit<FakeRun, 'plan'> {
 }
 
 const inFlight = { lost: 0, unknown: (280 - from) * 100 }
-const rows: [string, Row, { exitCode: number; integrity: object; connections?: object }][] = [
+const rows: [string, Row, { exitCode: number; integrity: object; connections?: object; reasons?: string[] }][] = [
   ['closed in good order: lost', { meddle: noTail }, { exitCode: 120, integrity: { lost: 14_000, unknown: 0 } }],
   [
     'before a message that came: lost, however the connection ends',
@@ -62,6 +66,26 @@ const rows: [string, Row, { exitCode: number; integrity: object; connections?: o
     'the same where it is expected: disconnected, and nothing wrong',
     { meddle: noTail, open: [0], expects: 'disconnected' },
     { exitCode: 0, integrity: inFlight, connections: { neverRecovered: 0, reset: 0 } },
+  ],
+  [
+    'ended otherwise than planned, seen at both ends: never recovered, and one reset',
+    { meddle: noTail, open: [0], before: (recorder) => recorder.connectionBroken(13_999, 0, 'timeout', 'nothing came for 120 s') },
+    { exitCode: 121, integrity: inFlight, connections: { neverRecovered: 1, reset: 1 } },
+  ],
+  [
+    'the same where it is expected: disconnected, and no reset',
+    {
+      meddle: noTail,
+      open: [0],
+      expects: 'disconnected',
+      before: (recorder) => recorder.connectionBroken(13_999, 0, 'timeout', 'nothing came for 120 s'),
+    },
+    { exitCode: 0, integrity: inFlight, connections: { neverRecovered: 0, reset: 0 }, reasons: [] },
+  ],
+  [
+    'nothing, where a disconnect is expected: a failure that says whose',
+    { expects: 'disconnected' },
+    { exitCode: 99, integrity: { lost: 0, unknown: 0 }, reasons: ['expected to be disconnected, and not: b'] },
   ],
   [
     'silent, but not waited for long enough to say so: inconclusive',
@@ -104,6 +128,7 @@ for (const agents of [1, 2]) {
       const recorder = scattered(plan, (client) => client % agents, agents)
       const { summary, reasons } = fakeRun({ plan, recorder, endMs: durationMs + 10_050, ...run })
       expect({ ...summary, reasons }, reasons.join()).toMatchObject(expected)
+      expect(summary.limits[0]!.measured).toBe(summary.connections.reset)
     })
   })
 }

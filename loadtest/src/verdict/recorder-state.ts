@@ -7,6 +7,7 @@ import type { ActState } from './act-record.ts'
 import type { BystanderState } from './bystanders.ts'
 import type { DamageKind } from './damage.ts'
 import type { ReceiverState, SenderState } from './direction-record.ts'
+import { isExpected } from './expectations.ts'
 import type { DurationHistogram, HistogramState } from './histogram.ts'
 import type { PhaseState } from './phase-records.ts'
 import type { ClientRecord, FlowRecord, Side } from './recorded.ts'
@@ -175,7 +176,8 @@ const stateOrder: readonly FlowRecord['state'][] = ['failed', 'broken', 'open', 
 function addFlow(recorder: RunRecorder, index: number, ends: readonly Side[], half: FlowRecord): void {
   const flow = recorder.flows[index]!
   // Both ends saw it break: that is one connection.
-  if (flow.state === 'broken' && half.state === 'broken') recorder.resets -= 1
+  if (flow.state === 'broken' && half.state === 'broken' && !isExpected(recorder.plan, recorder.plan.flows[index]!, 'disconnected'))
+    recorder.resets -= 1
   if (stateOrder.indexOf(half.state) < stateOrder.indexOf(flow.state)) {
     flow.state = half.state
     flow.code = half.code

@@ -327,7 +327,8 @@ export class RunRecorder {
     record.broken += 1
     this.error(nowMs, code, message)
     if (isExpected(this.plan, this.plan.flows[flow]!, 'disconnected')) return
-    this.windowed.count('connections_reset', nowMs, 1, flow)
+    // Where its ends are on two agents both see it, and one counts it.
+    if (this.endsOf(this.plan.flows[flow]!).includes('caller')) this.windowed.count('connections_reset', nowMs, 1, flow)
     this.resets += 1
   }
 
