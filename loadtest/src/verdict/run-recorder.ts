@@ -2,341 +2,37 @@
 // the verdict and every report are made. Memory is bounded by the plan: histograms, one row a second, one record a flow and act.
 //
 // All times are milliseconds after the start of the run, from one monotonic clock, fractions welcome.
-import type { FaultAct, Flow, Plan } from '../plan.ts'
+import type { FaultAct } from '../plan.ts'
 import { ActRecord } from './act-record.ts'
-import { Bystanders } from './bystanders.ts'
-import type { Incident } from './checker.ts'
-import type { DamageKind } from './damage.ts'
-import { DirectionRecord } from './direction-record.ts'
+import { ConnectionRecorder } from './connection-recorder.ts'
+import type { DirectionRecord } from './direction-record.ts'
 import { isExpected } from './expectations.ts'
-import { type FlowEnd, flowEnd } from './flow-end.ts'
-import { DurationHistogram } from './histogram.ts'
-import { LatencyBins } from './latency-bins.ts'
 import { makeResult } from './make-result.ts'
 import { StatusMaker } from './make-status.ts'
 import type { MessageHeader } from './message.ts'
-import { PhaseRecords } from './phase-records.ts'
-import type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, Side } from './recorded.ts'
-import type { AgentResult, EndedEarly, IncidentRow, RunResult, Summary } from './run-result.ts'
+import type { Side } from './recorded.ts'
+import type { EndedEarly, RunResult, Summary } from './run-result.ts'
 import type { RunStatus } from './run-status.ts'
-import { type SecondFacts, Timeline } from './timeline.ts'
-import { type MessageTimes, WindowedMetrics } from './windowed-metrics.ts'
+import type { MessageTimes } from './windowed-metrics.ts'
 
 export type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, Side } from './recorded.ts'
 export type { RunStatus } from './run-status.ts'
 
-/** Incidents kept for the Integrity sheet; more are only counted. */
-const incidentsMax = 1000
-/** Distinct error codes kept. */
-const errorCodesMax = 200
 /** A message that was due in the ten seconds after a fault is taken into account up to the life of a connection without a path (120 s) later. */
 const actMemoryMs = 140_000
 const sides = ['caller', 'listener'] as const
 
-/** What a timer is late by is no wait. */
-const heldMsMin = 100
-
-export class RunRecorder {
-  readonly plan: Plan
-  readonly options: RecorderOptions
-  readonly clients: ClientRecord[]
-  readonly flows: FlowRecord[]
-  /** By direction number; undefined where nothing is sent. */
-  readonly directions: (DirectionRecord | undefined)[] = []
-  readonly acts: ActRecord[]
-  readonly windowed: WindowedMetrics
-  readonly bystanders: Bystanders
-  readonly phases: PhaseRecords
-  readonly timeline: Timeline = new Timeline()
-  readonly response: DurationHistogram = new DurationHistogram()
-  /** The same as `response`, as snapshots carry it. */
-  readonly responseBins: LatencyBins = new LatencyBins()
-  readonly service: DurationHistogram = new DurationHistogram()
-  readonly loopDelays: DurationHistogram = new DurationHistogram()
-  readonly damage: Record<DamageKind | 'unknown', number> = {
-    lost: 0,
-    duplicated: 0,
-    reordered: 0,
-    corrupted: 0,
-    unexpected: 0,
-    unknown: 0,
-  }
-  readonly incidents: IncidentRow[] = []
-  incidentsLeftOut = 0
-  /** What was accepted and had to be refused. */
-  readonly breaches: string[] = []
-  readonly errors: Map<string, { count: number; message: string }> = new Map()
-  readonly relaySamples: Map<string, { rssMaxBytes: number | null; cpuMax: number | null; descriptorsMax: number | null }> = new Map()
-  /** Bytes of each connection that each relay carried. */
-  readonly bytesSeen: Map<number, Readonly<Record<string, number>>> = new Map()
-  /** Longest time without a path per act of a fault that was expected to be survived. */
-  readonly pathGaps: Map<number, number> = new Map()
-  /** Of messages that were compressed. */
-  compression: { readonly bytesBefore: number; readonly bytesAfter: number } = { bytesBefore: 0, bytesAfter: 0 }
-  messages = 0
-  bytes = 0
-  sentMessages = 0
-  sentBytes = 0
-  droppedStarts = 0
-  rampPaused = false
-  /** When the load ends, or ended. */
-  loadEndMs: number
-  /** Why it ended before its time. */
-  endedEarly: EndedEarly | undefined
-  resets = 0
-  failovers = 0
-  cpuMax: number | null = null
-  /** Cores that the generator used up to its last sample. */
-  cpuNow: number | null = null
-  /** What was said of each relay last. */
-  readonly relaysNow: Map<string, RelaySample> = new Map()
-  readonly #statuses: StatusMaker
-  /** The processes that ran the clients, when this recorder puts together what they told (recorder-state.ts). */
-  agents: AgentResult[] | undefined
-  /** Whoever runs the connections says over which relays an end sends now; more than the active one where its mode uses several at once. */
-  carriers: ((flow: number, side: Side) => readonly string[]) | undefined
-  /** Clients whose agent was lost. */
-  lostClients: readonly number[] = []
+export class RunRecorder extends ConnectionRecorder {
+  readonly #statuses: StatusMaker = new StatusMaker(this)
   #gone: ReadonlySet<number> = new Set()
-  #nowMs = 0
   /** Acts whose messages may still arrive. */
   #recentActs: ActRecord[] = []
-
-  constructor(plan: Plan, options: RecorderOptions) {
-    this.plan = plan
-    this.options = options
-    this.loadEndMs = plan.run.durationMs
-    this.clients = plan.clients.map(() => ({ state: 'planned', attachMs: null, error: '' }))
-    this.flows = plan.flows.map(() => ({
-      state: 'planned',
-      code: '',
-      activeRelay: { caller: null, listener: null },
-      withoutPathSinceMs: null,
-      failovers: 0,
-      neverRecovered: false,
-      opened: 0,
-      failed: 0,
-      broken: 0,
-    }))
-    for (const flow of plan.flows) {
-      if (this.endsOf(flow).length === 0) continue
-      for (const direction of flow.directions) {
-        this.directions[direction.direction] = new DirectionRecord(plan.seed, direction, (incident) => this.#incident(incident))
-      }
-    }
-    this.acts = plan.acts.map((act) => new ActRecord(act))
-    this.windowed = new WindowedMetrics(plan, this.acts)
-    this.bystanders = new Bystanders(plan, this.acts)
-    this.phases = new PhaseRecords(plan)
-    this.#statuses = new StatusMaker(this)
-  }
-
-  // Clients
-
-  /** `tookMs`: from the first dial to the first relay that let it in. */
-  clientAttached(nowMs: number, client: number, tookMs?: number): void {
-    this.#at(nowMs)
-    const record = this.clients[client]!
-    if (record.attachMs === null) record.attachMs = nowMs
-    if (tookMs !== undefined) this.windowed.recordClient('handshake_time', nowMs, tookMs, client)
-    if (record.state !== 'attached') this.phases.attached(nowMs, client)
-    record.state = 'attached'
-  }
-
-  /** Its turn came so late: what began before it took longer than was planned. */
-  clientHeld(nowMs: number, client: number, heldMs: number): void {
-    this.#at(nowMs)
-    if (heldMs >= heldMsMin) this.clients[client]!.heldMs = heldMs
-  }
-
-  /** Refused for good, or given up. */
-  clientRejected(nowMs: number, client: number, code: string, message: string): void {
-    this.#at(nowMs)
-    this.clients[client]!.state = 'rejected'
-    this.clients[client]!.error = code
-    this.error(nowMs, code, message)
-  }
-
-  /** It ended as planned, or with a code when it did not. */
-  clientDetached(nowMs: number, client: number, code = ''): void {
-    this.#at(nowMs)
-    if (this.clients[client]!.state === 'attached') this.phases.detached(nowMs, client)
-    this.clients[client]!.state = 'detached'
-    if (code !== '') this.clients[client]!.error = code
-  }
-
-  /** A start that was due could not even be tried. */
-  startDropped(nowMs: number, why: string): void {
-    this.#at(nowMs)
-    this.droppedStarts += 1
-    this.error(nowMs, 'start_dropped', why)
-  }
-
-  // Connections
-
-  /** The ends of a connection that are in this process. */
-  endsOf({ caller, listener }: Pick<Flow, 'caller' | 'listener'>): Side[] {
-    const { mine } = this.options
-    if (mine === undefined) return ['caller', 'listener']
-    return [...(mine.has(caller) ? (['caller'] as const) : []), ...(mine.has(listener) ? (['listener'] as const) : [])]
-  }
-
-  /** A connection of which only the listening end is here was accepted. */
-  connectionAccepted(nowMs: number, flow: number): void {
-    this.#at(nowMs)
-    this.flows[flow]!.state = 'open'
-  }
-
-  /** The connections that the flow had are over, and another one comes: what was sent over them and has not come yet may come or not. */
-  connectionReplaced(nowMs: number, flow: number): void {
-    this.#at(nowMs)
-    this.#cut(flow)
-  }
-
-  /** `connectMs` is from the call of `connect` to the connection. */
-  connectionOpened(nowMs: number, flow: number, connectMs: number): void {
-    this.#at(nowMs)
-    const record = this.flows[flow]!
-    if (record.state === 'broken') {
-      // The next session hides nothing: the last one did not come back.
-      if (!isExpected(this.plan, this.plan.flows[flow]!, 'disconnected')) record.neverRecovered = true
-      this.#cut(flow)
-    }
-    // Those of the last one are nobody's ends any more.
-    if (record.opened > 0) record.withoutPathSinceMs = null
-    record.opened += 1
-    record.state = 'open'
-    this.windowed.record('connect_time', nowMs, connectMs, flow)
-    this.windowed.count('connections_opened', nowMs, 1, flow)
-  }
-
-  /** It never came to be. */
-  connectionFailed(nowMs: number, flow: number, code: string, message: string): void {
-    this.#at(nowMs)
-    this.flows[flow]!.failed += 1
-    this.flows[flow]!.state = 'failed'
-    this.windowed.count('connections_failed', nowMs, 1, flow)
-    this.flows[flow]!.code = code
-    this.error(nowMs, code, message)
-  }
-
-  /** Over which relay an end sends now; null when it has no path. Say it at the first path and at every change. */
-  activePath(nowMs: number, flow: number, side: Side, relay: string | null): void {
-    this.#at(nowMs)
-    const record = this.flows[flow]!
-    const before = record.activeRelay[side]
-    if (before !== null && before !== relay) for (const act of this.acts) act.moved(nowMs, flow, side, before)
-    record.activeRelay[side] = relay
-    if (relay === null) {
-      record.withoutPathSinceMs ??= nowMs
-    } else if (this.endsOf(this.plan.flows[flow]!).every((end) => record.activeRelay[end] !== null)) {
-      this.#pathGap(nowMs, flow)
-      if (record.withoutPathSinceMs !== null) this.windowed.record('reconnect_time', nowMs, nowMs - record.withoutPathSinceMs, flow)
-      record.withoutPathSinceMs = null
-    }
-  }
-
-  /** An end gave a path up for another one. `fromRelay` may be one it had already lost. */
-  failover(nowMs: number, flow: number, side: Side, fromRelay: string, toRelay: string): void {
-    this.#at(nowMs)
-    this.failovers += 1
-    this.flows[flow]!.failovers += 1
-    this.timeline.failover()
-    for (const act of this.acts) act.moved(nowMs, flow, side, fromRelay)
-    this.activePath(nowMs, flow, side, toRelay)
-  }
-
-  /** It was closed by the plan, all in order. */
-  connectionClosed(nowMs: number, flow: number): void {
-    this.#at(nowMs)
-    const record = this.flows[flow]!
-    if (record.state !== 'open') return
-    record.state = 'closed'
-    if (this.plan.flows[flow]!.sessions === undefined) return
-    record.withoutPathSinceMs = null
-    record.activeRelay.caller = null
-    record.activeRelay.listener = null
-  }
-
-  /**
-   * It was ended by the plan, and not in good order (reset, or gone without a word): what is under way may come or not, and counts as unknown when
-   * it does not.
-   */
-  connectionCut(nowMs: number, flow: number): void {
-    this.#at(nowMs)
-    const record = this.flows[flow]!
-    if (record.state !== 'open') return
-    record.state = 'closed'
-    record.withoutPathSinceMs = null
-    record.activeRelay.caller = null
-    record.activeRelay.listener = null
-    this.#cut(flow)
-  }
-
-  #cut(flow: number): void {
-    const whole = this.endsOf(this.plan.flows[flow]!).length === 2
-    for (const { direction } of this.plan.flows[flow]!.directions) {
-      if (whole) this.directions[direction]!.cut()
-      else this.directions[direction]!.cutElsewhere()
-    }
-  }
-
-  /**
-   * It is to be closed by the plan, and nobody waits any longer for what has not come. A connection that is gone counts as broken; what was still
-   * under way on one that lives counts as unknown, and makes the run inconclusive.
-   */
-  connectionGivenUp(nowMs: number, flow: number): void {
-    this.#at(nowMs)
-    const record = this.flows[flow]!
-    if (record.state !== 'open') return
-    const end = this.#endOf(flow, nowMs, false)
-    if (end === 'gone') {
-      const why = record.withoutPathSinceMs !== null ? 'had no path' : 'was silent'
-      this.connectionBroken(nowMs, flow, 'no_path', `flow ${flow} ${why} when it was to be closed`)
-      return
-    }
-    record.underWayBytes = (record.underWayBytes ?? 0) + this.#tailOf(flow)
-    this.connectionCut(nowMs, flow)
-  }
-
-  /** It is closed in good order by an end that cannot ask whether all has arrived: the other one is on another agent. */
-  connectionUnchecked(flow: number): void {
-    this.flows[flow]!.unchecked = true
-  }
-
-  #tailOf(flow: number): number {
-    return this.plan.flows[flow]!.directions.reduce((sum, { direction }) => sum + this.directions[direction]!.tailBytes, 0)
-  }
-
-  /** @param waitedUntilMs so long it was waited for what was under way */
-  #endOf(flow: number, waitedUntilMs: number, brokenOff: boolean): FlowEnd {
-    const silences = this.plan.flows[flow]!.directions.flatMap(({ direction }) => {
-      const record = this.directions[direction]!
-      return record.tailBytes > 0 ? [waitedUntilMs - (record.lastMs ?? waitedUntilMs)] : []
-    })
-    return flowEnd({ record: this.flows[flow]!, tailBytes: this.#tailOf(flow), silentMs: Math.max(0, ...silences), brokenOff })
-  }
-
-  /** The application saw it end otherwise (reset, timeout, superseded …): its missing bytes are unknown, and it counts as never recovered. */
-  connectionBroken(nowMs: number, flow: number, code: string, message: string): void {
-    this.#at(nowMs)
-    const record = this.flows[flow]!
-    if (record.state !== 'open') return
-    record.state = 'broken'
-    record.code = code
-    record.broken += 1
-    this.error(nowMs, code, message)
-    if (isExpected(this.plan, this.plan.flows[flow]!, 'disconnected')) return
-    // Where its ends are on two agents both see it, and one counts it.
-    if (this.endsOf(this.plan.flows[flow]!).includes('caller')) this.windowed.count('connections_reset', nowMs, 1, flow)
-    this.resets += 1
-  }
 
   // Messages
 
   /** A message was handed to the connection. Messages of a direction are told in order of their index. */
   messageSent(nowMs: number, direction: number, bytes: number, dueMs: number): void {
-    this.#at(nowMs)
+    this.at(nowMs)
     this.sentMessages += 1
     this.sentBytes += bytes
     this.timeline.sent()
@@ -349,7 +45,7 @@ export class RunRecorder {
 
   /** The datagram that was sent last was dropped at once: the way was full, or there was none. */
   datagramDropped(nowMs: number, direction: number): void {
-    this.#at(nowMs)
+    this.at(nowMs)
     this.directions[direction]!.droppedDatagrams += 1
   }
 
@@ -360,7 +56,7 @@ export class RunRecorder {
 
   /** A message came out at the receiving application. The bytes are checked during the call and not kept. Returns its header, if it has one. */
   messageReceived(nowMs: number, direction: number, bytes: Uint8Array): MessageHeader | undefined {
-    this.#at(nowMs)
+    this.at(nowMs)
     const record = this.directions[direction]!
     const { header, fresh } = record.checker.received(bytes)
     if (header === undefined || !fresh) return header
@@ -455,17 +151,6 @@ export class RunRecorder {
     return perSecond
   }
 
-  /** Sending ends that use the relay now. */
-  pathsOf(relay: string): number {
-    let paths = 0
-    for (const { state, activeRelay } of this.flows) {
-      if (state !== 'open') continue
-      if (activeRelay.caller === relay) paths++
-      if (activeRelay.listener === relay) paths++
-    }
-    return paths
-  }
-
   /** Relays that an end of a flow sends over now; none when it has no path. */
   relaysOf(flow: number, side: Side): readonly string[] {
     const active = this.flows[flow]!.activeRelay[side]
@@ -477,7 +162,7 @@ export class RunRecorder {
    * (left out: the flows that the relay carries).
    */
   faultStarted(nowMs: number, act: number, target: string, receipt: string, carried?: (flow: number) => boolean): void {
-    this.#at(nowMs)
+    this.at(nowMs)
     const record = this.acts[act]!
     record.begin(nowMs, target, receipt)
     this.#recentActs = [...this.#recentActs.filter((one) => nowMs - (one.startMs ?? 0) < actMemoryMs), record]
@@ -511,21 +196,21 @@ export class RunRecorder {
 
   /** The target works again (a restarted relay answers; the rule is gone). Not called for `heal = never`. */
   faultHealed(nowMs: number, act: number, receipt: string): void {
-    this.#at(nowMs)
+    this.at(nowMs)
     this.acts[act]!.endMs = nowMs
     this.acts[act]!.healReceipt = receipt
   }
 
   /** The act could not be carried out: nothing was tested by it. */
   faultFailed(nowMs: number, act: number, why: string): void {
-    this.#at(nowMs)
+    this.at(nowMs)
     this.acts[act]!.receipt = why
     this.error(nowMs, 'fault_failed', `${this.acts[act]!.act.fault}: ${why}`)
   }
 
   /** Something was accepted that had to be refused: the run fails. */
   breach(nowMs: number, act: number, what: string): void {
-    this.#at(nowMs)
+    this.at(nowMs)
     this.breaches.push(`${this.acts[act]!.act.fault}: ${what}`)
   }
 
@@ -533,53 +218,22 @@ export class RunRecorder {
 
   /** One measured delay of the generator's event loop. */
   loopDelay(nowMs: number, delayMs: number): void {
-    this.#at(nowMs)
+    this.at(nowMs)
     this.loopDelays.record(delayMs)
     this.timeline.loopDelay(delayMs)
     this.windowed.record('generator_loop_delay', nowMs, delayMs)
     for (const act of this.#recentActs) if (act.watches(nowMs)) act.loopDelay(delayMs)
   }
 
-  /** Cores the generator used since the last sample, and what the relays used. Once a second. */
-  sample(nowMs: number, cpu: number | undefined, relays: readonly RelaySample[]): void {
-    this.#at(nowMs)
-    if (cpu !== undefined) {
-      this.cpuNow = cpu
-      this.cpuMax = Math.max(this.cpuMax ?? 0, cpu)
-    }
-    for (const sample of relays) {
-      const { relay, rssBytes, cpu: relayCpu, descriptors } = sample
-      this.relaysNow.set(relay, sample)
-      const kept = this.relaySamples.get(relay) ?? { rssMaxBytes: null, cpuMax: null, descriptorsMax: null }
-      if (rssBytes !== undefined) kept.rssMaxBytes = Math.max(kept.rssMaxBytes ?? 0, rssBytes)
-      if (descriptors !== undefined) kept.descriptorsMax = Math.max(kept.descriptorsMax ?? 0, descriptors)
-      if (relayCpu !== undefined) kept.cpuMax = Math.max(kept.cpuMax ?? 0, relayCpu)
-      this.relaySamples.set(relay, kept)
-    }
-  }
-
-  /** What each relay carried of a connection, both ways, since it began. Once for each time that it was opened, before it is closed. */
-  relayBytesSeen(flow: number, seen: Readonly<Record<string, number>>): void {
-    const sums: Record<string, number> = { ...this.bytesSeen.get(flow) }
-    for (const [relay, bytes] of Object.entries(seen)) sums[relay] = (sums[relay] ?? 0) + bytes
-    this.bytesSeen.set(flow, sums)
-  }
-
-  error(_nowMs: number, code: string, message: string): void {
-    const known = this.errors.get(code)
-    if (known !== undefined) known.count += 1
-    else if (this.errors.size < errorCodesMax) this.errors.set(code, { count: 1, message })
-  }
-
   /** What is happening now. */
   status(nowMs: number): RunStatus {
-    this.#at(nowMs)
+    this.at(nowMs)
     return this.#statuses.status(nowMs)
   }
 
   /** The load ends before its time. What was to come after is not missing. */
   endLoad(nowMs: number, why: Omit<EndedEarly, 'atMs'>): void {
-    this.#at(nowMs)
+    this.at(nowMs)
     if (nowMs >= this.loadEndMs) return
     this.loadEndMs = nowMs
     this.endedEarly = { atMs: nowMs, ...why }
@@ -587,8 +241,8 @@ export class RunRecorder {
 
   /** Ends the last, begun second: for an agent, whose coordinator finishes the run. */
   endSeconds(nowMs: number): void {
-    this.#at(nowMs)
-    this.timeline.end(nowMs, this.#facts)
+    this.at(nowMs)
+    this.endTimeline(nowMs)
   }
 
   /** Ends the run. Call it after the drain (or when interrupted), when every connection was closed or given up. */
@@ -599,8 +253,8 @@ export class RunRecorder {
       brokenOff?: boolean
     },
   ): RunResult {
-    this.#at(nowMs)
-    this.timeline.end(nowMs, this.#facts)
+    this.at(nowMs)
+    this.endTimeline(nowMs)
     this.#gone = new Set(this.lostClients)
     for (const flow of this.plan.flows) {
       if (this.#gone.has(flow.caller) || this.#gone.has(flow.listener)) this.flows[flow.flow]!.orphaned = true
@@ -624,16 +278,16 @@ export class RunRecorder {
     const flow = this.flows[index]!
     const { drainMs } = this.plan.run
     for (const { direction } of directions) this.directions[direction]!.applyCuts()
-    const end = this.#endOf(index, Math.min(nowMs, this.loadEndMs + drainMs), brokenOff)
+    const end = this.endOf(index, Math.min(nowMs, this.loadEndMs + drainMs), brokenOff)
     if (end === 'gone' && isExpected(this.plan, this.plan.flows[index]!, 'disconnected')) {
       // Without a path to the end is disconnected too.
       if (flow.state === 'open') flow.broken += 1
     } else if (end === 'gone') {
       flow.neverRecovered = true
       this.windowed.count('never_recovered', nowMs, 1, index)
-      this.#pathGap(nowMs, index)
-      this.#lastActOf(index)?.neverRecovered(index)
-    } else if (end === 'under_way') flow.underWayBytes = (flow.underWayBytes ?? 0) + this.#tailOf(index)
+      this.pathGap(nowMs, index)
+      this.lastActOf(index)?.neverRecovered(index)
+    } else if (end === 'under_way') flow.underWayBytes = (flow.underWayBytes ?? 0) + this.tailOf(index)
     for (const { direction } of directions) {
       const record = this.directions[direction]!
       // What an agent that was lost had sent is not known, nor what of it is missing.
@@ -642,79 +296,7 @@ export class RunRecorder {
       record.unknownBytes = unknown
       this.damage.unknown += unknown
       this.windowed.count('unknown', nowMs, unknown, index)
-      if (unknown > 0) this.#row({ direction, kind: 'unknown', index: -1, offset: record.sentBytes - unknown, bytes: unknown })
+      if (unknown > 0) this.row({ direction, kind: 'unknown', index: -1, offset: record.sentBytes - unknown, bytes: unknown })
     }
-  }
-
-  /** The newest act that hit the flow. */
-  #lastActOf(flow: number): ActRecord | undefined {
-    return this.acts.filter((act) => act.affects(flow)).sort((a, b) => (b.startMs ?? 0) - (a.startMs ?? 0))[0]
-  }
-
-  #pathGap(nowMs: number, flow: number): void {
-    const since = this.flows[flow]!.withoutPathSinceMs
-    const act = since === null ? undefined : this.#lastActOf(flow)
-    if (since === null || act === undefined) return
-    this.pathGaps.set(act.act.act, Math.max(this.pathGaps.get(act.act.act) ?? 0, nowMs - since))
-  }
-
-  #incident(incident: Incident): void {
-    this.damage[incident.kind] += incident.bytes
-    this.windowed.count(incident.kind, this.#nowMs, incident.bytes, this.directions[incident.direction]!.plan.flow)
-    this.directions[incident.direction]!.damagedBytes += incident.bytes
-    this.timeline.damaged(incident.bytes)
-    this.#row(incident)
-  }
-
-  #row(incident: Omit<Incident, 'kind'> & { kind: DamageKind | 'unknown' }): void {
-    if (this.incidents.length >= incidentsMax) {
-      this.incidentsLeftOut += 1
-      return
-    }
-    const direction = this.directions[incident.direction]!.plan
-    const flow = this.flows[direction.flow]!
-    this.incidents.push({
-      atMs: Math.round(this.#nowMs),
-      kind: incident.kind,
-      flow: direction.flow,
-      from: this.plan.clients[direction.from]!.client,
-      to: this.plan.clients[direction.to]!.client,
-      message: incident.index,
-      offset: incident.offset,
-      bytes: incident.bytes,
-      relay: flow.activeRelay[incident.direction % 2 === 0 ? 'caller' : 'listener'] ?? '',
-      faults: this.faultsNow().join('; '),
-    })
-  }
-
-  /** Acts in force, and those whose stalls are still looked for. */
-  faultsNow(): string[] {
-    return this.acts
-      .filter((act) => act.startMs !== null && (act.endMs === null || act.watches(this.#nowMs)))
-      .map(({ act, target }) => `${act.fault} ${act.action} ${target}`)
-  }
-
-  #counts(): { attached: number; connected: number; withoutPath: number } {
-    const { mine } = this.options
-    return {
-      attached: this.clients.filter((client) => client.state === 'attached').length,
-      // A connection whose ends are on two agents is counted by the one that called.
-      connected: this.flows.filter(({ state }, flow) => state === 'open' && (mine?.has(this.plan.flows[flow]!.caller) ?? true)).length,
-      withoutPath: this.flows.filter((flow) => flow.state === 'open' && flow.withoutPathSinceMs !== null).length,
-    }
-  }
-
-  readonly #facts = (): SecondFacts => ({
-    ...this.#counts(),
-    faults: this.acts
-      .filter((act) => act.startMs !== null && act.endMs === null)
-      .map(({ act, target }) => `${act.fault} ${act.action} ${target}`),
-    relays: new Map(this.plan.relays.map(({ relay }) => [relay, this.pathsOf(relay)])),
-  })
-
-  /** Time goes on: ends the seconds that are over. */
-  #at(nowMs: number): void {
-    if (nowMs > this.#nowMs) this.#nowMs = nowMs
-    this.timeline.advance(this.#nowMs, this.#facts)
   }
 }
