@@ -8,20 +8,14 @@ export { growHeapFast } from './heap-growth.ts'
 export { readCredential, readKeyFile, readMeshTrust, readRelayIdentity, writeCertificateFile, writeCredential } from './key-files.ts'
 export {
   addRelay,
-  addUser,
-  addUsers,
   initMesh,
-  listUsers,
   type MeshOptions,
   type RelaySpec,
-  readRelayList,
-  readUserList,
   removeRelay,
   renewRelayKey,
-  renewUser,
-  revokeUser,
   type SignedRelays,
   signRelays,
-  type UserOptions,
 } from './mesh-directory.ts'
+export { readRelayList, readUserList } from './mesh-lists.ts'
+export { addUser, addUsers, listUsers, renewUser, revokeUser, type UserOptions } from './mesh-users.ts'
 export { loopbackLimits } from './relay-toml.ts'
