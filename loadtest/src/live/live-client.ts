@@ -202,7 +202,7 @@ export class LiveClient {
     const { flow }: { flow: Flow } = live
     const listener = plan.clients[flow.listener]
     if (listener === undefined) return
-    const session = await live.begin()
+    const session = await live.begin(isOver)
     const startedMs = now()
     try {
       if (isOver() || this.#client !== client) return live.failed(session)

@@ -21,9 +21,9 @@ export class LiveFlow {
 
   /**
    * The caller wants to connect: when all sessions that were asked for before are over, its own begins, to which both ends that come belong. On a slow
-   * machine several are due at once; they take their turns.
+   * machine several are due at once; they take their turns. Once the run is over none begins: the one before is the last, and is judged as that.
    */
-  async begin(): Promise<LiveSession> {
+  async begin(isOver: () => boolean): Promise<LiveSession> {
     const before = this.#ended
     let end = (): void => {}
     this.#ended = new Promise((done) => {
@@ -32,7 +32,7 @@ export class LiveFlow {
     await before
     this.#end = end
     this.#session.forget()
-    if (this.#begun) {
+    if (this.#begun && !isOver()) {
       this.#session = new LiveSession(this.flow, this.#context)
       this.#context.recorder.connectionReplaced(this.#context.now(), this.flow.flow)
     }

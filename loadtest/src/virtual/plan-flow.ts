@@ -65,7 +65,7 @@ export class PlanFlow {
       this.#world.after(pollMs, () => this.begin(then))
       return
     }
-    if (this.#begun) {
+    if (this.#begun && this.#world.nowMs < this.#recorder.loadEndMs) {
       this.#recorder.connectionReplaced(this.#world.nowMs, this.flow.flow)
       this.#ends = new Map()
       this.#closing = false

@@ -16,7 +16,8 @@ test('a session begins when all that were asked for before it are over, whoever 
   const now = (): number => 1_000
   const flow = new LiveFlow(plan.flows[0]!, { plan, recorder, pacer: new Pacer(now), paces: [], now })
   const begun: LiveSession[] = []
-  const asked = [1, 2, 3, 4].map(async () => begun.push(await flow.begin()))
+  let over = false
+  const asked = [1, 2, 3, 4].map(async () => begun.push(await flow.begin(() => over)))
   await settled()
   expect(begun.length).toBe(1)
   expect(flow.lasts(begun[0]!)).toBe(true)
@@ -37,7 +38,12 @@ test('a session begins when all that were asked for before it are over, whoever 
   await flow.end({ by: 'caller', how: 'vanish' }, () => false)
   await settled()
   expect(begun.length).toBe(3)
+
+  // The run ends while something is under way: a session that still waited for its turn does not hide it.
+  recorder.messageSent(900, 1, 100, 900)
+  over = true
   await flow.close()
   await Promise.all(asked)
-  expect(flow.lasts(begun[3]!)).toBe(true)
+  expect([begun[3] === begun[2], flow.lasts(begun[3]!)]).toEqual([true, false])
+  expect(recorder.directions[1]!.tailBytes).toBe(100)
 })
