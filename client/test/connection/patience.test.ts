@@ -5,8 +5,8 @@ import { connectionTuning } from '../../src/core/connection/tuning.ts'
 import { World } from './world.ts'
 
 const relays = { r1: 0.3, r2: 0.4 }
-const aloneAt = { epoch: 1, order: ['r1'], known: ['r1'], activeSend: 'r1', activeReceive: 'r1', standby: '' }
-const withStandby = { epoch: 1, order: ['r1', 'r2'], known: ['r1', 'r2'], activeSend: 'r1', activeReceive: 'r1', standby: 'r2' }
+const aloneAt = { epoch: 1, order: ['r1'], alone: true, activeSend: 'r1', activeReceive: 'r1', standby: '' }
+const withStandby = { epoch: 1, order: ['r1', 'r2'], alone: false, activeSend: 'r1', activeReceive: 'r1', standby: 'r2' }
 const eachSecond = { messages: 20, messageBytes: [64, 64], everyMs: 1_000, perTurn: 1 } as const
 
 /** Moments at which packets leave, both ends counted, from a second on. */
@@ -67,7 +67,7 @@ describe('the acks of lone packets', () => {
     expect(unackedAfter(() => {})).toBeGreaterThan(0)
     expect(
       unackedAfter((world) => {
-        world.input(0, () => world.ends[0].machine.relaysKnown(['r1', 'r2']))
+        world.input(0, () => world.ends[0].machine.relaysKnown(['r1', 'r2'], false))
       }),
     ).toBe(0)
     expect(

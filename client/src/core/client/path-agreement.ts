@@ -186,7 +186,7 @@ export class PathAgreement {
       }
     }
     if (this.plan !== undefined) {
-      this.#context.machine.relaysKnown(this.#known(nowMs))
+      this.#context.machine.relaysKnown(this.#known(nowMs), this.#alone)
       this.#context.dirty()
     }
     if (this.#openedAtMs === undefined) return
@@ -210,7 +210,7 @@ export class PathAgreement {
   pathBad(nowMs: number, relayId: string): void {
     this.#bad.set(relayId, nowMs + badMs)
     this.planner.bad(nowMs, relayId)
-    if (this.plan !== undefined) this.#context.machine.relaysKnown(this.#known(nowMs))
+    if (this.plan !== undefined) this.#context.machine.relaysKnown(this.#known(nowMs), this.#alone)
     this.#reportAtMs = Math.min(this.#reportAtMs, nowMs)
   }
 
@@ -244,7 +244,7 @@ export class PathAgreement {
     if (frame.type === 'report') {
       this.#peerActive = { relayId, keptReceived: machine.receivedPackets }
       this.planner.peerReport(nowMs, frame.relays)
-      if (this.plan !== undefined) machine.relaysKnown(this.#known(nowMs))
+      if (this.plan !== undefined) machine.relaysKnown(this.#known(nowMs), this.#alone)
       this.#look(nowMs, false)
     } else if (frame.type === 'plan') {
       if (!captain) this.#planned(nowMs, frame)
@@ -325,6 +325,7 @@ export class PathAgreement {
       epoch: plan.epoch,
       order,
       known: this.#known(nowMs),
+      alone: this.#alone,
       activeSend,
       activeReceive,
       standby: plan.standby,
@@ -334,6 +335,11 @@ export class PathAgreement {
     })
     host.needsSync()
     dirty()
+  }
+
+  /** There is one way only, whatever happens to it. */
+  get #alone(): boolean {
+    return this.names().length === 1
   }
 
   /** Relays that a plan could name now. */
@@ -348,7 +354,7 @@ export class PathAgreement {
     const { tuning, attachments, random } = this.#context.host
     this.#roundsDone += 1
     // 20 to 26 s around the tuning's 23, so that rounds of many connections do not meet.
-    const alone = this.#roundsDone > earlyRounds && this.names().length === 1
+    const alone = this.#roundsDone > earlyRounds && this.#alone
     const usualMs = tuning.roundMs * (alone ? aloneRounds : 1) * (0.87 + 0.26 * random())
     const stepMs = this.#roundsDone < earlyRounds ? tuning.earlyRoundMs : usualMs
     this.#nextRoundAtMs = nowMs + stepMs

@@ -269,8 +269,9 @@ export class ConnectionMachine {
   }
 
   /** Relays at which both ends could have a path now, since the last plan: a silent one is given up only where enough others are left for the modes. */
-  relaysKnown(known: readonly string[]): void {
+  relaysKnown(known: readonly string[], alone = false): void {
     this.#table.known = known
+    this.#table.alone = alone
     this.#dirty = true
     this.#wakeMs = undefined
     this.#patience.look(this.#closing.state.type !== 'open')

@@ -23,6 +23,8 @@ export class PathTable {
   failovers = 0
   /** Relays at which both ends could have a path now, with one or without. */
   known: readonly string[] = []
+  /** This end has one relay in its list, over one link: whatever happens to it, there is none to go to. */
+  alone = false
   /** The active path moves by a mode of its own, not to the one that the plan names. */
   roams = false
   /** A failure moved us since the last plan: its wish no longer counts. */
@@ -88,6 +90,7 @@ export class PathTable {
     if (this.plan === undefined || plan.epoch > this.plan.epoch) this.#overridden = false
     this.plan = plan
     this.known = plan.known ?? plan.order
+    this.alone = plan.alone ?? false
     for (const path of this.all.values()) path.retiring = !this.#planned(path.relayId)
     return true
   }

@@ -1,7 +1,7 @@
 /**
  * How long the peer may wait with the ack of a lone small packet, as this end tells it (after draft-ietf-quic-ack-frequency). An ack within 25 ms is
- * how a sender of little tells a live relay from one that has fallen silent, so as to go to another one. Where the two ends have one relay only there
- * is none to go to, and an ack that travels alone costs as much as the message: two ends that say something each second then need no other packet.
+ * how a sender of little tells a live relay from one that has fallen silent, so as to go to another one. Whose list has one relay only
+ * has none to go to, and an ack that travels alone costs as much as the message: two ends that say something each second then need no other packet.
  */
 import type { PacketBuilder } from './packet-builder.ts'
 import type { PathTable } from './path-table.ts'
@@ -31,9 +31,8 @@ export class Patience {
   /** Relays or plans changed, or the connection is about to close, which waits for the last ack. */
   look(closes: boolean): void {
     const { tuning, table, builder } = this.#needs
-    const { plan, known } = table
-    const alone = plan !== undefined && plan.modes === undefined && known.length === 1
-    const delayMs = alone && !closes ? tuning.loneAckDelayMs : tuning.ackDelayMs
+    const patient = table.alone && table.plan !== undefined && table.plan.modes === undefined
+    const delayMs = patient && !closes ? tuning.loneAckDelayMs : tuning.ackDelayMs
     if (delayMs === this.#delayMs) return
     this.#delayMs = delayMs
     // The word itself is acked as soon as ever, and all before it with it.

@@ -43,6 +43,8 @@ export interface PathPlan {
   readonly order: readonly string[]
   /** Relays at which both ends could have a path now, planned or not. @default those of `order` */
   readonly known?: readonly string[]
+  /** This end knows one way only, whatever happens to it. @default false */
+  readonly alone?: boolean
   readonly activeSend: string
   readonly activeReceive: string
   readonly standby: string
