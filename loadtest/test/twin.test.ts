@@ -255,6 +255,8 @@ sheets:
     ['what is no JSON', '{\n "sennit": 1,\n "sheets": }', /: line 3: Unexpected token/],
     ['a comma too many', '{ "sennit": 1,\n "sheets": { "Run": { "grid": [[1, "\\"]"],\n\n] } } }', /: line 4: /],
     ['a text without an end', '{ "sennit": 1,\n "sheets": {\n "Run', /: line 3: /],
+    ['a text over two lines', '{ "sennit": 1,\n "sheets": { "R\nun": {} },\n "x": 1 }', /: line 2: /],
+    ['a long text before the mistake', `{ "sennit": "${'x'.repeat(fileBytesMax - 100)}",\n\n 7 }`, /: line 3: /],
     ['two documents', '{ "sennit": 1 }\n{}', /: line 2: /],
     ['what ends too soon', '{ "sennit": 1,\n\n', /: line 3: /],
     [

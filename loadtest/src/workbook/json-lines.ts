@@ -58,7 +58,7 @@ export function lineOfPath(lines: ReadonlyMap<string, number>, path: string): nu
 
 /** The line in which a text stops being JSON: the engine's own message names a place for some mistakes only. */
 export function lineOfMistake(text: string): number {
-  const token = /[ \t\r\n]*(?:("(?:[^"\\]|\\.)*")|(-?\d[\d.eE+-]*|true|false|null)|([{}[\],:]))/y
+  const token = /[ \t\r\n]*(?:(")|(-?\d[\d.eE+-]*|true|false|null)|([{}[\],:]))/y
   const open: string[] = []
   let expected: 'value' | 'item' | 'name' | 'member' | 'colon' | 'next' = 'value'
   let at = 0
@@ -68,6 +68,12 @@ export function lineOfMistake(text: string): number {
     const start = at + (/^[ \t\r\n]*/.exec(text.slice(at, at + blanksMax))?.[0].length ?? 0)
     if (found === null) return lineAt(text, start)
     const [, string, literal, sign = ''] = found
+    let end = token.lastIndex
+    if (string !== undefined) {
+      end = endOfString(text, end - 1) + 1
+      const broken = text.slice(start, end).search(/[\n\r\t]/)
+      if (broken !== -1 || end > text.length) return lineAt(text, broken === -1 ? text.length : start + broken)
+    }
     const closes = (sign === ']' && open.at(-1) === '[') || (sign === '}' && open.at(-1) === '{')
     if (expected === 'value' || expected === 'item') {
       if (sign === '{' || sign === '[') {
@@ -85,7 +91,7 @@ export function lineOfMistake(text: string): number {
       expected = 'next'
     } else if (expected === 'next' && sign === ',' && open.length > 0) expected = open.at(-1) === '{' ? 'name' : 'value'
     else return lineAt(text, start)
-    at = token.lastIndex
+    at = end
   }
 }
 
