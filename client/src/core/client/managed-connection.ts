@@ -6,7 +6,7 @@ import { FEATURE, hex, joinTag, PACKET_KIND, type PacketHeader } from '@sennit/p
 import type { Attachment } from '../attach/attachment.ts'
 import { relayOf } from '../attach/links.ts'
 import { type ConnectionEvent, ConnectionMachine } from '../connection/index.ts'
-import { type PathsOption, pathsNeeded, pathsWanted } from '../paths/index.ts'
+import { type PathsOption, pathsWanted } from '../paths/index.ts'
 import { deflateFlag, zstdFlag } from '../streams/index.ts'
 import type { Circuit, CircuitOwner } from './circuits.ts'
 import type { ConnectionFacts, Stage } from './connection-facts.ts'
@@ -125,12 +125,7 @@ export class ManagedConnection implements CircuitOwner {
 
   /** Open, and data waits or soon will: no path answers, or fewer than its mode needs (it had as many before). */
   get standsStill(): boolean {
-    return this.#stage === 'open' && (this.#pathlessSinceMs !== undefined || (this.#hadAll && this.#validated.size < this.#needed))
-  }
-
-  get #needed(): number {
-    const { send, receive } = this.agreement.paths
-    return Math.max(pathsNeeded(send), pathsNeeded(receive))
+    return this.#stage === 'open' && (this.#pathlessSinceMs !== undefined || (this.#hadAll && this.#validated.size < this.agreement.needed))
   }
 
   /** No relay is left to stand by, or too few for its mode: the next failure would be a pause, or this is one. */
@@ -545,7 +540,7 @@ export class ManagedConnection implements CircuitOwner {
     const first = this.#validated.size === 0
     const stoodStill = this.standsStill
     this.#validated.add(pathId)
-    if (this.#validated.size >= this.#needed) this.#hadAll = true
+    if (this.#validated.size >= this.agreement.needed) this.#hadAll = true
     this.#revocation.forget(relayId)
     this.#toldGone = false
     if (stoodStill && this.#hadPath) this.#everywhereUntilMs = nowMs + everywhereMs

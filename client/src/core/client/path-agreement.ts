@@ -103,7 +103,12 @@ export class PathAgreement {
   get short(): boolean {
     const { plan, modes } = this
     if (plan === undefined || modes === undefined) return false
-    return relaysOf(plan, modes).length < Math.max(pathsNeeded(this.paths.send), pathsNeeded(this.paths.receive))
+    return relaysOf(plan, modes).length < this.needed
+  }
+
+  /** How many paths the modes of both directions need. */
+  get needed(): number {
+    return Math.max(pathsNeeded(this.paths.send), pathsNeeded(this.paths.receive))
   }
 
   /** Its modes stand still with the next relay that is lost: no more of the plan's relays are attached to than they cannot do without. */
@@ -185,10 +190,8 @@ export class PathAgreement {
         this.planner.recovered(relayId)
       }
     }
-    if (this.plan !== undefined) {
-      this.#context.machine.relaysKnown(this.#known(nowMs), this.#alone)
-      this.#context.dirty()
-    }
+    this.#tellKnown(nowMs)
+    if (this.plan !== undefined) this.#context.dirty()
     if (this.#openedAtMs === undefined) return
     const { tuning, random } = this.#context.host
     const soonMs = nowMs + tuning.reportDebounceMs * (1 + random())
@@ -210,7 +213,7 @@ export class PathAgreement {
   pathBad(nowMs: number, relayId: string): void {
     this.#bad.set(relayId, nowMs + badMs)
     this.planner.bad(nowMs, relayId)
-    if (this.plan !== undefined) this.#context.machine.relaysKnown(this.#known(nowMs), this.#alone)
+    this.#tellKnown(nowMs)
     this.#reportAtMs = Math.min(this.#reportAtMs, nowMs)
   }
 
@@ -244,7 +247,7 @@ export class PathAgreement {
     if (frame.type === 'report') {
       this.#peerActive = { relayId, keptReceived: machine.receivedPackets }
       this.planner.peerReport(nowMs, frame.relays)
-      if (this.plan !== undefined) machine.relaysKnown(this.#known(nowMs), this.#alone)
+      this.#tellKnown(nowMs)
       this.#look(nowMs, false)
     } else if (frame.type === 'plan') {
       if (!captain) this.#planned(nowMs, frame)
@@ -340,6 +343,11 @@ export class PathAgreement {
   /** There is one way only, whatever happens to it. */
   get #alone(): boolean {
     return this.names().length === 1
+  }
+
+  /** Before the first plan there is nothing to give up for another. */
+  #tellKnown(nowMs: number): void {
+    if (this.plan !== undefined) this.#context.machine.relaysKnown(this.#known(nowMs), this.#alone)
   }
 
   /** Relays that a plan could name now. */
