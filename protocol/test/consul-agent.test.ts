@@ -4,6 +4,40 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ConsulAgent } from '../src/node/index.ts'
 
+describe('a Consul agent that fails now and then', () => {
+  it('is watched on, and the first answer after a failure says so', async () => {
+    let asked = 0
+    const server = createServer((_request, answer) => {
+      asked += 1
+      const body = asked === 3 ? '' : '[]'
+      answer.writeHead(asked === 3 ? 500 : 200, { 'content-type': 'application/json', 'x-consul-index': String(asked) })
+      answer.end(body)
+    })
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+    const { port } = server.address() as AddressInfo
+    const agent = await ConsulAgent.load({ host: '127.0.0.1', port, secure: false, service: 'sennit-relay' }, 'mesh')
+    try {
+      const gaps = await new Promise<boolean[]>((tell) => {
+        const seen: boolean[] = []
+        const stop = agent.watchRelays({
+          news: (_relays, afterGap) => {
+            seen.push(afterGap)
+            if (seen.length < 4) return
+            stop()
+            tell(seen)
+          },
+          trouble: () => {},
+        })
+      })
+      expect(gaps).toEqual([true, false, true, false])
+    } finally {
+      agent.close()
+      server.closeAllConnections()
+      server.close()
+    }
+  })
+})
+
 describe('a Consul agent without an end', () => {
   let server: Server
   let sent = 0

@@ -177,12 +177,14 @@ class Signer {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { SeenRelays } = await import('@sennit/protocol')
-    const seen = new SeenRelays()
+    const { missingHeldMs, SeenRelays } = await import('@sennit/protocol')
+    // What the list in force names is known already: an agent that is being filled again when the signer starts takes nothing from it.
+    const { list } = await this.#sign([])
+    const seen = new SeenRelays(missingHeldMs, list.relays)
     this.#seen = seen
     const stop = this.#agent.watchRelays({
-      news: (relays) => {
-        seen.answer(Date.now(), relays)
+      news: (relays, afterGap) => {
+        seen.answer(Date.now(), relays, afterGap)
         const { held } = seen
         if (held.length > 0) this.#out.note(`${this.#agent.name} names ${held.join(', ')} no more; kept for now`, { held })
         this.#next()
@@ -206,7 +208,7 @@ class Signer {
 
   async #step(): Promise<void> {
     const relays = this.#seen?.relays ?? []
-    // An agent that never named a relay is no ground to sign anything.
+    // An agent that names no relay is no ground to sign anything.
     if (relays.length === 0) return
     try {
       const result = await this.#sign(relays)

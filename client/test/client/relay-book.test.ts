@@ -93,6 +93,16 @@ describe('what is missing from an answer', () => {
     expect(ids(relays.relays)).toEqual(left)
   })
 
+  it('stays when the answer is the first after a gap: a source that lost everything is filled relay by relay', () => {
+    const relays = new SeenRelays(600_000, seen('r1', 'r2', 'r3'))
+    relays.answer(0, seen('r1', 'r3'), true)
+    expect([ids(relays.relays), relays.held]).toEqual([['r1', 'r2', 'r3'], ['r2']])
+    relays.answer(1, seen('r1', 'r2', 'r3'))
+    expect(relays.held).toEqual([])
+    relays.answer(2, seen('r1', 'r3'))
+    expect(ids(relays.relays)).toEqual(['r1', 'r3'])
+  })
+
   it('goes after ten minutes, unless it comes back', () => {
     const relays = new SeenRelays(600_000)
     relays.answer(0, seen('r1', 'r2', 'r3'))

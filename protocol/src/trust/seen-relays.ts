@@ -1,6 +1,7 @@
 /**
  * What an unsigned source (Consul) says of relays. It is a witness, not a judge: an answer that is empty, or that loses more than half of what
- * was known at one stroke, more likely tells of a fault of the source than of the relays, so what is missing from it stays for a while.
+ * was known at one stroke, more likely tells of a fault of the source than of the relays, so what is missing from it stays for a while. The same
+ * holds for the first answer after a gap: a source that comes back with nothing is filled relay by relay, and may be asked in between.
  */
 
 import { knownTraits } from './relay-traits.ts'
@@ -26,8 +27,10 @@ export class SeenRelays {
   readonly #missing = new Map<string, number>()
   readonly #heldMs: number
 
-  constructor(heldMs: number = missingHeldMs) {
+  /** @param known relays to go by until the source answers, as of the list in force: its first answer comes after a gap */
+  constructor(heldMs: number = missingHeldMs, known: readonly SeenRelay[] = []) {
     this.#heldMs = heldMs
+    for (const relay of known) this.#known.set(relay.relayId, relay)
   }
 
   /** The relays to go by, in the order they were first seen. */
@@ -40,13 +43,16 @@ export class SeenRelays {
     return [...this.#missing.keys()]
   }
 
-  /** The source answered. Returns whether the relays to go by are others now. */
-  answer(nowMs: number, relays: readonly SeenRelay[]): boolean {
+  /**
+   * The source answered. Returns whether the relays to go by are others now.
+   * @param afterGap it is the first answer, or the first since the source could not be asked: what it lacks may only not be there yet
+   */
+  answer(nowMs: number, relays: readonly SeenRelay[], afterGap = false): boolean {
     const before = this.#text()
     const named = new Map(relays.map((relay) => [relay.relayId, relay]))
     const missing = [...this.#known.keys()].filter((relayId) => !named.has(relayId))
     const fresh = missing.filter((relayId) => !this.#missing.has(relayId))
-    const suspect = named.size === 0 || fresh.length * 2 > this.#known.size
+    const suspect = afterGap || named.size === 0 || fresh.length * 2 > this.#known.size
     for (const [relayId, relay] of named) {
       this.#known.set(relayId, relay)
       this.#missing.delete(relayId)

@@ -90,10 +90,10 @@ export class RelayBook {
     return { type: 'newer', version: list.version }
   }
 
-  /** An unsigned source answered. Returns whether the relays to go by are others now. */
-  seen(nowMs: number, relays: readonly SeenRelay[]): boolean {
+  /** An unsigned source answered, perhaps after a gap. Returns whether the relays to go by are others now. */
+  seen(nowMs: number, relays: readonly SeenRelay[], afterGap = false): boolean {
     const before = JSON.stringify(this.relays, withoutKeys)
-    this.#seen.answer(nowMs, relays)
+    this.#seen.answer(nowMs, relays, afterGap)
     return JSON.stringify(this.relays, withoutKeys) !== before
   }
 

@@ -22,7 +22,7 @@ export class ConsulDirectory implements Directory {
     const trouble = listener.trouble.bind(listener)
     const stops = [
       this.#agent.watchList({ news: (signed) => listener.news({ signed }), trouble }),
-      this.#agent.watchRelays({ news: (seen) => listener.news({ seen }), trouble }),
+      this.#agent.watchRelays({ news: (seen, afterGap) => listener.news({ seen, afterGap }), trouble }),
     ]
     return () => {
       for (const stop of stops) stop()

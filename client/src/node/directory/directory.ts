@@ -11,6 +11,8 @@ import { FileDirectory } from './file-directory.ts'
 export interface DirectoryNews {
   readonly signed?: Uint8Array
   readonly seen?: readonly SeenRelay[]
+  /** It is the first word of a source, or the first since it could not be asked: relays may be missing that only are not there yet. */
+  readonly afterGap?: boolean
 }
 
 export interface DirectoryListener {

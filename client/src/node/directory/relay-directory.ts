@@ -121,8 +121,8 @@ export class RelayDirectory {
     return this.#apply(source, news).trouble
   }
 
-  #apply(source: string, { signed, seen }: DirectoryNews): { changed: boolean; trouble?: SennitError } {
-    const changed = seen !== undefined && this.#book.seen(this.#now(), seen)
+  #apply(source: string, { signed, seen, afterGap }: DirectoryNews): { changed: boolean; trouble?: SennitError } {
+    const changed = seen !== undefined && this.#book.seen(this.#now(), seen, afterGap)
     if (signed === undefined) return { changed }
     const offered = this.#book.offer(this.#now(), signed)
     if (offered.type === 'refused') return { changed, trouble: this.#trouble(source, new SennitError(offered.code, offered.message)) }

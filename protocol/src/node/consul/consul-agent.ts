@@ -24,7 +24,8 @@ const forgottenAfter = '10m'
 const keyRow = z.object({ Value: z.string().max(Math.ceil((listBytesMax * 4) / 3) + 4) })
 
 export interface ConsulWatcher<News> {
-  news(news: News): void
+  /** @param afterGap it is the first answer, or the first since the agent could not be asked */
+  news(news: News, afterGap: boolean): void
   /** The agent cannot be asked, or answers strangely; it is asked again. Told once per kind of trouble, until news come. */
   trouble(error: SennitError): void
 }
@@ -85,10 +86,10 @@ export class ConsulAgent {
 
   /** Calls with the relays now and at each change. @returns how to stop */
   watchRelays(watcher: ConsulWatcher<SeenRelay[]>): () => void {
-    return this.#watch(this.#consul.health.service, { service: this.#address.service }, watcher, (answer) => {
+    return this.#watch(this.#consul.health.service, { service: this.#address.service }, watcher, (answer, afterGap) => {
       const { relays, strange } = relaysOfAnswer(this.#meshId, answer)
       if (strange > 0) watcher.trouble(failed(`${this.name}: ${strange} rows of its answer are no registrations of relays`))
-      watcher.news(relays)
+      watcher.news(relays, afterGap)
     })
   }
 
@@ -104,9 +105,9 @@ export class ConsulAgent {
 
   /** Calls with the signed list now and at each change. @returns how to stop */
   watchList(watcher: ConsulWatcher<Uint8Array>): () => void {
-    return this.#watch(this.#consul.kv.get, { key: this.#listKey }, watcher, (answer) => {
+    return this.#watch(this.#consul.kv.get, { key: this.#listKey }, watcher, (answer, afterGap) => {
       const bytes = listOfRow(answer)
-      if (bytes !== undefined) watcher.news(bytes)
+      if (bytes !== undefined) watcher.news(bytes, afterGap)
     })
   }
 
@@ -136,10 +137,11 @@ export class ConsulAgent {
     method: Function,
     options: Record<string, string>,
     watcher: ConsulWatcher<News>,
-    take: (answer: unknown) => void,
+    take: (answer: unknown, afterGap: boolean) => void,
   ): () => void {
     let stopped = false
     let told = ''
+    let afterGap = true
     let timer: NodeJS.Timeout | undefined
     let end = (): void => {}
     const tell = (error: SennitError): void => {
@@ -164,9 +166,14 @@ export class ConsulAgent {
       watch.on('change', (answer: unknown) => {
         if (stopped) return
         told = ''
-        take(answer)
+        const first = afterGap
+        afterGap = false
+        take(answer, first)
       })
-      watch.on('error', (cause: unknown) => tell(this.#error(cause)))
+      watch.on('error', (cause: unknown) => {
+        afterGap = true
+        tell(this.#error(cause))
+      })
       watch.on('end', () => {
         if (!stopped) timer = setTimeout(begin, backoffMaxMs)
       })
