@@ -2,40 +2,20 @@
  * One connection inside a client: its machine, the circuits that are its paths, its joins, and its agreement with the peer. The machine
  * decides what is sent where; this decides which paths there are.
  */
-import { FEATURE, hex, joinTag, PACKET_KIND, type PacketHeader } from '@sennit/protocol'
+import { hex, PACKET_KIND, type PacketHeader } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
-import { relayOf } from '../attach/links.ts'
 import { type ConnectionEvent, ConnectionMachine } from '../connection/index.ts'
-import { type PathsOption, pathsWanted } from '../paths/index.ts'
-import { deflateFlag, zstdFlag } from '../streams/index.ts'
+import type { PathsOption } from '../paths/index.ts'
+import { inflateFlags } from '../streams/index.ts'
 import type { Circuit, CircuitOwner } from './circuits.ts'
 import type { ConnectionFacts, Stage } from './connection-facts.ts'
 import type { ConnectionHost } from './connection-host.ts'
-import { JoinKeeper, type WantedPath } from './joins.ts'
-import { LastWord } from './last-word.ts'
+import { DatagramQueue } from './datagram-queue.ts'
 import { PathAgreement } from './path-agreement.ts'
-import { Revocation } from './revocation.ts'
-import { SilenceWatch } from './silence-watch.ts'
-
-/** A suspicion keeps the next relays of the plan wanted this long; a verdict or an ack comes well before. */
-const suspectMs = 10_000
-/** After a loss of all paths, joins stand everywhere until this long after the first one is back: the captain plans meanwhile. */
-const everywhereMs = 10_000
-/** The path that brought the verdict proves itself within this, or the connection counts as one without a path. */
-const validateMs = 1_000
-/** Datagrams that may wait for one carrier: a burst of a video's key frame. What waits behind more would be old when it comes. */
-const datagramQueueBytesMax = 262_144
-/** A path that should have answered by now, where every path is silent. */
-const againMs = 3_000
-/** Relays of the plan that are opened beyond active and standby when these are in doubt. */
-const nextRelays = 2
-
-const handshakeHeader: PacketHeader = { form: 0, kind: PACKET_KIND.handshake, epoch: 0, counter: 0 }
-
-/** The message flags of what we said we inflate. */
-function flagsOf(features: number): number {
-  return ((features & FEATURE.inflatesDeflate) === 0 ? 0 : deflateFlag) | ((features & FEATURE.inflatesZstd) === 0 ? 0 : zstdFlag)
-}
+import { PathCircuits } from './path-circuits.ts'
+import { PathSearch } from './path-search.ts'
+import { Shortage } from './shortage.ts'
+import { ThirdMessage } from './third-message.ts'
 
 export class ManagedConnection implements CircuitOwner {
   readonly facts: ConnectionFacts
@@ -45,26 +25,13 @@ export class ManagedConnection implements CircuitOwner {
   readonly createdAtMs: number
   #announced = false
   readonly #host: ConnectionHost
-  readonly #joins: JoinKeeper
-  readonly #paths = new Map<number, Circuit>()
-  readonly #validated = new Set<number>()
-  readonly #silence = new SilenceWatch()
-  readonly #lastWord = new LastWord()
-  readonly #revocation = new Revocation()
+  readonly #circuits: PathCircuits
+  readonly #shortage: Shortage
+  readonly #search: PathSearch
+  readonly #thirdMessage: ThirdMessage | undefined
+  readonly #datagrams: DatagramQueue
   #stage: Stage
-  #pathlessSinceMs: number | undefined
-  #hadPath = false
-  /** It had as many paths as its modes need. */
-  #hadAll = false
   #toldGone = false
-  #everywhereUntilMs = 0
-  #suspectUntilMs = 0
-  #shortUntilMs = 0
-  #validateByMs = Number.POSITIVE_INFINITY
-  #resendAtMs = Number.POSITIVE_INFINITY
-  #resendAfterMs: number
-  /** Of datagrams that were not pumped yet. */
-  #datagramBytes = 0
 
   constructor(host: ConnectionHost, facts: ConnectionFacts, stage: 'confirming' | 'challenging', nowMs: number) {
     this.facts = facts
@@ -72,15 +39,24 @@ export class ManagedConnection implements CircuitOwner {
     this.createdAtMs = nowMs
     this.#host = host
     this.#stage = stage
-    this.#resendAfterMs = host.tuning.confirmResendMs
     this.machine = new ConnectionMachine({
       crypto: host.crypto,
       random: host.random,
       secrets: facts.secrets,
       paths: facts.paths,
       nowMs,
-      streams: { ...host.streams, inflates: flagsOf(host.features) },
+      streams: { ...host.streams, inflates: inflateFlags(host.features) },
       ...(host.connectionTuning === undefined ? {} : { tuning: host.connectionTuning }),
+    })
+    const isOpen = () => this.#stage === 'open'
+    this.#circuits = new PathCircuits(host, facts.secrets, this)
+    this.#datagrams = new DatagramQueue(this.machine, this.#circuits, () => host.dirty(this))
+    this.#shortage = new Shortage({
+      isOpen,
+      needed: () => this.agreement.needed,
+      someAnswers: () => this.machine.status().paths.some((path) => path.state === 'open'),
+      stoodStill: () => this.#search.dialAll(),
+      changed: () => host.needsSync(),
     })
     this.agreement = new PathAgreement({
       host,
@@ -90,19 +66,24 @@ export class ManagedConnection implements CircuitOwner {
       handle: facts.handle,
       paths: facts.paths,
       wish: facts.wish ?? false,
-      relays: () => [...this.#paths.values()].map((circuit) => circuit.relayId),
-      openRelays: () => this.#openRelays(),
-      calm: () => this.#suspectUntilMs === 0 && this.#everywhereUntilMs === 0 && this.#pathlessSinceMs === undefined,
+      relays: () => [...this.#circuits.all()].map((circuit) => circuit.relayId),
+      openRelays: () => this.#search.open(),
+      calm: () => this.#shortage.calm,
       dirty: () => host.dirty(this),
     })
-    this.#joins = new JoinKeeper({
-      random: host.random,
-      retryMs: host.tuning.joinRetryMs,
+    this.#search = new PathSearch({
+      host,
+      facts,
+      agreement: this.agreement,
+      shortage: this.#shortage,
+      circuits: this.#circuits,
       nextJoinId: () => host.nextJoinId(this),
-      tag: (relayId) => joinTag(host.crypto, facts.secrets, relayId),
-      peer: facts.peer,
+      isOpen,
+      isUnheard: () => this.machine.unheard,
     })
-    if (stage === 'confirming') this.#resendAtMs = nowMs + this.#resendAfterMs
+    const { message3 } = facts
+    if (stage === 'confirming' && message3 !== undefined)
+      this.#thirdMessage = new ThirdMessage(nowMs, message3, host.tuning.confirmResendMs)
   }
 
   get stage(): Stage {
@@ -120,12 +101,12 @@ export class ManagedConnection implements CircuitOwner {
 
   /** Open, and no path answers, since. */
   get pathlessSinceMs(): number | undefined {
-    return this.#stage === 'open' ? this.#pathlessSinceMs : undefined
+    return this.#stage === 'open' ? this.#shortage.pathlessSinceMs : undefined
   }
 
-  /** Open, and data waits or soon will: no path answers, or fewer than its mode needs (it had as many before). */
+  /** Open, and data waits or soon will, for want of paths. */
   get standsStill(): boolean {
-    return this.#stage === 'open' && (this.#pathlessSinceMs !== undefined || (this.#hadAll && this.#validated.size < this.agreement.needed))
+    return this.#shortage.standsStill
   }
 
   /** No relay is left to stand by, or too few for its mode: the next failure would be a pause, or this is one. */
@@ -147,21 +128,7 @@ export class ManagedConnection implements CircuitOwner {
 
   /** Sends a datagram now, or drops it: no path, no credit, or too much before it. @throws SennitError `too_large` */
   sendDatagram(nowMs: number, data: Uint8Array): boolean {
-    const { machine } = this
-    // The least of them: one path that stands still is no reason to drop what others take.
-    let queuedBytes = Number.POSITIVE_INFINITY
-    for (const pathId of machine.datagramPathIds(data.length)) {
-      const circuit = this.#paths.get(pathId)
-      if (circuit !== undefined) queuedBytes = Math.min(queuedBytes, circuit.attachment.queuedDatagramBytes(circuit.number))
-    }
-    if (Number.isFinite(queuedBytes) && this.#datagramBytes + queuedBytes > datagramQueueBytesMax) {
-      machine.datagramDropped()
-      return false
-    }
-    const sent = machine.sendDatagram(nowMs, data)
-    if (sent) this.#datagramBytes += data.length
-    this.#host.dirty(this)
-    return sent
+    return this.#datagrams.send(nowMs, data)
   }
 
   /** A relay said that the peer is gone from it: with no path left, a hint to ask at once. */
@@ -169,39 +136,26 @@ export class ManagedConnection implements CircuitOwner {
     return this.#toldGone
   }
 
-  /** Relays that carry it when it has what it was asked for, and one to stand by. */
-  get relaysWanted(): number {
-    const { send, receive } = this.agreement.paths
-    return Math.max(pathsWanted(send), pathsWanted(receive)) + 1
-  }
-
   /** Circuits that are paths of it. */
   circuits(): Iterable<Circuit> {
-    return this.#paths.values()
+    return this.#circuits.all()
   }
 
   /** Adds the relays it has or wants a path at. */
   addRelaysInUse(relays: Set<string>): void {
-    for (const circuit of this.#paths.values()) relays.add(relayOf(circuit.relayId))
-    for (const relayId of this.#joins.relays()) relays.add(relayOf(relayId))
-    if (this.#stage === 'open') for (const relayId of this.agreement.plannedRelays(0, 0)) relays.add(relayOf(relayId))
+    this.#search.addRelaysInUse(relays)
   }
 
   /** A relay gave a circuit to the peer: one more path. `proved`: the peer's answer to our handshake came over it. */
   addCircuit(nowMs: number, circuit: Circuit, proved = false): void {
-    circuit.owner = this
-    circuit.pathId = this.#host.nextPathId()
-    circuit.openedAtMs = nowMs
-    this.#paths.set(circuit.pathId, circuit)
-    const { message3 } = this.facts
-    const confirms = message3 !== undefined && this.#stage === 'confirming'
-    if (confirms) circuit.attachment.sendPacket(circuit.number, handshakeHeader, [message3])
+    this.#circuits.add(nowMs, circuit)
+    const sentBytes = this.#stage === 'confirming' ? (this.#thirdMessage?.send(circuit) ?? 0) : 0
     const leg = circuit.attachment.leg.minimumMs()
     this.machine.pathOpened(nowMs, {
       pathId: circuit.pathId,
       relayId: circuit.relayId,
       creditBytes: circuit.creditBytes,
-      sentBytes: confirms ? message3.length : 0,
+      sentBytes,
       proved,
       ...(circuit.attachment.entry.failureDomain === undefined ? {} : { failureDomain: circuit.attachment.entry.failureDomain }),
       ...(leg === undefined ? {} : { expectedRttMs: 2 * leg }),
@@ -223,9 +177,9 @@ export class ManagedConnection implements CircuitOwner {
   }
 
   circuitClosed(nowMs: number, circuit: Circuit, reason: string): void {
-    if (!this.#paths.delete(circuit.pathId)) return
+    if (!this.#circuits.forget(circuit.pathId)) return
     if (reason === 'peer_detached') this.#toldGone = true
-    this.#revocation.told(circuit.relayId, reason)
+    this.#search.lost(circuit.relayId, reason)
     this.machine.pathClosed(nowMs, circuit.pathId, reason)
     this.#pathGone(nowMs, circuit.pathId)
     this.#host.dirty(this)
@@ -235,8 +189,8 @@ export class ManagedConnection implements CircuitOwner {
   /** The verdict was yes (said by us, or heard): the connection is on. */
   open(nowMs: number): void {
     this.#stage = 'open'
-    this.#resendAtMs = Number.POSITIVE_INFINITY
-    this.#validateByMs = nowMs + validateMs
+    this.#thirdMessage?.done()
+    this.#shortage.begin(nowMs)
     this.agreement.start(nowMs)
     this.#host.needsSync()
     this.#host.dirty(this)
@@ -269,45 +223,43 @@ export class ManagedConnection implements CircuitOwner {
   /** Gone without a word to the application: it never heard of it, or has heard its end. */
   discard(reason: string): void {
     this.#stage = 'over'
-    this.#lastWord.end()
-    this.#joins.leaveAll()
-    for (const circuit of [...this.#paths.values()]) this.#host.circuits.close(circuit, reason)
-    this.#paths.clear()
+    this.#search.stop()
+    this.#circuits.closeAll(reason)
   }
 
   /** The peer says, by other means, that it looks for us: joins stand everywhere for a while. */
   joinEverywhere(nowMs: number): void {
-    this.#everywhereUntilMs = nowMs + everywhereMs
+    this.#shortage.lookEverywhere(nowMs)
     this.#host.needsSync()
   }
 
   joined(nowMs: number, attachment: Attachment, joinId: number, circuitNumber: number, creditBytes: number): void {
-    const relayId = this.#joins.joined(joinId)
+    const relayId = this.#search.joined(nowMs, joinId)
     const circuit = this.#host.circuits.add(attachment, circuitNumber, this, creditBytes, relayId ?? attachment.relayId)
     circuit.taggedAs = relayId
-    if (relayId !== undefined && (this.#stage === 'open' || this.#unheard(nowMs))) this.addCircuit(nowMs, circuit)
+    if (relayId !== undefined) this.addCircuit(nowMs, circuit)
     else this.#host.circuits.close(circuit, 'not_wanted')
   }
 
   joinRefused(nowMs: number, attachment: Attachment, joinId: number, code: string): void {
-    this.#revocation.told(attachment.relayId, code)
-    this.#joins.refused(nowMs, joinId)
+    this.#search.refused(nowMs, attachment, joinId, code)
   }
 
   /** An attachment came, went or drains. */
   attachmentChanged(nowMs: number, attachment: Attachment): void {
-    if (!attachment.attached) {
-      this.#joins.detached(attachment)
-      this.#revocation.forget(attachment.relayId)
-    }
+    if (!attachment.attached) this.#search.detached(attachment)
     if (this.#stage === 'open') this.agreement.attachmentChanged(nowMs, attachment)
   }
 
   /** Brings joins in line with what is wanted now. */
   sync(nowMs: number): void {
-    this.#endRevoked(nowMs)
+    const revoked = this.pathlessSinceMs === undefined ? undefined : this.#search.inVain()
+    if (revoked !== undefined) {
+      this.machine.abort(nowMs, revoked.code, revoked.message)
+      this.#host.dirty(this)
+    }
     this.#straighten(nowMs)
-    this.#joins.sync(nowMs, this.#wanted(nowMs), (relayId) => this.#hasPath(nowMs, relayId))
+    this.#search.sync(nowMs)
   }
 
   wake(nowMs: number): void {
@@ -316,36 +268,25 @@ export class ManagedConnection implements CircuitOwner {
       this.machine.wake(nowMs)
       this.#host.dirty(this)
     }
-    if (nowMs >= this.#resendAtMs) this.#resendMessage3(nowMs)
-    if (this.#lastWord.wake(nowMs, this.#joins.wakeAtMs())) this.#host.needsSync()
+    this.#thirdMessage?.wake(nowMs, this.#circuits.all())
+    if (this.#search.wake(nowMs)) this.#host.needsSync()
     if (this.#stage !== 'open') return
-    if (nowMs >= this.#validateByMs) {
-      this.#validateByMs = Number.POSITIVE_INFINITY
-      if (this.#validated.size === 0) this.#lostAllPaths(nowMs - validateMs)
-    }
     this.agreement.wake(nowMs)
-    if (nowMs >= this.#silence.wakeAtMs()) {
-      const someAnswers = this.machine.status().paths.some((path) => path.state === 'open')
-      const sinceMs = this.#silence.look(nowMs, someAnswers)
-      if (sinceMs !== undefined) this.#lostAllPaths(sinceMs)
-    }
-    if (nowMs >= this.#joins.wakeAtMs()) this.#host.needsSync()
-    this.#calmDown(nowMs)
+    if (!this.#shortage.wake(nowMs)) return
+    this.agreement.reapply(nowMs)
+    this.#host.needsSync()
   }
 
   wakeAtMs(): number {
     const machineAtMs = this.machine.wakeAtMs() ?? Number.POSITIVE_INFINITY
-    if (this.#stage !== 'open') return Math.min(machineAtMs, this.#resendAtMs, this.#lastWord.wakeAtMs(this.#joins.wakeAtMs()))
-    let atMs = Math.min(machineAtMs, this.#validateByMs, this.agreement.wakeAtMs(), this.#joins.wakeAtMs(), this.#silence.wakeAtMs())
-    if (this.#suspectUntilMs > 0) atMs = Math.min(atMs, this.#suspectUntilMs)
-    if (this.#everywhereUntilMs > 0) atMs = Math.min(atMs, this.#everywhereUntilMs)
-    return atMs
+    const atMs = Math.min(machineAtMs, this.#thirdMessage?.wakeAtMs() ?? Number.POSITIVE_INFINITY, this.#search.wakeAtMs())
+    return this.#stage === 'open' ? Math.min(atMs, this.agreement.wakeAtMs(), this.#shortage.wakeAtMs()) : atMs
   }
 
   /** Carries out what the machine wants. */
   pump(nowMs: number, answers = true): void {
     const { machine } = this
-    if (answers) this.#datagramBytes = 0
+    if (answers) this.#datagrams.pumped()
     for (
       let effect = answers ? machine.poll() : machine.heard();
       effect !== undefined;
@@ -353,44 +294,44 @@ export class ManagedConnection implements CircuitOwner {
     ) {
       switch (effect.type) {
         case 'send': {
-          const circuit = this.#paths.get(effect.pathId)
+          const circuit = this.#circuits.get(effect.pathId)
           circuit?.attachment.sendPacket(circuit.number, effect.header, effect.pieces)
           break
         }
         case 'closePath':
-          this.#closePath(effect.pathId, effect.reason)
+          this.#circuits.close(effect.pathId, effect.reason)
+          this.#shortage.forget(effect.pathId)
+          this.#host.needsSync()
           break
         case 'wantPaths':
           if (effect.why === 'suspect') this.#suspect(nowMs)
-          else if (effect.why === 'short') this.#shortUntilMs = nowMs + suspectMs
-          else this.#everywhereUntilMs = nowMs + everywhereMs
+          else if (effect.why === 'short') this.#shortage.short(nowMs)
+          else this.#shortage.lookEverywhere(nowMs)
           this.#host.needsSync()
           break
         case 'frame':
           if (effect.frame.type === 'confirm' || effect.frame.type === 'yield' || effect.frame.type === 'exists') {
             if (this.#stage === 'confirming') this.#host.verdict(nowMs, this, effect.frame.type)
-          } else this.agreement.frame(nowMs, this.#paths.get(effect.pathId)?.relayId, effect.frame)
+          } else this.agreement.frame(nowMs, this.#circuits.get(effect.pathId)?.relayId, effect.frame)
           break
         case 'datagram':
           if (this.#announced) this.#host.emit({ type: 'datagram', handle: this.facts.handle, data: effect.data })
           break
-        case 'pathNamed': {
-          const circuit = this.#paths.get(effect.pathId)
-          if (circuit !== undefined) this.#named(circuit, effect.relayId)
+        case 'pathNamed':
+          this.#named(effect.pathId, effect.relayId)
           this.#host.needsSync()
           break
-        }
         case 'sample':
           this.agreement.planner.endToEnd(nowMs, effect.relayId, effect.rttMs)
-          this.#answered()
+          this.#shortage.answered()
           break
         case 'event':
           this.#event(nowMs, effect.event)
           break
         case 'closed':
           this.#stage = 'over'
-          this.#joins.leaveAll()
-          if (this.#announced) this.#lastWord.begin(nowMs)
+          this.#search.stop()
+          if (this.#announced) this.#search.stayForLastWord(nowMs)
           this.#host.ended(nowMs, this, effect)
           break
       }
@@ -401,106 +342,18 @@ export class ManagedConnection implements CircuitOwner {
       this.#host.emit({ type: 'streamEvent', handle: this.facts.handle, event })
   }
 
-  /** Without a path, and every relay says that one of the two ends may not come back: it is over now, not when its time is. */
-  #endRevoked(nowMs: number): void {
-    if (this.pathlessSinceMs === undefined) return
-    const verdict = this.#revocation.verdict(this.#host.attachments, this.facts.peerName)
-    if (verdict === undefined) return
-    this.machine.abort(nowMs, verdict.code, verdict.message)
-    this.#host.dirty(this)
-  }
-
-  /**
-   * A path that goes over another link of ours than the one it is named by (the call came there, or ours was dead) is asked for anew, while others
-   * carry: two paths over one link would fail together.
-   */
+  /** Has a path that goes over the wrong link of ours asked for anew. */
   #straighten(nowMs: number): void {
-    if (this.#stage !== 'open' || this.#validated.size < 2 || !this.agreement.settled) return
-    for (const circuit of this.#paths.values()) {
-      const named = this.#host.attachments.byId(circuit.relayId)
-      if (named === undefined || named === circuit.attachment || !named.usable) continue
-      if (!this.agreement.plannedRelays(nowMs, 0).includes(circuit.relayId)) continue
-      this.#host.circuits.close(circuit, 'other_link')
-      this.circuitClosed(nowMs, circuit, 'other_link')
-      return
-    }
-  }
-
-  #unheard(nowMs: number): boolean {
-    return this.#lastWord.wanted(nowMs, this.#paths.size === 0 && this.machine.unheard)
-  }
-
-  #wanted(nowMs: number): WantedPath[] {
-    const { attachments } = this.#host
-    const path = (relayId: string, anyLink: boolean): WantedPath[] => {
-      const attachment = attachments.linkFor(relayId, anyLink)
-      return attachment === undefined || !this.facts.policy.allows(attachment.entry) ? [] : [{ relayId, attachment }]
-    }
-    // Where ours and theirs of one id are not both alive, any two of one relay do.
-    const allowed = () => this.agreement.names().flatMap((relayId) => path(relayId, true))
-    if (this.#stage !== 'open') return this.#unheard(nowMs) ? allowed() : []
-    if (this.#pathlessSinceMs !== undefined || nowMs < this.#everywhereUntilMs) return allowed()
-    if (this.standsStill) return this.agreement.names().flatMap((relayId) => path(relayId, false))
-    const planned = this.agreement.plannedRelays(nowMs, nowMs < Math.max(this.#suspectUntilMs, this.#shortUntilMs) ? nextRelays : 0)
-    return planned.flatMap((relayId) => path(relayId, false))
-  }
-
-  /** Relays that both ends could use. */
-  *#shared(): Iterable<string> {
-    const { planner } = this.agreement
-    for (const { relayId, entry } of this.#host.attachments.all())
-      if (this.facts.policy.allows(entry) && planner.peerKnows(relayId)) yield relayId
-  }
-
-  #hasPath(nowMs: number, relayId: string): boolean {
-    // Without any path and with links to choose from, what stays silent is asked for anew: it may go over a dead link of the other end.
-    const doubted = this.#pathlessSinceMs !== undefined && this.agreement.hasLinks(relayId)
-    for (const circuit of this.#paths.values())
-      if (circuit.relayId === relayId && (!doubted || nowMs < circuit.openedAtMs + againMs)) return true
-    return false
-  }
-
-  #openRelays(): Set<string> {
-    return new Set([...this.#paths].filter(([pathId]) => this.#validated.has(pathId)).map(([, { relayId }]) => relayId))
-  }
-
-  #closePath(pathId: number, reason: string): void {
-    const circuit = this.#paths.get(pathId)
-    this.#paths.delete(pathId)
-    this.#validated.delete(pathId)
-    if (circuit !== undefined) this.#host.circuits.close(circuit, reason)
-    this.#host.needsSync()
-  }
-
-  #answered(): void {
-    this.#silence.answered()
-    if (this.#pathlessSinceMs === undefined || this.#validated.size === 0) return
-    this.#pathlessSinceMs = undefined
-    this.#host.needsSync()
+    const circuit = this.#search.misplaced(nowMs)
+    if (circuit === undefined) return
+    this.#host.circuits.close(circuit, 'other_link')
+    this.circuitClosed(nowMs, circuit, 'other_link')
   }
 
   #suspect(nowMs: number): void {
     // Whoever is dead on our side of a relay shows within the hop's own three seconds.
     // All of them are asked, also those that carry nothing of this connection: when our own address changed, the next relay is as dead as this one.
-    if (this.#suspectUntilMs === 0) for (const attachment of this.#host.attachments.all()) attachment.probe(nowMs)
-    this.#suspectUntilMs = nowMs + suspectMs
-    this.#silence.suspect(nowMs, this.#suspectUntilMs)
-  }
-
-  #calmDown(nowMs: number): void {
-    const suspectOver = this.#suspectUntilMs > 0 && nowMs >= this.#suspectUntilMs
-    const everywhereOver = this.#everywhereUntilMs > 0 && nowMs >= this.#everywhereUntilMs
-    if (suspectOver) this.#suspectUntilMs = 0
-    if (everywhereOver) this.#everywhereUntilMs = 0
-    if (!suspectOver && !everywhereOver) return
-    this.agreement.reapply(nowMs)
-    this.#host.needsSync()
-  }
-
-  #resendMessage3(nowMs: number): void {
-    this.#resendAfterMs *= 2
-    this.#resendAtMs = nowMs + this.#resendAfterMs
-    for (const circuit of this.#paths.values()) circuit.attachment.sendPacket(circuit.number, handshakeHeader, [this.facts.message3!])
+    if (this.#shortage.suspect(nowMs)) for (const attachment of this.#host.attachments.all()) attachment.probe(nowMs)
   }
 
   #event(nowMs: number, event: ConnectionEvent): void {
@@ -521,53 +374,25 @@ export class ManagedConnection implements CircuitOwner {
     if (this.#stage === 'open') this.#host.emit({ type: 'connectionEvent', handle: this.facts.handle, event })
   }
 
-  #named(circuit: Circuit, relayId: string): void {
+  #named(pathId: number, relayId: string): void {
+    const circuit = this.#circuits.get(pathId)
+    if (circuit === undefined) return
     circuit.relayId = relayId
-    if (this.#validated.has(circuit.pathId)) this.#tag(circuit)
-  }
-
-  /** A circuit that began with a call is told its tag, so that our next JOIN there replaces it should its attachment die without a word. */
-  #tag(circuit: Circuit): void {
-    const { attachment, relayId, number, taggedAs } = circuit
-    if (taggedAs === relayId) return
-    circuit.taggedAs = relayId
-    attachment.sendControl({ type: 'circuitTag', circuit: number, tag: joinTag(this.#host.crypto, this.facts.secrets, relayId) })
+    if (this.#shortage.isValidated(pathId)) this.#circuits.tag(pathId)
   }
 
   #pathOpened(nowMs: number, pathId: number, relayId: string): void {
-    const circuit = this.#paths.get(pathId)
-    if (circuit !== undefined) this.#tag(circuit)
-    const first = this.#validated.size === 0
-    const stoodStill = this.standsStill
-    this.#validated.add(pathId)
-    if (this.#validated.size >= this.agreement.needed) this.#hadAll = true
-    this.#revocation.forget(relayId)
+    this.#circuits.tag(pathId)
+    const first = this.#shortage.validated === 0
+    this.#shortage.pathOpened(nowMs, pathId)
+    this.#search.found(relayId)
     this.#toldGone = false
-    if (stoodStill && this.#hadPath) this.#everywhereUntilMs = nowMs + everywhereMs
-    this.#pathlessSinceMs = undefined
-    this.#hadPath = true
     this.agreement.pathOpened(nowMs, relayId, first)
     this.#host.needsSync()
   }
 
   #pathGone(nowMs: number, pathId: number): void {
-    const stoodStill = this.standsStill
-    this.#validated.delete(pathId)
-    if (this.#stage !== 'open') return
-    if (this.#validated.size === 0) this.#lostAllPaths(nowMs)
-    else if (this.standsStill && !stoodStill) this.#dialAll()
-    this.agreement.repairSoon(nowMs)
-  }
-
-  #lostAllPaths(sinceMs: number): void {
-    if (this.#pathlessSinceMs === undefined) this.#dialAll()
-    this.#pathlessSinceMs ??= sinceMs
-    this.#host.needsSync()
-  }
-
-  /** What stands still for want of a relay does not wait for the back-off of one that may be back. */
-  #dialAll(): void {
-    this.#host.attachments.stoodStill(this.#shared())
-    this.#host.needsSync()
+    this.#shortage.pathGone(nowMs, pathId)
+    if (this.#stage === 'open') this.agreement.repairSoon(nowMs)
   }
 }

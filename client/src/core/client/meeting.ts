@@ -339,7 +339,7 @@ export class Meeting {
       connection.addRelaysInUse(inUse)
       if (connection.facts.policy.isChoosy) policies.push(connection.facts.policy)
       if (connection.standsStill) standsStill = true
-      relays = Math.max(relays, connection.relaysWanted)
+      relays = Math.max(relays, connection.agreement.relaysWanted)
       const exposes = connection.exposed
       if (exposes) exposed = true
       if (exposes && connection.bare) bare = true

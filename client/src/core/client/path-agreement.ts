@@ -7,7 +7,7 @@ import type { Attachment } from '../attach/attachment.ts'
 import { type FailsTogether, relayOf } from '../attach/links.ts'
 import type { ConnectionMachine } from '../connection/index.ts'
 import { apartness, countApart, hasSpare } from '../paths/apart.ts'
-import { bestPaths, formatPaths, type PathsOption, parsePaths, pathsLeast, pathsNeeded, turned } from '../paths/index.ts'
+import { bestPaths, formatPaths, type PathsOption, parsePaths, pathsLeast, pathsNeeded, pathsWanted, turned } from '../paths/index.ts'
 import { crowdedPolicyMs, type OwnFacts, Planner } from '../plan/planner.ts'
 import type { PolicyView } from '../plan/policy.ts'
 import type { ConnectionHost } from './connection-host.ts'
@@ -109,6 +109,11 @@ export class PathAgreement {
   /** How many paths the modes of both directions need. */
   get needed(): number {
     return Math.max(pathsNeeded(this.paths.send), pathsNeeded(this.paths.receive))
+  }
+
+  /** Relays that carry the connection when it has what it was asked for, and one to stand by. */
+  get relaysWanted(): number {
+    return Math.max(pathsWanted(this.paths.send), pathsWanted(this.paths.receive)) + 1
   }
 
   /** Its modes stand still with the next relay that is lost: no more of the plan's relays are attached to than they cannot do without. */

@@ -12,6 +12,11 @@ export interface RelaysAsked {
   all(): Iterable<Attachment>
 }
 
+export interface RevocationVerdict {
+  readonly code: 'peer_revoked' | 'revoked'
+  readonly message: string
+}
+
 /** Relays that must agree: one alone decides nothing. */
 const witnessesMin = 2
 
@@ -30,7 +35,7 @@ export class Revocation {
   }
 
   /** How the connection ends, if it does. Ask only while no path is open. */
-  verdict(relays: RelaysAsked, peerName: string): { code: 'peer_revoked' | 'revoked'; message: string } | undefined {
+  verdict(relays: RelaysAsked, peerName: string): RevocationVerdict | undefined {
     // Several links to a relay are one witness.
     const ofPeer = new Set<string>()
     const ofUs = new Set<string>()

@@ -1,7 +1,7 @@
 export type { StreamEvent } from './events.ts'
 export { initialCreditBytes, messageTooLargeCode, streamRefusedCode } from './limits.ts'
 export type { MessageCompression } from './message-outbox.ts'
-export { compressionFlags, deflateFlag, zstdFlag } from './message-scanner.ts'
+export { compressionFlags, deflateFlag, inflateFlags, zstdFlag } from './message-scanner.ts'
 export type { StreamAccount, StreamSetOptions } from './options.ts'
 export { ProcessBudget } from './process-budget.ts'
 export { StreamSet } from './stream-set.ts'

@@ -3,7 +3,7 @@
  * one is `varint flags ‖ varint length ‖ varint size ‖ bytes`, with its size when it is inflated.
  * It keeps numbers only, so a peer that sends a million empty messages costs its bytes and nothing more.
  */
-import { ProtocolError } from '@sennit/protocol'
+import { FEATURE, ProtocolError } from '@sennit/protocol'
 
 /** Bit 0 of the flags: tell the sender when the application took the message. */
 export const reportDeliveryFlag = 1
@@ -11,6 +11,11 @@ export const reportDeliveryFlag = 1
 export const deflateFlag = 2
 export const zstdFlag = 4
 export const compressionFlags: number = deflateFlag | zstdFlag
+
+/** The flags of messages that an end with these features inflates. */
+export function inflateFlags(features: number): number {
+  return ((features & FEATURE.inflatesDeflate) === 0 ? 0 : deflateFlag) | ((features & FEATURE.inflatesZstd) === 0 ? 0 : zstdFlag)
+}
 
 /** Reads message heads byte by byte: they may lie across frames. */
 export class HeadReader {
