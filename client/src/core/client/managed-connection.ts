@@ -53,7 +53,7 @@ export class ManagedConnection implements CircuitOwner {
     this.#datagrams = new DatagramQueue(this.machine, this.#circuits, () => host.dirty(this))
     this.#shortage = new Shortage({
       isOpen,
-      needed: () => this.agreement.needed,
+      needed: () => this.agreement.inForce.needed,
       someAnswers: () => this.machine.status().paths.some((path) => path.state === 'open'),
       stoodStill: () => this.#search.dialAll(),
       changed: () => host.needsSync(),
@@ -111,12 +111,14 @@ export class ManagedConnection implements CircuitOwner {
 
   /** No relay is left to stand by, or too few for its mode: the next failure would be a pause, or this is one. */
   get exposed(): boolean {
-    return this.#stage === 'open' && (this.agreement.plan?.standby === '' || this.agreement.short || this.agreement.bare)
+    return (
+      this.#stage === 'open' && (this.agreement.inForce.plan?.standby === '' || this.agreement.inForce.short || this.agreement.inForce.bare)
+    )
   }
 
   /** Exposed, and its modes have no weaker way to go on meanwhile: what it lost a moment ago is looked for more often. */
   get bare(): boolean {
-    return this.#stage === 'open' && this.agreement.bare
+    return this.#stage === 'open' && this.agreement.inForce.bare
   }
 
   /** The application wants its relays used in another way. */

@@ -339,14 +339,14 @@ export class Meeting {
       connection.addRelaysInUse(inUse)
       if (connection.facts.policy.isChoosy) policies.push(connection.facts.policy)
       if (connection.standsStill) standsStill = true
-      relays = Math.max(relays, connection.agreement.relaysWanted)
+      relays = Math.max(relays, connection.agreement.inForce.relaysWanted)
       const exposes = connection.exposed
       if (exposes) exposed = true
       if (exposes && connection.bare) bare = true
       // In a list too long to attach to whole the two ends may share no second relay: both go where the listener's name points.
       if (exposes || connection.pathlessSinceMs !== undefined)
         names.push(connection.captain ? connection.facts.peerName : this.#context.ownName)
-      if (!connection.agreement.settled && nowMs < connection.createdAtMs + settleMs) keepAll = true
+      if (!connection.agreement.inForce.settled && nowMs < connection.createdAtMs + settleMs) keepAll = true
     }
     let waiting = false
     for (const call of this.#calls.values()) {

@@ -2,15 +2,15 @@
  * How two ends agree on the paths of one connection (connection.md 18): both report what they measured, the captain ranks and plans, the
  * peer checks that it can follow. Which circuits there are is the connection's business; this says which relays they should be at.
  */
-import { type Frame, type PlanFrame, type PlanModesFrame, type ReportFrame, relaysMax, SennitError } from '@sennit/protocol'
+import type { Frame } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
-import { type FailsTogether, relayOf } from '../attach/links.ts'
 import type { ConnectionMachine } from '../connection/index.ts'
-import { apartness, countApart, hasSpare } from '../paths/apart.ts'
-import { bestPaths, formatPaths, type PathsOption, parsePaths, pathsLeast, pathsNeeded, pathsWanted, turned } from '../paths/index.ts'
-import { crowdedPolicyMs, type OwnFacts, Planner } from '../plan/planner.ts'
+import { formatPaths, type PathsOption, turned } from '../paths/index.ts'
+import { Planner } from '../plan/planner.ts'
 import type { PolicyView } from '../plan/policy.ts'
 import type { ConnectionHost } from './connection-host.ts'
+import { PlanInForce, readPaths } from './plan-in-force.ts'
+import { RelayView } from './relay-view.ts'
 
 /** What the agreement needs of its connection. */
 export interface AgreementContext {
@@ -34,8 +34,6 @@ export interface AgreementContext {
   dirty(): void
 }
 
-/** A path judged bad is reported as "not reachable" for this long, or until it is validated anew. */
-const badMs = 30_000
 /** How many of the first rounds follow each other closely. */
 const earlyRounds = 3
 /**
@@ -48,16 +46,11 @@ const probeAgeMs = 1_000
 
 export class PathAgreement {
   readonly planner: Planner
-  /** What both directions do, as this end sees them. */
-  paths: PathsOption
+  /** The relays as this end sees them. */
+  readonly relays: RelayView
+  /** What both ends follow now. */
+  readonly inForce: PlanInForce
   readonly #context: AgreementContext
-  readonly #bad = new Map<string, number>()
-  #plan: PlanFrame | undefined
-  #modes: PlanModesFrame | undefined
-  /** Came before their plan. */
-  #comingModes: PlanModesFrame | undefined
-  /** The last epoch whose modes the peer knows. */
-  #modesOkEpoch = 0
   #peerActive: { readonly relayId: string | undefined; readonly keptReceived: number } | undefined
   #openedAtMs: number | undefined
   #nextRoundAtMs = Number.POSITIVE_INFINITY
@@ -70,23 +63,10 @@ export class PathAgreement {
   constructor(context: AgreementContext) {
     this.#context = context
     this.planner = new Planner(context.host.random, context.policy)
-    this.paths = context.paths
     this.planner.paths = context.paths
-  }
-
-  /** The plan in force here: the captain's own, or the last one agreed to. */
-  get plan(): PlanFrame | undefined {
-    return this.#context.captain ? this.planner.plan : this.#plan
-  }
-
-  /** The modes of the plan in force; undefined: best. */
-  get modes(): PlanModesFrame | undefined {
-    return this.#context.captain ? this.planner.modes : this.#modes
-  }
-
-  /** Both ends agreed on a plan. */
-  get settled(): boolean {
-    return this.#context.captain ? this.planner.settled : this.#plan !== undefined
+    const { host, machine, captain, policy, dirty } = context
+    this.relays = new RelayView(host.attachments, policy, this.planner)
+    this.inForce = new PlanInForce({ host, machine, planner: this.planner, relays: this.relays, policy, captain, dirty }, context.paths)
   }
 
   /**
@@ -99,60 +79,6 @@ export class PathAgreement {
     return (reported?.keptReceived === kept.received ? reported.relayId : undefined) ?? active.receive
   }
 
-  /** The plan has fewer relays than its mode needs. */
-  get short(): boolean {
-    const { plan, modes } = this
-    if (plan === undefined || modes === undefined) return false
-    return relaysOf(plan, modes).length < this.needed
-  }
-
-  /** How many paths the modes of both directions need. */
-  get needed(): number {
-    return Math.max(pathsNeeded(this.paths.send), pathsNeeded(this.paths.receive))
-  }
-
-  /** Relays that carry the connection when it has what it was asked for, and one to stand by. */
-  get relaysWanted(): number {
-    return Math.max(pathsWanted(this.paths.send), pathsWanted(this.paths.receive)) + 1
-  }
-
-  /** Its modes stand still with the next relay that is lost: no more of the plan's relays are attached to than they cannot do without. */
-  get bare(): boolean {
-    const { plan } = this
-    const modes = [this.paths.send, this.paths.receive].filter((mode) => pathsLeast(mode) > 1)
-    if (plan === undefined || modes.length === 0) return false
-    const relays: FailsTogether[] = []
-    for (const relayId of relaysOf(plan, this.modes)) {
-      const attachment = this.#context.host.attachments.linkFor(relayId)
-      if (attachment?.usable === true) relays.push({ relayId, failureDomain: attachment.entry.failureDomain })
-    }
-    return modes.some((mode) => countApart(relays, apartness(mode)) <= pathsLeast(mode))
-  }
-
-  /** Active and standby relays of the plan, and up to `more` of those that come next and are not bad. */
-  plannedRelays(nowMs: number, more: number): string[] {
-    const { plan } = this
-    if (plan === undefined) return []
-    const planned = relaysOf(plan, this.modes)
-    if (more === 0) return planned
-    const next = plan.relays.filter(({ relayId }) => !planned.includes(relayId) && !this.isBad(nowMs, relayId))
-    return [...planned, ...next.slice(0, more).map(({ relayId }) => relayId)]
-  }
-
-  /** Every path there can be: one for each link of ours, and for those that only the other end has. */
-  names(): string[] {
-    const { attachments } = this.#context.host
-    const own = [...attachments.all()].map(({ relayId }) => relayId)
-    const known = new Set(own)
-    const theirs = this.planner.peerRelays().filter((relayId) => relayId !== relayOf(relayId) && !known.has(relayId))
-    return [...own, ...theirs.filter((relayId) => attachments.linkFor(relayId) !== undefined)]
-  }
-
-  /** One of the ends has several links to the relay of this path. */
-  hasLinks(relayId: string): boolean {
-    return this.names().filter((name) => relayOf(name) === relayOf(relayId)).length > 1
-  }
-
   /** The connection is on. */
   start(nowMs: number): void {
     const { tuning } = this.#context.host
@@ -160,7 +86,7 @@ export class PathAgreement {
     this.#nextRoundAtMs = nowMs + tuning.earlyRoundMs
     this.#reportAtMs = nowMs
     this.#lookAtMs = nowMs + tuning.firstPlanWithinMs
-    if (this.#context.wish) this.setPaths(nowMs, this.paths)
+    if (this.#context.wish) this.setPaths(nowMs, this.inForce.paths)
   }
 
   /** The application of this end wants something else. The captain plans it; the other end asks the captain to. */
@@ -174,29 +100,16 @@ export class PathAgreement {
   }
 
   #wish(nowMs: number, paths: PathsOption): void {
-    this.paths = paths
+    this.inForce.paths = paths
     this.planner.paths = paths
     this.lookSoon(nowMs)
   }
 
-  /** The path to `relayId` went silent and is not to be planned for a while. */
-  isBad(nowMs: number, relayId: string): boolean {
-    return nowMs < (this.#bad.get(relayId) ?? 0)
-  }
-
   /** An attachment came, went or drains. */
   attachmentChanged(nowMs: number, attachment: Attachment): void {
-    // A relay that took us in anew lives; what its path did before it went says nothing about it now.
-    if (attachment.usable) {
-      const open = this.#context.openRelays()
-      for (const relayId of [attachment.relayId, ...this.#bad.keys()]) {
-        if (open.has(relayId) || this.#context.host.attachments.linkFor(relayId) !== attachment) continue
-        this.#bad.delete(relayId)
-        this.planner.recovered(relayId)
-      }
-    }
-    this.#tellKnown(nowMs)
-    if (this.plan !== undefined) this.#context.dirty()
+    if (attachment.usable) this.relays.cameBack(attachment, this.#context.openRelays())
+    this.inForce.tellKnown(nowMs)
+    if (this.inForce.plan !== undefined) this.#context.dirty()
     if (this.#openedAtMs === undefined) return
     const { tuning, random } = this.#context.host
     const soonMs = nowMs + tuning.reportDebounceMs * (1 + random())
@@ -208,17 +121,15 @@ export class PathAgreement {
 
   /** A path answered. `first`: what was reported before there was one is lost. */
   pathOpened(nowMs: number, relayId: string, first: boolean): void {
-    this.#bad.delete(relayId)
-    this.planner.recovered(relayId)
+    this.relays.answered(relayId)
     if (first && this.#openedAtMs !== undefined) this.#reportAtMs = nowMs
     this.reapply(nowMs)
     this.lookSoon(nowMs)
   }
 
   pathBad(nowMs: number, relayId: string): void {
-    this.#bad.set(relayId, nowMs + badMs)
-    this.planner.bad(nowMs, relayId)
-    this.#tellKnown(nowMs)
+    this.relays.wentSilent(nowMs, relayId)
+    this.inForce.tellKnown(nowMs)
     this.#reportAtMs = Math.min(this.#reportAtMs, nowMs)
   }
 
@@ -252,17 +163,17 @@ export class PathAgreement {
     if (frame.type === 'report') {
       this.#peerActive = { relayId, keptReceived: machine.receivedPackets }
       this.planner.peerReport(nowMs, frame.relays)
-      this.#tellKnown(nowMs)
+      this.inForce.tellKnown(nowMs)
       this.#look(nowMs, false)
     } else if (frame.type === 'plan') {
-      if (!captain) this.#planned(nowMs, frame)
+      if (!captain) this.inForce.proposed(nowMs, frame)
     } else if (frame.type === 'planOk') {
       this.planner.acknowledged(frame.epoch)
-      if (captain && this.planner.plan?.epoch === frame.epoch) this.#usePlan(nowMs, this.planner.plan, this.planner.modes)
+      if (captain) this.inForce.accepted(nowMs, frame.epoch)
     } else if (frame.type === 'planModes') {
-      this.#comingModes = frame
+      this.inForce.modesComing(frame)
     } else if (frame.type === 'modesOk') {
-      this.#modesOkEpoch = Math.max(this.#modesOkEpoch, frame.epoch)
+      this.inForce.modesKnown(frame.epoch)
     } else if (frame.type === 'paths') {
       const wish = readPaths(frame.paths)
       if (captain && wish !== undefined) this.#wish(nowMs, turned(wish))
@@ -274,14 +185,7 @@ export class PathAgreement {
 
   /** Paths that opened late or in a time of need are given up again, once nothing is wrong. */
   reapply(nowMs: number): void {
-    const { plan } = this
-    if (plan === undefined || !this.settled || !this.#context.calm()) return
-    const planned = this.plannedRelays(nowMs, 0)
-    for (const relayId of this.#context.relays()) {
-      if (planned.includes(relayId)) continue
-      this.#usePlan(nowMs, plan, this.modes)
-      return
-    }
+    if (this.#context.calm()) this.inForce.reapply(nowMs, this.#context.relays())
   }
 
   wake(nowMs: number): void {
@@ -294,80 +198,11 @@ export class PathAgreement {
     return Math.min(this.#nextRoundAtMs, this.#reportAtMs, this.#lookAtMs)
   }
 
-  /** The listener's side: agree when every relay that would carry something now is reachable. */
-  #planned(nowMs: number, plan: PlanFrame): void {
-    if (plan.epoch <= (this.#plan?.epoch ?? 0)) return
-    const { machine, host, dirty } = this.#context
-    const modes = this.#comingModes?.epoch === plan.epoch ? this.#comingModes : undefined
-    for (const relayId of relaysOf(plan, modes)) {
-      const attachment = host.attachments.linkFor(relayId)
-      const allowed = attachment === undefined || this.#context.policy.allows(attachment.entry)
-      if (attachment?.usable === true && allowed) continue
-      const reason = !allowed ? 'policy' : attachment === undefined ? 'not_in_list' : attachment.attached ? 'draining' : 'not_attached'
-      machine.sendControlFrame(nowMs, { type: 'planNo', epoch: plan.epoch, relayId, reason })
-      dirty()
-      return
-    }
-    this.#plan = plan
-    this.#modes = modes
-    const paths = modes === undefined ? bestPaths : readPaths(modes.paths)
-    if (paths !== undefined) {
-      this.paths = turned(paths)
-      if (modes !== undefined) machine.sendControlFrame(nowMs, { type: 'modesOk', epoch: plan.epoch })
-    }
-    machine.sendControlFrame(nowMs, { type: 'planOk', epoch: plan.epoch })
-    this.#usePlan(nowMs, plan, modes)
-  }
-
-  #usePlan(nowMs: number, plan: PlanFrame, modes: PlanModesFrame | undefined): void {
-    const { captain, machine, host, dirty } = this.#context
-    const [activeSend, activeReceive] = captain
-      ? [plan.activeFromCaller, plan.activeFromListener]
-      : [plan.activeFromListener, plan.activeFromCaller]
-    const order = plan.relays.map((relay) => relay.relayId)
-    const paths = modes === undefined ? undefined : readPaths(modes.paths)
-    const { send, receive, whenShort } = (captain || paths === undefined ? paths : turned(paths)) ?? this.paths
-    const [sendRelays, receiveRelays] = captain ? [modes?.fromCaller, modes?.fromListener] : [modes?.fromListener, modes?.fromCaller]
-    const unknown = captain ? this.#modesOkEpoch !== plan.epoch : paths === undefined
-    machine.usePlan(nowMs, {
-      epoch: plan.epoch,
-      order,
-      known: this.#known(nowMs),
-      alone: this.#alone,
-      activeSend,
-      activeReceive,
-      standby: plan.standby,
-      ...(modes === undefined
-        ? {}
-        : { modes: { send, receive, whenShort, sendRelays: sendRelays!, receiveRelays: receiveRelays!, unknown } }),
-    })
-    host.needsSync()
-    dirty()
-  }
-
-  /** There is one way only, whatever happens to it. */
-  get #alone(): boolean {
-    return this.names().length === 1
-  }
-
-  /** Before the first plan there is nothing to give up for another. */
-  #tellKnown(nowMs: number): void {
-    if (this.plan !== undefined) this.#context.machine.relaysKnown(this.#known(nowMs), this.#alone)
-  }
-
-  /** Relays that a plan could name now. */
-  #known(nowMs: number): string[] {
-    const { attachments } = this.#context.host
-    return this.names().filter(
-      (relayId) => attachments.linkFor(relayId)?.usable === true && !this.isBad(nowMs, relayId) && this.planner.peerReaches(relayId),
-    )
-  }
-
   #round(nowMs: number): void {
     const { tuning, attachments, random } = this.#context.host
     this.#roundsDone += 1
     // 20 to 26 s around the tuning's 23, so that rounds of many connections do not meet.
-    const alone = this.#roundsDone > earlyRounds && this.#alone
+    const alone = this.#roundsDone > earlyRounds && this.relays.alone
     const usualMs = tuning.roundMs * (alone ? aloneRounds : 1) * (0.87 + 0.26 * random())
     const stepMs = this.#roundsDone < earlyRounds ? tuning.earlyRoundMs : usualMs
     this.#nextRoundAtMs = nowMs + stepMs
@@ -383,51 +218,20 @@ export class PathAgreement {
 
   #report(nowMs: number): void {
     this.#reportAtMs = Number.POSITIVE_INFINITY
-    this.#context.machine.sendReport(nowMs, this.#reportFrame(nowMs))
+    this.#context.machine.sendReport(nowMs, this.relays.report(nowMs, this.inForce.paths))
     this.#context.dirty()
-  }
-
-  #reportFrame(nowMs: number): ReportFrame {
-    const relays: ReportFrame['relays'] = []
-    const scarce = this.#scarce(nowMs)
-    for (const attachment of this.#context.host.attachments.all()) {
-      if (relays.length === relaysMax) break
-      const leg = attachment.leg.estimate(nowMs)
-      const policy = this.#context.policy.verdict(attachment.entry)
-      const policyMs = policy.policyMs + (attachment.isCrowded(nowMs) ? crowdedPolicyMs : 0)
-      relays.push({
-        relayId: attachment.relayId,
-        rttMs: leg?.rttMs ?? 0,
-        varMs: leg?.varMs ?? 0,
-        loss: leg?.loss ?? 0,
-        ageMs: Math.round(leg?.ageMs ?? 0),
-        reachable: attachment.usable && policy.excluded === undefined && (scarce || !this.isBad(nowMs, attachment.relayId)),
-        ...(policyMs > 0 ? { policyMs } : {}),
-      })
-    }
-    return { type: 'report', relays }
-  }
-
-  /** No relay is left to spare that did not go silent: then the others are offered too, since the captain has no better. */
-  #scarce(nowMs: number): boolean {
-    const usable = this.#context.host.attachments.attached().filter((attachment) => attachment.usable)
-    const sound = usable.filter(({ relayId }) => !this.isBad(nowMs, relayId))
-    return !hasSpare(
-      sound.map(({ relayId, entry: { failureDomain } }) => ({ relayId, failureDomain })),
-      this.paths,
-    )
   }
 
   #look(nowMs: number, round: boolean): void {
     if (nowMs >= this.#lookAtMs) this.#lookAtMs = Number.POSITIVE_INFINITY
     const { captain, machine, host, handle, dirty } = this.#context
     if (!captain || this.#openedAtMs === undefined || !this.#readyToPlan(nowMs, this.#openedAtMs)) return
-    const decision = this.planner.look(nowMs, this.#ownFacts(nowMs), round)
+    const decision = this.planner.look(nowMs, this.relays.facts(nowMs, this.#context.openRelays()), round)
     if (decision === undefined) return
     const { plan, modes, why } = decision
     if (modes !== undefined) {
       machine.sendControlFrame(nowMs, modes)
-      machine.expectMode(this.paths.receive)
+      machine.expectMode(this.inForce.paths.receive)
     }
     machine.sendControlFrame(nowMs, plan)
     const { epoch, activeFromCaller: active, standby } = plan
@@ -442,59 +246,6 @@ export class PathAgreement {
     const latestMs = openedAtMs + this.#context.host.tuning.firstPlanWithinMs
     if (nowMs >= latestMs) return true
     this.#lookAtMs = Math.min(this.#lookAtMs, latestMs)
-    if (!this.planner.informed) return false
-    for (const attachment of this.#context.host.attachments.all()) {
-      const pending = attachment.attached ? attachment.leg.samples === 0 : attachment.coming
-      if (pending) return false
-    }
-    return true
-  }
-
-  #ownFacts(nowMs: number): OwnFacts[] {
-    const open = this.#context.openRelays()
-    const { attachments } = this.#context.host
-    const paths = this.names().map((relayId) => ({ relayId, attachment: attachments.linkFor(relayId)! }))
-    return paths.map(({ relayId, attachment }) => ({
-      relayId,
-      leg: attachment.leg.estimate(nowMs),
-      reachable: attachment.usable,
-      why: attachment.attached ? 'it drains' : unreachableWhy(attachment),
-      open: open.has(relayId),
-      failureDomain: attachment.entry.failureDomain,
-      entry: attachment.entry,
-      queueMs: attachment.queueMs(nowMs),
-      crowded: attachment.isCrowded(nowMs),
-    }))
-  }
-}
-
-function unreachableWhy(attachment: Attachment): string {
-  if (attachment.state === 'idle') return 'not attached: further away than the ones in use'
-  const failure = attachment.lastFailure
-  return failure === undefined ? 'not attached yet' : `not attached: ${failure.code}`
-}
-
-/** All relays that a plan wants paths at. */
-function relaysOf(plan: PlanFrame, modes: PlanModesFrame | undefined): string[] {
-  const relays: string[] = []
-  const add = (relayId: string): void => {
-    // A handful, so that looking through them costs less than a set.
-    if (relayId !== '' && !relays.includes(relayId)) relays.push(relayId)
-  }
-  add(plan.activeFromCaller)
-  add(plan.activeFromListener)
-  add(plan.standby)
-  modes?.fromCaller.forEach(add)
-  modes?.fromListener.forEach(add)
-  return relays
-}
-
-/** What a frame of the peer asks for; undefined when it is of a later version. */
-function readPaths(text: string): PathsOption | undefined {
-  try {
-    return parsePaths(text)
-  } catch (error) {
-    if (error instanceof SennitError) return undefined
-    throw error
+    return this.planner.informed && !this.relays.pending
   }
 }

@@ -55,7 +55,7 @@ export class PathSearch {
     const { circuits, agreement, isOpen } = this.#context
     for (const circuit of circuits.all()) relays.add(relayOf(circuit.relayId))
     for (const relayId of this.#joins.relays()) relays.add(relayOf(relayId))
-    if (isOpen()) for (const relayId of agreement.plannedRelays(0, 0)) relays.add(relayOf(relayId))
+    if (isOpen()) for (const relayId of agreement.inForce.plannedRelays(0, 0)) relays.add(relayOf(relayId))
   }
 
   /** Brings joins in line with what is wanted now. */
@@ -130,11 +130,11 @@ export class PathSearch {
    */
   misplaced(nowMs: number): Circuit | undefined {
     const { host, agreement, shortage, circuits, isOpen } = this.#context
-    if (!isOpen() || shortage.validated < 2 || !agreement.settled) return undefined
+    if (!isOpen() || shortage.validated < 2 || !agreement.inForce.settled) return undefined
     for (const circuit of circuits.all()) {
       const named = host.attachments.byId(circuit.relayId)
       if (named === undefined || named === circuit.attachment || !named.usable) continue
-      if (agreement.plannedRelays(nowMs, 0).includes(circuit.relayId)) return circuit
+      if (agreement.inForce.plannedRelays(nowMs, 0).includes(circuit.relayId)) return circuit
     }
     return undefined
   }
@@ -159,13 +159,13 @@ export class PathSearch {
     if (!isOpen()) return this.#isUnheard(nowMs) ? this.#everywhere() : []
     const search = shortage.search(nowMs)
     if (search === 'everywhere') return this.#everywhere()
-    const names = search === 'all' ? agreement.names() : agreement.plannedRelays(nowMs, search === 'next' ? nextRelays : 0)
+    const names = search === 'all' ? agreement.relays.names() : agreement.inForce.plannedRelays(nowMs, search === 'next' ? nextRelays : 0)
     return this.#over(names, false)
   }
 
   /** Where ours and theirs of one id are not both alive, any two of one relay do. */
   #everywhere(): WantedPath[] {
-    return this.#over(this.#context.agreement.names(), true)
+    return this.#over(this.#context.agreement.relays.names(), true)
   }
 
   #over(names: readonly string[], anyLink: boolean): WantedPath[] {
@@ -182,7 +182,7 @@ export class PathSearch {
   #has(nowMs: number, relayId: string): boolean {
     const { agreement, shortage, circuits } = this.#context
     // Without any path and with links to choose from, what stays silent is asked for anew: it may go over a dead link of the other end.
-    const doubted = shortage.pathlessSinceMs !== undefined && agreement.hasLinks(relayId)
+    const doubted = shortage.pathlessSinceMs !== undefined && agreement.relays.hasLinks(relayId)
     for (const circuit of circuits.all()) if (circuit.relayId === relayId && (!doubted || nowMs < circuit.openedAtMs + againMs)) return true
     return false
   }

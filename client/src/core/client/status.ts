@@ -29,7 +29,7 @@ export function localAddressOf({ localAddress }: Attachment): { readonly localAd
 /** One connection as it is now, never as it is merely planned. */
 export function connectionStatus(connection: ManagedConnection): ClientConnectionStatus {
   const status = connection.machine.status()
-  const { send, receive, whenShort } = connection.agreement.paths
+  const { send, receive, whenShort } = connection.agreement.inForce.paths
   return {
     id: connection.id,
     handle: connection.facts.handle,
@@ -55,7 +55,7 @@ export function connectionStatus(connection: ManagedConnection): ClientConnectio
 }
 
 function ranking(connection: ManagedConnection): RankingStatus[] {
-  const plan = connection.agreement.plan
+  const plan = connection.agreement.inForce.plan
   const role = (relayId: string) => (relayId === plan?.activeFromCaller ? 'active: ' : relayId === plan?.standby ? 'standby: ' : '')
   if (connection.captain) {
     const { ranked, excluded } = connection.agreement.planner.ranking
