@@ -57,6 +57,7 @@ export function anyFrame(): fc.Arbitrary<Frame> {
     fc.record({ type: is('seen'), number, delayMs: ms }),
     fc.record({ type: is('relayLies'), relayId, count: small }),
     fc.record({ type: is('ackDelay'), delayMs: ms }),
+    fc.record({ type: is('arrived'), atMs: ms }),
     fc.record({ type: is('planNo'), epoch: small, relayId, reason: text }),
     fc.record({ type: is('pathBad'), relayId }),
     fc.record({

@@ -117,6 +117,7 @@ export const goldenFrames: readonly { readonly why: string; readonly frame: Fram
   { why: 'the modes hold', frame: { type: 'modesOk', epoch: 3 }, bytes: '2e 01 03' },
   { why: 'a wish', frame: { type: 'paths', paths: 'spread' }, bytes: '30 07 06737072656164' },
   { why: 'what came last on a path', frame: { type: 'seen', number: 300, delayMs: 1.5 }, bytes: '32 04 412c 45dc' },
+  { why: 'when the newest packet came', frame: { type: 'arrived', atMs: 90_000 }, bytes: '3a 04 855d4a80' },
   { why: 'acks of lone packets may wait', frame: { type: 'ackDelay', delayMs: 2_000 }, bytes: '38 04 801e8480' },
   { why: 'a relay that lies', frame: { type: 'relayLies', relayId: 'r1', count: 16 }, bytes: '34 04 027231 10' },
 ]

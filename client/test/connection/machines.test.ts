@@ -1,10 +1,12 @@
 import { type AckState, PACKET_KIND, ProtocolError } from '@sennit/protocol'
 import { describe, expect, it } from 'vitest'
 import { AckTracker } from '../../src/core/connection/ack-tracker.ts'
+import { OneWayDelays } from '../../src/core/connection/one-way-delays.ts'
 import { RateEstimator } from '../../src/core/connection/rate-estimator.ts'
 import { KeptNumbers, LooseNumbers } from '../../src/core/connection/receive-numbers.ts'
 import { RttEstimator } from '../../src/core/connection/rtt-estimator.ts'
 import { type KeptPacket, SendBuffer } from '../../src/core/connection/send-buffer.ts'
+import { SendLimit } from '../../src/core/connection/send-limit.ts'
 import { connectionTuning } from '../../src/core/connection/tuning.ts'
 import { generator } from './world.ts'
 
@@ -176,12 +178,103 @@ describe('estimators', () => {
 
   it.each([
     [undefined, 16_384, 65_536],
-    [10, 1_200, 65_536],
+    [10, 1_200, 16_384],
     [10_000, 50_000, 500_000],
     [1_000_000, 65_280, 8 * 1_024 * 1_024],
-  ])('at %s bytes a millisecond make packets of %i and keep %i in flight', (rate, packetBytes, capBytes) => {
+  ])('at %s bytes a millisecond make packets of %i and keep %i in flight', (rate, packetBytes, limitBytes) => {
     const estimator = new RateEstimator()
-    estimator.rate = rate
-    expect([estimator.packetBytes(), estimator.capBytes(1)]).toEqual([packetBytes, capBytes])
+    if (rate !== undefined) estimator.sample(rate * 10, 10, false)
+    const rtt = new RttEstimator()
+    rtt.sample(0, 1)
+    expect([estimator.packetBytes(), new SendLimit(estimator, rtt).bytes()]).toEqual([packetBytes, limitBytes])
+  })
+
+  it('keep 64 KiB in flight while only the application limited the rate', () => {
+    const estimator = new RateEstimator()
+    estimator.sample(100, 10, true)
+    expect(new SendLimit(estimator, new RttEstimator()).bytes()).toBe(65_536)
+  })
+})
+
+describe('the two halves of a round trip', () => {
+  /** Packets there and back: [sent at, way there, way back], with a clock of the peer that is 5 s ahead. */
+  const halves = (...ways: [number, number, number][]): OneWayDelays => {
+    const delays = new OneWayDelays()
+    for (const [sentAtMs, there, back] of ways) delays.sample(sentAtMs + there + back, there + back, there + 5_000)
+    return delays
+  }
+
+  it.each<[string, [number, number, number][], number, number]>([
+    ['one packet', [[0, 30, 20]], 50, 0],
+    [
+      'the least of each half, at different times',
+      [
+        [0, 30, 90],
+        [100, 130, 20],
+      ],
+      50,
+      61.25,
+    ],
+    [
+      'a queue of our own is no wait of acks',
+      [
+        [0, 30, 20],
+        [100, 130, 20],
+        [200, 230, 20],
+      ],
+      50,
+      0,
+    ],
+    [
+      'a clock that stood still for 10 s: all is measured anew',
+      [
+        [0, 30, 20],
+        [100, -9_970, 10_020],
+      ],
+      50,
+      0,
+    ],
+  ])('%s', (_name, ways, idleMs, waitMs) => {
+    const delays = halves(...ways)
+    expect([delays.minRoundTripMs, delays.backQueueMs]).toEqual([idleMs, waitMs])
+  })
+})
+
+describe('a path that is busy for long', () => {
+  /** Samples of a round trip each 100 ms, with so many bytes in flight. @returns when it drained and when that was over */
+  const busy = (
+    rttOf: (atMs: number, drains: boolean) => number,
+    untilMs: number,
+  ): { readonly began: number[]; readonly ended: number[] } => {
+    const rate = new RateEstimator()
+    const rtt = new RttEstimator()
+    const limit = new SendLimit(rate, rtt)
+    const began: number[] = []
+    const ended: number[] = []
+    rate.sample(10_000, 100, false)
+    for (let atMs = 0; atMs <= untilMs; atMs += 100) {
+      const before = limit.drains
+      const rttMs = rttOf(atMs, before)
+      rtt.sample(atMs, rttMs)
+      limit.measured(atMs, rttMs, before ? limit.bytes() : 20_000)
+      if (limit.drains !== before) (before ? ended : began).push(atMs)
+    }
+    return { began, ended }
+  }
+
+  it('is drained once in each window that shows no idle round trip, until a packet found it empty', () => {
+    const { began, ended } = busy((atMs, drains) => (atMs < 1_000 || drains ? 50 : 200), 130_000)
+    expect(began.length).toBe(3)
+    expect(began.every((atMs, index) => index === 0 || atMs - began[index - 1]! >= 30_000)).toBe(true)
+    expect(ended.map((atMs, index) => atMs - began[index]!)).toEqual([200, 200, 200])
+  })
+
+  it('is left alone when its round trips are those of before', () => {
+    expect(busy(() => 50, 130_000).began).toEqual([])
+  })
+
+  it('is drained for four round trips at most where draining shows nothing', () => {
+    const { began, ended } = busy((atMs) => (atMs < 1_000 ? 50 : 5_000), 60_000)
+    expect(ended[0]! - began[0]!).toBeLessThanOrEqual(20_100)
   })
 })

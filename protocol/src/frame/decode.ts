@@ -117,6 +117,8 @@ function decodeBody(type: number, body: ByteReader): Frame | undefined {
       return { type: 'relayLies', relayId: body.text(relayIdBytesMax), count: body.varint() }
     case FRAME_TYPE.ackDelay:
       return { type: 'ackDelay', delayMs: body.varint() / 1_000 }
+    case FRAME_TYPE.arrived:
+      return { type: 'arrived', atMs: body.varint() / 1_000 }
     case FRAME_TYPE.planOk:
       return { type: 'planOk', epoch: body.varint() }
     case FRAME_TYPE.planNo:

@@ -206,6 +206,9 @@ function writeBody(target: Target, frame: Frame): void {
     case 'ackDelay':
       target.varint(microseconds(frame.delayMs))
       return
+    case 'arrived':
+      target.varint(microseconds(frame.atMs))
+      return
     case 'modesOk':
     case 'planOk':
       target.varint(frame.epoch)

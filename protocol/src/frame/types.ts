@@ -135,6 +135,15 @@ export interface AckDelayFrame {
   delayMs: number
 }
 
+/**
+ * When the newest kept packet arrived, since the sender of this began, by its clock. Before an ack, whose `delayMs` runs from then: the other end
+ * learns the two halves of its round trip, but for what one clock is ahead.
+ */
+export interface ArrivedFrame {
+  type: 'arrived'
+  atMs: number
+}
+
 export interface PlanOkFrame {
   type: 'planOk'
   epoch: number
@@ -246,6 +255,7 @@ export type Frame =
   | PathsFrame
   | SeenFrame
   | RelayLiesFrame
+  | ArrivedFrame
   | AckDelayFrame
   | PlanOkFrame
   | PlanNoFrame
@@ -289,6 +299,7 @@ export const FRAME_TYPE: Readonly<Record<Frame['type'], number>> = {
   seen: 0x32, // v number ‖ us delay
   relayLies: 0x34, // text relayId ‖ v count
   ackDelay: 0x38, // us delay
+  arrived: 0x3a, // us time
 }
 
 /** Words of an application about a stream it opens: a name and a little, not a payload. */

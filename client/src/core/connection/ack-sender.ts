@@ -8,6 +8,8 @@ import type { PathTable } from './path-table.ts'
 import type { Receiver } from './receiver.ts'
 
 export interface AckSenderNeeds {
+  /** When the connection began here. */
+  readonly startMs: number
   readonly acks: AckTracker
   readonly receiver: Receiver
   readonly table: PathTable
@@ -29,12 +31,13 @@ export class AckSender {
     if (owed.length === 0 && !due) return
     const frame: Frame = { type: 'ack', ...receiver.ackState(), delayMs: acks.delayMs(nowMs) }
     if (acks.copies && this.#sendSeen(nowMs, frame, owed)) return
+    const frames = this.#withArrival(frame)
     const newest = keeper.ackPath()
     for (const pathId of owed) {
       const path = table.all.get(pathId)
       if (path !== undefined && path !== newest) outbox.loose(path, [frame])
     }
-    if (newest !== undefined && (due || owed.includes(newest.pathId))) outbox.loose(newest, [frame])
+    if (newest !== undefined && (due || owed.includes(newest.pathId))) outbox.loose(newest, frames)
     if (due) acks.settled()
   }
 
@@ -44,7 +47,7 @@ export class AckSender {
     if (!acks.waits || acks.copies) return
     const newest = keeper.ackPath()
     if (newest === undefined || newest !== table.active) return
-    outbox.loose(newest, [{ type: 'ack', ...receiver.ackState(), delayMs: acks.delayMs(nowMs) }])
+    outbox.loose(newest, this.#withArrival({ type: 'ack', ...receiver.ackState(), delayMs: acks.delayMs(nowMs) }))
     acks.settled()
   }
 
@@ -54,6 +57,12 @@ export class AckSender {
     const pong: Frame = { type: 'pong', id }
     if (!acks.copies) outbox.loose(path, [pong])
     else outbox.loose(path, [pong, { type: 'ack', ...receiver.ackState(), delayMs: 0 }, ...seenOn(nowMs, path)])
+  }
+
+  #withArrival(ack: Frame): Frame[] {
+    const { acks, startMs } = this.#needs
+    const atMs = acks.bulkAtMs
+    return atMs === undefined ? [ack] : [{ type: 'arrived', atMs: atMs - startMs }, ack]
   }
 
   /** Each path that brought something hears what, beside the ack. @returns whether the ack went out by that */

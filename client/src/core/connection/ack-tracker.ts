@@ -18,6 +18,7 @@ export class AckTracker {
   /** Packets overtake each other on their ways. */
   reorders = false
   #newestAtMs = 0
+  #bulk = false
   #pending = 0
   #copiesPending = 0
   #dueAtMs: number | undefined
@@ -40,6 +41,7 @@ export class AckTracker {
   onNew(nowMs: number, pathId: number, atOnce: boolean, lone = false): void {
     this.newestPathId = pathId
     this.#newestAtMs = nowMs
+    this.#bulk = !lone
     this.#pending += 1
     if (this.copies) this.#arrivals.add(pathId)
     if ((atOnce && !this.reorders && !this.copies) || this.#pending >= this.#tuning.ackEveryPackets) this.#dueAtMs = nowMs
@@ -81,6 +83,11 @@ export class AckTracker {
   /** The wait of the newest packet, for the ack's own field. */
   delayMs(nowMs: number): number {
     return this.#pending === 0 ? 0 : Math.max(0, nowMs - this.#newestAtMs)
+  }
+
+  /** When the newest packet came, where its sender may come to wait for acks. */
+  get bulkAtMs(): number | undefined {
+    return this.#pending > 1 || (this.#bulk && this.#pending > 0) ? this.#newestAtMs : undefined
   }
 
   /** Something new came that was not acked yet. */

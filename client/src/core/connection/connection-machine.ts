@@ -158,7 +158,7 @@ export class ConnectionMachine {
       carries: (path) => this.#route.carries(path),
     })
     this.#datagrams = new Datagrams({ sealer, epochs, route: this.#route, watch: this.#watch, sender, builder })
-    this.#ackSender = new AckSender({ acks, receiver: this.#receiver, table, keeper: this.#keeper, outbox })
+    this.#ackSender = new AckSender({ startMs: nowMs, acks, receiver: this.#receiver, table, keeper: this.#keeper, outbox })
     this.#closing = new Closing(tuning, streams)
     const keeper = this.#keeper
     const closing = this.#closing
@@ -434,7 +434,11 @@ export class ConnectionMachine {
     switch (frame.type) {
       case 'ack': {
         const news = this.#sender.onAck(nowMs, frame, path, frame.delayMs)
+        const { peerArrivedAtMs } = path
+        path.peerArrivedAtMs = undefined
         if (news.proof !== undefined) {
+          const { sentAtMs, rttMs } = news.proof
+          if (peerArrivedAtMs !== undefined) path.limit.arrived(nowMs, sentAtMs, rttMs, peerArrivedAtMs)
           this.#keeper.sample(nowMs, path, news.proof.rttMs)
           this.#watch.onProof(nowMs, path)
         }
@@ -444,6 +448,9 @@ export class ConnectionMachine {
       case 'ping':
         if (this.#closing.over) this.#farewell.answer(path)
         else this.#ackSender.answerPing(nowMs, path, frame.id)
+        return
+      case 'arrived':
+        path.peerArrivedAtMs = frame.atMs
         return
       case 'seen': {
         const rttMs = this.#sender.flights.onSeen(nowMs, path, frame.number, frame.delayMs)

@@ -131,7 +131,7 @@ export class PathKeeper {
   }
 
   sample(nowMs: number, path: Path, rttMs: number): void {
-    path.rtt.sample(nowMs, rttMs)
+    path.measured(nowMs, rttMs)
     if (nowMs < path.sampledAtMs + sampleEveryMs) return
     path.sampledAtMs = nowMs
     const { pathId, relayId, rtt } = path

@@ -3,6 +3,7 @@ import { Deque } from '../streams/deque.ts'
 import { RateEstimator } from './rate-estimator.ts'
 import { RttEstimator } from './rtt-estimator.ts'
 import type { Flight, KeptPacket } from './send-buffer.ts'
+import { SendLimit } from './send-limit.ts'
 import type { PathOpening } from './types.ts'
 
 /** A path that does not answer, and what is known against it. */
@@ -38,6 +39,7 @@ export class Path {
   state: 'opening' | 'open' | 'bad' = 'opening'
   readonly rtt: RttEstimator
   readonly rate: RateEstimator = new RateEstimator()
+  readonly limit: SendLimit
 
   // Validation: our nonce, and the newest of the peer.
   nonce: Uint8Array
@@ -68,6 +70,8 @@ export class Path {
   /** The kept packet, or share of one, that came last. */
   arrivedNumber: number | undefined
   arrivedAtMs = 0
+  /** When our newest packet arrived, by the peer's clock, as it says before an ack. */
+  peerArrivedAtMs: number | undefined
   /** Since when something waits for credit that the relay does not give. */
   starvedSinceMs: number | undefined
 
@@ -97,6 +101,7 @@ export class Path {
     this.creditBytes = opening.creditBytes
     this.sentBytes = opening.sentBytes ?? 0
     this.rtt = new RttEstimator(opening.expectedRttMs)
+    this.limit = new SendLimit(this.rate, this.rtt)
     this.nonce = nonce
     this.nextHelloAtMs = nowMs
     this.deliveredAtMs = nowMs
@@ -125,7 +130,16 @@ export class Path {
     return this.waiting === undefined ? Math.max(0, this.creditBytes - this.sentBytes) : 0
   }
 
+  /** A round trip was measured on it. */
+  measured(nowMs: number, rttMs: number): void {
+    this.rtt.sample(nowMs, rttMs)
+    this.limit.measured(nowMs, rttMs, this.inFlightBytes)
+    // What it delivers while little may be in flight is not all that it can.
+    if (this.limit.drains) this.applicationLimitedUntil = this.deliveredBytes + this.inFlightBytes
+  }
+
+  /** Most bytes that may be in flight. */
   capBytes(): number {
-    return this.rate.capBytes(this.rtt.minMs)
+    return this.limit.bytes()
   }
 }

@@ -1,11 +1,5 @@
 /** Delivery rate of one path, from the bytes acked between the sending of a packet and its ack (BBR's way), in bytes per millisecond. */
 
-/** Event loops, pipes and TCP buffers add this to an idle round trip as soon as there is load; without it the cap would throttle itself. */
-const loadedRttFloorMs = 25
-/** For that reason never more than this: what TCP itself would hold on one hop. More only gets old, and old memory costs a collector most. */
-const loadedBytesMax: number = 8 * 1024 * 1024
-/** Never fewer bytes in flight than this. */
-const inFlightFloorBytes = 65_536
 /** A packet is what the path carries in this time, so that it holds up nothing for longer. */
 const packetTimeMs = 5
 const packetBytesSmall = 1_200
@@ -18,10 +12,13 @@ const fallShare = 1 / 8
 export class RateEstimator {
   /** Bytes per millisecond; undefined until measured. */
   rate: number | undefined
+  /** The sender had more to send than the path took: it was the path that was measured. */
+  proven = false
 
   /** @param applicationLimited the sender had nothing more to send, so that the path may carry more than was seen */
   sample(bytes: number, intervalMs: number, applicationLimited: boolean): void {
     const seen = bytes / Math.max(intervalMs, 0.05)
+    if (!applicationLimited) this.proven = true
     if (this.rate === undefined || seen > this.rate) this.rate = seen
     else if (!applicationLimited) this.rate += (seen - this.rate) * fallShare
   }
@@ -29,13 +26,6 @@ export class RateEstimator {
   /** After a move: start from half of what the old path carried, if that is more than is known of this one. */
   inherit(oldRate: number | undefined): void {
     if (oldRate !== undefined && oldRate / 2 > (this.rate ?? 0)) this.rate = oldRate / 2
-  }
-
-  /** Most bytes that may be in flight. */
-  capBytes(minRttMs: number | undefined): number {
-    if (this.rate === undefined) return inFlightFloorBytes
-    const loaded = Math.min(2 * this.rate * loadedRttFloorMs, loadedBytesMax)
-    return Math.max(inFlightFloorBytes, loaded, 2 * this.rate * (minRttMs ?? 0))
   }
 
   /** Plaintext bytes of a new packet. */

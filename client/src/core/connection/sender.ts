@@ -34,7 +34,7 @@ export interface AckNews {
   /** Some packet was newly acked. */
   progress: boolean
   /** The newest packet, sent once and on the path the ack came by, with its round trip. */
-  proof: { readonly path: Path; readonly rttMs: number } | undefined
+  proof: { readonly path: Path; readonly rttMs: number; readonly sentAtMs: number } | undefined
 }
 
 /** Gathered while one ack is taken in. */
@@ -245,7 +245,7 @@ export class Sender {
     const { path } = newest
     const rttMs = Math.max(0, nowMs - newest.sentAtMs - (delayMs ?? 0))
     path.rate.sample(path.deliveredBytes - newest.deliveredBytes, nowMs - newest.deliveredAtMs, newest.applicationLimited)
-    return { progress: true, proof: path === via && delayMs !== undefined ? { path, rttMs } : undefined }
+    return { progress: true, proof: path === via && delayMs !== undefined ? { path, rttMs, sentAtMs: newest.sentAtMs } : undefined }
   }
 
   /** Sends the oldest packet of a path again on the same path: a probe was answered and this was not. */
