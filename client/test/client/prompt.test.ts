@@ -1,6 +1,7 @@
 // A connection that has lost its last path: who is dialled at once, who is not, and what the back-off makes of it afterwards.
 import { describe, expect, it } from 'vitest'
-import { Attachment, type AttachmentContext } from '../../src/core/attach/attachment.ts'
+import { Attachment } from '../../src/core/attach/attachment.ts'
+import type { AttachmentContext } from '../../src/core/attach/attachment-context.ts'
 import type { BackoffFacts } from '../../src/core/attach/backoff.ts'
 import { clientTuning } from '../../src/core/client/tuning.ts'
 import { PolicyView } from '../../src/core/plan/policy.ts'

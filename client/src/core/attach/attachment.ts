@@ -2,125 +2,38 @@
  * One link to a relay of the list and the attachment over it, if there is one: idle, waiting for its next dial, dialing, attached. It owns the hop
  * links and says upwards only what a connection can use; the shell sees dials, writes and hang-ups.
  */
-import {
-  type CryptoProvider,
-  type HopControl,
-  HopLink,
-  type MeshTrust,
-  type PacketHeader,
-  type RelayEntry,
-  SennitError,
-  type UserIdentity,
-} from '@sennit/protocol'
-import type { ClientTuning } from '../client/tuning.ts'
+import type { HopControl, HopLink, PacketHeader, RelayEntry } from '@sennit/protocol'
 import { ListParts } from '../directory/list-parts.ts'
 import { LegEstimator } from '../plan/estimator.ts'
-import type { PolicyView } from '../plan/policy.ts'
-import { Backoff, type BackoffFacts } from './backoff.ts'
-import { DialRace, type DialTarget, dialTargets, type Runner } from './dial-race.ts'
-
-/** What every attachment of one client shares. */
-export interface AttachmentContext {
-  readonly crypto: CryptoProvider
-  readonly random: () => number
-  readonly identity: UserIdentity
-  readonly trust: MeshTrust
-  readonly label: string
-  readonly instance: Uint8Array
-  readonly software: string
-  readonly carriers: readonly string[]
-  /** Of single relays, instead. */
-  readonly carriersOf: Readonly<Record<string, readonly string[]>>
-  readonly lentChunks: boolean
-  readonly tuning: ClientTuning
-  /** The client's own: relays it does not allow are never attached to. */
-  readonly policy: PolicyView
-  readonly sink: AttachmentSink
-  nextKey(): number
-}
-
-/** Told by attachments; the client machine implements it. */
-export interface AttachmentSink {
-  /** @param first makes the first handshake bytes, when the carrier can send them: a dial that is given up before costs no curve arithmetic */
-  dial(attachment: Attachment, key: number, target: DialTarget, first: () => Uint8Array): void
-  write(key: number, pieces: Uint8Array[]): void
-  hangUp(key: number): void
-  /** The attachment has something to pump. */
-  dirty(attachment: Attachment): void
-  attached(nowMs: number, attachment: Attachment): void
-  detached(nowMs: number, attachment: Attachment, code: string, message: string): void
-  dialFailed(nowMs: number, attachment: Attachment, code: string, message: string, retryInMs: number, resting: boolean): void
-  control(nowMs: number, attachment: Attachment, message: HopControl): void
-  packet(nowMs: number, attachment: Attachment, circuit: number, header: PacketHeader, pieces: Uint8Array[]): void
-  backoffFacts(attachment: Attachment): BackoffFacts
-}
-
-/** When the back-off would have dialled. */
-interface Turn {
-  readonly untilMs: number
-  readonly resting: boolean
-}
-
-type State =
-  | { readonly type: 'idle' }
-  /** `staggered`: for its place in the first race, not for a failure. */
-  | ({ readonly type: 'waiting'; readonly staggered: boolean; readonly after?: Turn | undefined } & Turn)
-  /** `after`: this dial is out of turn, and that is when its turn comes. */
-  | { readonly type: 'dialing'; readonly race: DialRace; readonly after: Turn | undefined }
-  | { readonly type: 'attached'; readonly runner: Runner; readonly sinceMs: number }
-
-/** What a relay that goes has told, and whether we moved on account of it. */
-export interface Draining {
-  readonly leaveAtMs: number
-  readonly endAtMs: number
-  /** Over which it asked its clients to spread. */
-  readonly spreadMs: number
-  left: boolean
-  /** Nobody but the list said so: it ends only when others carry. @default false */
-  readonly byList?: boolean
-}
-
-/** Pings right after attaching: one sample is noise, three in two seconds are a first opinion. */
-const earlyProbesMs = [0, 400, 1_500] as const
-
-/** What a relay says of its load is believed this long; a relay under load repeats it. */
-const loadMs = 30_000
-/** No relay can make itself cost more than one that is to be avoided, nor hold us off for longer than this. */
-const queueMsMax = 1_000
-const crowdedMsMax = 300_000
-
-/** A relay in use is pinged this often even when its heartbeat is slow: the pace of a normal one. */
-const busyProbeMs = 15_000
-
-/** Which of the links to a relay it is. */
-export interface LinkFacts {
-  readonly id: string
-  /** Dialled from there. @default as the system chooses */
-  readonly localAddress?: string | undefined
-}
+import type { AttachmentContext } from './attachment-context.ts'
+import { type AttachmentState, checkTransition } from './attachment-state.ts'
+import type { BackoffStep } from './backoff.ts'
+import type { DialRace, Runner } from './dial-race.ts'
+import { DialTurns, type Turn, type Waiting, waitingFor } from './dial-turns.ts'
+import { Dialer } from './dialer.ts'
+import { LegWatch } from './leg-watch.ts'
+import type { LinkFacts } from './links.ts'
+import { RelayNotices } from './relay-notices.ts'
 
 export class Attachment {
   /** The relay's own id, or that of a further link to it (links.ts). */
   readonly relayId: string
   readonly localAddress: string | undefined
   readonly #context: AttachmentContext
-  readonly #backoff: Backoff
+  readonly #dialer: Dialer
+  readonly #turns: DialTurns
   #entry: RelayEntry
-  #state: State = { type: 'idle' }
-  #winner: DialTarget | undefined
-  #probesDone = 0
-  #probedAtMs = 0
-  #promptedAtMs = Number.NEGATIVE_INFINITY
-  #lostAtMs = Number.NEGATIVE_INFINITY
-  #load: { readonly queueMs: number; readonly untilMs: number } | undefined
+  #state: AttachmentState = { type: 'idle' }
   /** Round trips to this relay; survives the attachment. */
   readonly leg: LegEstimator = new LegEstimator()
-  /** Set from the relay's notice until the attachment ends: leave at `leaveAtMs`, closed at the latest at `endAtMs`. */
-  draining: Draining | undefined
+  /** When they are measured. */
+  readonly watch: LegWatch = new LegWatch(() => {
+    this.#wakeMs = undefined
+  })
+  /** What the relay said of itself since we attached. */
+  readonly notices: RelayNotices
   /** The list this relay is handing out. */
   readonly listParts: ListParts = new ListParts()
-  /** The relay asked us to use others, from then until then. */
-  crowded: { readonly fromMs: number; readonly untilMs: number; told: boolean } | undefined
   /** Drawn anew at each loss, [0, 1): which of equal relays this client takes, and when. Two draws, or the best lots would all be the first. */
   lot = 0
   pace = 0
@@ -130,10 +43,7 @@ export class Attachment {
   unwantedSinceMs: number | undefined
   /** What the last failed dial or lost attachment said. */
   lastFailure: { readonly code: string; readonly message: string } | undefined
-  /** Dials since the relay was last attached, so that an error can tell "not tried" from "not reached". */
-  dialsFailed = 0
-  #saver = false
-  #busy = false
+  #failedSinceAttached = false
   #wakeMs: number | undefined
 
   constructor(context: AttachmentContext, entry: RelayEntry, link: LinkFacts = { id: entry.relayId }) {
@@ -141,7 +51,9 @@ export class Attachment {
     this.localAddress = link.localAddress
     this.#context = context
     this.#entry = entry
-    this.#backoff = new Backoff(context.tuning, context.random)
+    this.#dialer = new Dialer(context, this)
+    this.#turns = new DialTurns(context.tuning, context.random)
+    this.notices = new RelayNotices(context.tuning, context.random)
     this.draw()
   }
 
@@ -169,7 +81,7 @@ export class Attachment {
 
   /** Fit for new circuits: attached and not being left. */
   get usable(): boolean {
-    return this.attached && !(this.draining?.left ?? false)
+    return this.attached && !(this.notices.draining?.left ?? false)
   }
 
   /** On its way for the first time, or again without having failed. */
@@ -179,33 +91,15 @@ export class Attachment {
 
   /** Failing since its last attachment. */
   get failing(): boolean {
-    return !this.attached && this.dialsFailed > 0
+    return !this.attached && this.#failedSinceAttached
   }
 
   get carrier(): string | undefined {
     return this.#state.type === 'attached' ? this.#state.runner.carrier : undefined
   }
 
-  /** Slow heartbeats for the far ones, from the next dial on. */
-  set saver(saver: boolean) {
-    if (saver === this.#saver) return
-    this.#saver = saver
-    this.#wakeMs = undefined
-  }
-
-  /** Something of ours goes through it: it is watched closely, whatever its heartbeat. */
-  set busy(busy: boolean) {
-    if (busy === this.#busy) return
-    this.#busy = busy
-    this.#wakeMs = undefined
-  }
-
   get url(): string | undefined {
-    return this.#state.type === 'attached' ? this.#state.runner.url : this.#winner?.url
-  }
-
-  get attachedSinceMs(): number | undefined {
-    return this.#state.type === 'attached' ? this.#state.sinceMs : undefined
+    return this.#state.type === 'attached' ? this.#state.runner.url : this.#dialer.url
   }
 
   /** The list says something new of it. One that is on its way out is left like one that says so itself, at a time of our own. */
@@ -214,43 +108,16 @@ export class Attachment {
     this.#entry = entry
     this.listed = true
     // The operator named it anew: what failed before says nothing now. A list that only grew says nothing of this relay.
-    if (moved) this.#backoff.reset()
-    if (entry.draining === true) this.leaveByList(nowMs)
-    else if (this.draining?.byList === true) this.draining = undefined
+    if (moved) this.#turns.forget()
+    if (entry.draining === true) this.#leaveByList(nowMs)
+    else this.notices.stayByList()
   }
 
   /** The list has it no more. */
   unlisted(nowMs: number): void {
     this.listed = false
-    this.leaveByList(nowMs)
+    this.#leaveByList(nowMs)
     if (!this.attached) this.unwant(nowMs)
-  }
-
-  /** The list has it no more, or says that it goes: its circuits move to others, and it is kept for as long as they have none. */
-  leaveByList(nowMs: number): void {
-    if (!this.attached || this.draining !== undefined) return
-    const spreadMs = this.#context.tuning.leaveSpreadMs
-    const leaveAtMs = nowMs + this.#context.random() * spreadMs
-    this.draining = { leaveAtMs, endAtMs: Number.POSITIVE_INFINITY, spreadMs, left: false, byList: true }
-  }
-
-  /** What the relay says of its own delay. */
-  load(nowMs: number, queueMs: number): void {
-    this.#load = { queueMs: Math.min(queueMsMax, queueMs), untilMs: nowMs + loadMs }
-  }
-
-  queueMs(nowMs: number): number {
-    return this.#load !== undefined && nowMs < this.#load.untilMs ? this.#load.queueMs : 0
-  }
-
-  /** The relay is over its limit: others are used, if there are any, from a moment of our own on. */
-  makeRoom(nowMs: number, spreadMs: number, forMs: number): void {
-    const fromMs = nowMs + this.#context.random() * Math.min(crowdedMsMax, spreadMs)
-    this.crowded = { fromMs, untilMs: fromMs + Math.min(crowdedMsMax, forMs), told: false }
-  }
-
-  isCrowded(nowMs: number): boolean {
-    return this.crowded !== undefined && nowMs >= this.crowded.fromMs && nowMs < this.crowded.untilMs
   }
 
   /** Somebody needs this relay: dial no later than `startAtMs`. */
@@ -264,53 +131,29 @@ export class Attachment {
 
   /** A connection stands still, or is about to: the urgent cap counts now, and nobody rests. */
   hurry(nowMs: number): void {
-    if (this.#state.type !== 'waiting') return
-    const { backoffUrgentCapMs } = this.#context.tuning
-    // Drawn once: this is called whenever anything changes, and the least of many draws would be no jitter at all.
-    if (!this.#state.resting && this.#state.untilMs <= nowMs + backoffUrgentCapMs) return
-    const untilMs = Math.min(this.#state.untilMs, nowMs + this.#context.random() * backoffUrgentCapMs)
-    this.#enter({ type: 'waiting', untilMs, resting: false, staggered: false })
+    if (this.#state.type === 'waiting') this.#wait(this.#turns.hurried(nowMs, this.#state))
   }
 
   /** Lost a moment ago, and a connection needs as many relays as it has left: one that is only being started again is found within a second. */
   returnSoon(nowMs: number): void {
-    const state = this.#state
-    const { returnWithinMs, returnEveryMs, repairAfterMs } = this.#context.tuning
-    if (state.type !== 'waiting' || nowMs >= this.#lostAtMs + returnWithinMs || state.untilMs <= nowMs + returnEveryMs) return
-    // Not in the moment of the loss: its circuits move first.
-    const untilMs = nowMs + repairAfterMs + this.#context.random() * (returnEveryMs - repairAfterMs)
-    this.#enter({ type: 'waiting', untilMs, resting: false, staggered: false })
+    if (this.#state.type === 'waiting') this.#wait(this.#turns.returned(nowMs, this.#state))
   }
 
-  /**
-   * A connection stands still from now on, for want of a path or of a relay for its mode: one dial out of turn, at a moment of our own within a
-   * quarter second, because what the back-off knows of this relay may be older than its return. When it fails, the back-off goes on as if there had
-   * been none.
-   */
+  /** A connection stands still from now on, for want of a path or of a relay for its mode: one dial out of turn, within a quarter second. */
   prompt(nowMs: number): void {
-    const state = this.#state
-    if (state.type !== 'waiting') return
-    const { promptEveryMs, pathlessSpreadMs } = this.#context.tuning
-    const fromMs = Math.max(nowMs, this.#promptedAtMs + promptEveryMs)
-    const untilMs = fromMs + this.#context.random() * pathlessSpreadMs
-    if (state.untilMs <= untilMs) return
-    this.#promptedAtMs = untilMs
-    const after = state.after ?? { untilMs: state.untilMs, resting: state.resting }
-    this.#enter({ ...state, untilMs, resting: false, after })
+    if (this.#state.type === 'waiting') this.#wait(this.#turns.prompted(nowMs, this.#state))
   }
 
   /** Who listens rests no relay for longer than this; half of it is jitter, as in any rest. */
   restAtMost(nowMs: number, maxMs: number): void {
-    const state = this.#state
-    if (state.type !== 'waiting' || !state.resting || state.untilMs <= nowMs + maxMs) return
-    this.#enter({ ...state, untilMs: nowMs + maxMs * (0.5 + 0.5 * this.#context.random()) })
+    if (this.#state.type === 'waiting') this.#wait(this.#turns.restedAtMost(nowMs, this.#state, maxMs))
   }
 
   /** Nobody needs it now; an attachment lingers until {@link release}. */
   unwant(nowMs: number): void {
     const state = this.#state
     if (state.type === 'attached') this.unwantedSinceMs ??= nowMs
-    if (state.type === 'dialing') this.#abandonRace(state.race, undefined)
+    if (state.type === 'dialing') this.#dialer.abandon(state.race, undefined)
     if (state.type === 'dialing' || state.type === 'waiting') this.#enter({ type: 'idle' })
   }
 
@@ -347,7 +190,7 @@ export class Attachment {
   probe(nowMs: number): void {
     if (this.#state.type !== 'attached') return
     this.#wakeMs = undefined
-    this.#probedAtMs = nowMs
+    this.watch.measured(nowMs)
     this.#state.runner.link.probe(nowMs)
     this.#context.sink.dirty(this)
   }
@@ -401,8 +244,8 @@ export class Attachment {
       this.#context.sink.dirty(this)
     } else if (state.type === 'attached') {
       wakeLink(nowMs, state.runner.link)
-      if (nowMs >= this.#probeAtMs(state.sinceMs)) {
-        this.#probesDone += 1
+      if (nowMs >= this.watch.nextAtMs(state.sinceMs)) {
+        this.watch.done()
         this.probe(nowMs)
       }
       this.#context.sink.dirty(this)
@@ -420,7 +263,7 @@ export class Attachment {
     if (state.type === 'waiting') return state.untilMs
     if (state.type === 'dialing') return state.race.wakeAtMs()
     if (state.type === 'idle') return Number.POSITIVE_INFINITY
-    return Math.min(state.runner.link.wakeAtMs() ?? Number.POSITIVE_INFINITY, this.#probeAtMs(state.sinceMs))
+    return Math.min(state.runner.link.wakeAtMs() ?? Number.POSITIVE_INFINITY, this.watch.nextAtMs(state.sinceMs))
   }
 
   /** Takes what the links have to say. */
@@ -430,104 +273,56 @@ export class Attachment {
     else if (this.#state.type === 'dialing') for (const runner of [...this.#state.race.runners()]) this.#take(nowMs, runner, true)
   }
 
-  #probeAtMs(attachedAtMs: number): number {
-    const early = earlyProbesMs[this.#probesDone]
-    if (early !== undefined) return attachedAtMs + early
-    return this.#busy && this.#saver ? this.#probedAtMs + busyProbeMs : Number.POSITIVE_INFINITY
-  }
-
-  get #carriers(): readonly string[] {
-    const { carriers, carriersOf } = this.#context
-    // A relay may be called what every object has.
-    return (Object.hasOwn(carriersOf, this.relay) ? carriersOf[this.relay] : undefined) ?? carriers
-  }
-
   #runner(key: number): Runner | undefined {
     if (this.#state.type === 'attached') return this.#state.runner.key === key ? this.#state.runner : undefined
     return this.#state.type === 'dialing' ? this.#state.race.runner(key) : undefined
   }
 
   #dial(nowMs: number): void {
-    const targets = dialTargets(this.#entry.urls, this.#carriers, this.#winner)
-    const race = new DialRace(this.#context.tuning, targets, (target) => this.#startRunner(nowMs, target), nowMs)
+    const race = this.#dialer.race(nowMs)
     this.#enter({ type: 'dialing', race, after: this.#state.type === 'waiting' ? this.#state.after : undefined })
     this.#raceStep(nowMs, race)
   }
 
-  #startRunner(nowMs: number, target: DialTarget): Runner {
-    const [context, entry] = [this.#context, this.#entry]
-    const link = new HopLink({
-      role: 'initiator',
-      crypto: context.crypto,
-      random: context.random,
-      meshId: context.trust.meshId,
-      carrier: target.carrier,
-      software: context.software,
-      trust: context.trust,
-      relayId: entry.relayId,
-      ...(entry.key === undefined ? {} : { relayKey: entry.key }),
-      lentChunks: context.lentChunks,
-      identity: context.identity,
-      label: context.label,
-      instance: context.instance,
-      heartbeat: this.#saver ? 'saver' : 'normal',
-    })
-    // Written out, so that all runners are of one shape.
-    const { url, carrier } = target
-    const runner: Runner = { url, carrier, key: context.nextKey(), link, deadlineMs: nowMs + context.tuning.dialTimeoutMs }
-    let first: Uint8Array | undefined
-    context.sink.dial(this, runner.key, target, () => {
-      first ??= link.first(nowMs)
-      return first
-    })
-    return runner
-  }
-
   #raceStep(nowMs: number, race: DialRace): void {
     // A start that fails at once (no address for this carrier) must not leave the race standing still.
-    for (const late of race.wake(nowMs)) this.#context.sink.hangUp(late.key)
+    this.#dialer.step(nowMs, race)
     if (race.lost && this.#state.type === 'dialing') this.#dialLost(nowMs, race.lastFailure, this.#state.after)
   }
 
   #dialLost(nowMs: number, failure: { readonly code: string; readonly message: string }, after: Turn | undefined): void {
-    this.dialsFailed += 1
+    this.#failedSinceAttached = true
     this.lastFailure = failure
-    const tell = (delayMs: number, resting: boolean) =>
-      this.#context.sink.dialFailed(nowMs, this, failure.code, failure.message, delayMs, resting)
-    if (after === undefined || after.untilMs <= nowMs) {
-      this.#retryLater(nowMs, tell)
-      return
+    const { sink } = this.#context
+    if (after !== undefined && after.untilMs > nowMs) {
+      this.#enter({ type: 'waiting', ...after, staggered: false })
+      sink.dialFailed(nowMs, this, failure.code, failure.message, after.untilMs - nowMs, after.resting)
+    } else {
+      const { delayMs, type } = this.#retryLater(nowMs)
+      sink.dialFailed(nowMs, this, failure.code, failure.message, delayMs, type === 'rest')
     }
-    this.#enter({ type: 'waiting', ...after, staggered: false })
-    tell(after.untilMs - nowMs, after.resting)
   }
 
   #lost(nowMs: number, code: string, message: string): void {
     this.lastFailure = { code, message }
-    const wentInOrder = this.draining
+    const wentInOrder = this.notices.draining
     // What went in order has said when to come back.
-    if (wentInOrder === undefined) this.#lostAtMs = nowMs
-    this.draining = undefined
-    this.crowded = undefined
-    this.#load = undefined
+    if (wentInOrder === undefined) this.#turns.lost(nowMs)
+    this.notices.clear()
     const wanted = this.unwantedSinceMs === undefined
     this.unwantedSinceMs = undefined
     if (!ownEnds.has(code)) this.leg.trouble(nowMs)
-    if (wanted && wentInOrder !== undefined) this.#returnLater(nowMs, wentInOrder.spreadMs)
-    else if (wanted) this.#retryLater(nowMs, () => undefined)
+    if (wanted && wentInOrder !== undefined)
+      this.#enter(waitingFor(nowMs, this.#turns.wentInOrder(nowMs, wentInOrder.spreadMs, this.#context.sink.backoffFacts(this))))
+    else if (wanted) this.#retryLater(nowMs)
     else this.#enter({ type: 'idle' })
     this.#context.sink.detached(nowMs, this, code, message)
   }
 
-  #returnLater(nowMs: number, spreadMs: number): void {
-    const step = this.#backoff.wentInOrder(nowMs, spreadMs, this.#context.sink.backoffFacts(this))
-    this.#enter({ type: 'waiting', untilMs: nowMs + step.delayMs, resting: step.type === 'rest', staggered: false })
-  }
-
-  #retryLater(nowMs: number, tell: (delayMs: number, resting: boolean) => void): void {
-    const step = this.#backoff.failed(nowMs, this.#context.sink.backoffFacts(this))
-    this.#enter({ type: 'waiting', untilMs: nowMs + step.delayMs, resting: step.type === 'rest', staggered: false })
-    tell(step.delayMs, step.type === 'rest')
+  #retryLater(nowMs: number): BackoffStep {
+    const step = this.#turns.failed(nowMs, this.#context.sink.backoffFacts(this))
+    this.#enter(waitingFor(nowMs, step))
+    return step
   }
 
   /** @param answers also builds the records that are due */
@@ -563,25 +358,28 @@ export class Attachment {
   }
 
   #won(nowMs: number, runner: Runner, race: DialRace): void {
-    this.#abandonRace(race, runner)
-    this.#winner = { url: runner.url, carrier: runner.carrier }
-    this.#backoff.established(nowMs)
-    this.dialsFailed = 0
-    this.#probesDone = 0
+    this.#dialer.abandon(race, runner)
+    this.#dialer.won(runner)
+    this.#turns.attached(nowMs)
+    this.#failedSinceAttached = false
+    this.watch.restart()
     this.#enter({ type: 'attached', runner, sinceMs: nowMs })
-    if (this.#entry.draining === true) this.leaveByList(nowMs)
+    if (this.#entry.draining === true) this.#leaveByList(nowMs)
     this.#context.sink.attached(nowMs, this)
     this.#context.sink.dirty(this)
   }
 
-  #abandonRace(race: DialRace, winner: Runner | undefined): void {
-    for (const runner of race.runners()) if (runner !== winner) this.#context.sink.hangUp(runner.key)
+  /** Its circuits move to others, and it is kept for as long as they have none. */
+  #leaveByList(nowMs: number): void {
+    if (this.attached) this.notices.leaveByList(nowMs)
   }
 
-  #enter(state: State): void {
-    const allowed = transitions[this.#state.type]
-    if (!allowed.includes(state.type))
-      throw new SennitError('internal', `attachment to ${this.relayId}: ${this.#state.type} -> ${state.type} is not a way it can go`)
+  #wait(waiting: Waiting | undefined): void {
+    if (waiting !== undefined) this.#enter(waiting)
+  }
+
+  #enter(state: AttachmentState): void {
+    checkTransition(this.relayId, this.#state, state)
     this.#state = state
     this.#wakeMs = undefined
   }
@@ -589,13 +387,6 @@ export class Attachment {
 
 /** Ends that say nothing against the relay: it was not needed, it drained, we go. */
 export const ownEnds: ReadonlySet<string> = new Set(['released', 'drained', 'draining', 'closed'])
-
-const transitions: Readonly<Record<State['type'], readonly State['type'][]>> = {
-  idle: ['waiting'],
-  waiting: ['waiting', 'dialing', 'idle'],
-  dialing: ['attached', 'waiting', 'idle'],
-  attached: ['waiting', 'idle'],
-}
 
 function wakeLink(nowMs: number, link: HopLink): void {
   const atMs = link.wakeAtMs()

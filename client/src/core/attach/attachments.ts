@@ -4,8 +4,9 @@
  */
 import type { RelayEntry } from '@sennit/protocol'
 import type { PolicyView } from '../plan/policy.ts'
-import { Attachment, type AttachmentContext, type LinkFacts } from './attachment.ts'
-import { linkId, linkNumber, relayOf } from './links.ts'
+import { Attachment } from './attachment.ts'
+import type { AttachmentContext } from './attachment-context.ts'
+import { type LinkFacts, linkId, linkNumber, relayOf } from './links.ts'
 import { bestApart, bestLinks, type Candidate, ownRanking, rendezvousOrder } from './wanted.ts'
 
 /** Why attachments are needed now. */
@@ -177,14 +178,14 @@ export class Attachments {
     const ranked = new Set<string>()
     for (const { relayId } of ranking) {
       const attachment = this.#byRelay.get(relayId)!
-      attachment.busy = needs.inUse.has(attachment.relay)
+      attachment.watch.busy = needs.inUse.has(attachment.relay)
       if (!wanted.has(attachment)) {
         this.#giveBack(nowMs, attachment, needs)
         continue
       }
       // The first relay to answer is raced for, 250 ms apart; once there is one, the others need not wait.
       ranked.add(attachment.relay)
-      attachment.saver = ranked.size > this.#context.tuning.attachedMin
+      attachment.watch.saver = ranked.size > this.#context.tuning.attachedMin
       attachment.want(nowMs, this.#dialAtMs(nowMs, attachment, needs, anyAttached ? 0 : rank))
       // A connection on its last relay wants its next one back within seconds, not within the half minute of an ordinary back-off.
       const noRest = needs.exposed || needs.waiting
@@ -236,7 +237,8 @@ export class Attachments {
 
   #sooner(atMs: number, attachment: Attachment): number {
     let soonestMs = atMs
-    const { unwantedSinceMs, draining, crowded } = attachment
+    const { unwantedSinceMs, notices } = attachment
+    const { draining, crowded } = notices
     if (unwantedSinceMs !== undefined) soonestMs = Math.min(soonestMs, unwantedSinceMs + this.#context.tuning.releaseAfterMs)
     if (draining !== undefined) soonestMs = Math.min(soonestMs, draining.left ? draining.endAtMs : draining.leaveAtMs)
     if (crowded !== undefined) soonestMs = Math.min(soonestMs, crowded.told ? crowded.untilMs : crowded.fromMs)
@@ -303,7 +305,7 @@ export class Attachments {
 
   #endDrained(nowMs: number, inUse: ReadonlySet<string>): void {
     for (const attachment of this.all()) {
-      const draining = attachment.draining
+      const { draining } = attachment.notices
       if (draining === undefined || !attachment.attached) continue
       const free = !inUse.has(attachment.relay) && (draining.byList !== true || this.#served())
       if (draining.left && (nowMs >= draining.endAtMs || free)) attachment.release(nowMs, 'drained')

@@ -4,6 +4,13 @@
  */
 import { relayIdBytesMax, utf8 } from '@sennit/protocol'
 
+/** Which of the links to a relay it is. */
+export interface LinkFacts {
+  readonly id: string
+  /** Dialled from there. @default as the system chooses */
+  readonly localAddress?: string | undefined
+}
+
 /** No relay id has it. */
 const mark = '#'
 

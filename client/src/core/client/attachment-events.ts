@@ -1,6 +1,7 @@
 /** What attachments tell, handed to whom it concerns: listening, calls, offers, circuits, joins. */
 import type { HopControl, PacketHeader } from '@sennit/protocol'
-import { type Attachment, type AttachmentSink, ownEnds } from '../attach/attachment.ts'
+import { type Attachment, ownEnds } from '../attach/attachment.ts'
+import type { AttachmentSink } from '../attach/attachment-context.ts'
 import type { Attachments } from '../attach/attachments.ts'
 import type { BackoffFacts } from '../attach/backoff.ts'
 import type { DialTarget } from '../attach/dial-race.ts'
@@ -145,13 +146,13 @@ export class AttachmentEvents implements AttachmentSink {
         this.#drain(nowMs, attachment, message)
         break
       case 'load':
-        attachment.load(nowMs, message.queueMs)
+        attachment.notices.load(nowMs, message.queueMs)
         break
       case 'relayListPart':
         this.#listPart(attachment, message)
         break
       case 'makeRoom':
-        attachment.makeRoom(nowMs, message.spreadMs, message.forMs)
+        attachment.notices.makeRoom(nowMs, message.spreadMs, message.forMs)
         this.#event({ type: 'relay_crowded', relayId: attachment.relayId, forMs: message.forMs })
         this.#context.needsSync()
         break
@@ -178,7 +179,8 @@ export class AttachmentEvents implements AttachmentSink {
   #drain(nowMs: number, attachment: Attachment, { withinMs, spreadMs }: Extract<HopControl, { type: 'drain' }>): void {
     // Half of the time to move in is kept for the moving itself.
     const leaveAtMs = nowMs + this.#to.random() * Math.min(spreadMs, withinMs / 2)
-    attachment.draining = { leaveAtMs, endAtMs: nowMs + withinMs, spreadMs, left: attachment.draining?.left ?? false }
+    const { notices } = attachment
+    notices.draining = { leaveAtMs, endAtMs: nowMs + withinMs, spreadMs, left: notices.draining?.left ?? false }
     this.#event({ type: 'relay_draining', relayId: attachment.relayId, withinMs })
     this.#context.needsSync()
   }

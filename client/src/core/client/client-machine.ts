@@ -460,9 +460,9 @@ export class ClientMachine {
 
   #leaveCrowded(nowMs: number): void {
     for (const attachment of this.#attachments.all()) {
-      const { crowded } = attachment
+      const { crowded } = attachment.notices
       if (crowded === undefined || nowMs < crowded.fromMs) continue
-      if (nowMs >= crowded.untilMs) attachment.crowded = undefined
+      if (nowMs >= crowded.untilMs) attachment.notices.crowded = undefined
       else if (!crowded.told) {
         crowded.told = true
         this.#events.changed(nowMs, attachment)
@@ -472,7 +472,7 @@ export class ClientMachine {
 
   #leaveDraining(nowMs: number): void {
     for (const attachment of this.#attachments.all()) {
-      const { draining } = attachment
+      const { draining } = attachment.notices
       if (draining === undefined || draining.left || nowMs < draining.leaveAtMs) continue
       draining.left = true
       this.#events.changed(nowMs, attachment)

@@ -79,7 +79,7 @@ export class RelayView {
       if (relays.length === relaysMax) break
       const leg = attachment.leg.estimate(nowMs)
       const policy = this.#policy.verdict(attachment.entry)
-      const policyMs = policy.policyMs + (attachment.isCrowded(nowMs) ? crowdedPolicyMs : 0)
+      const policyMs = policy.policyMs + (attachment.notices.isCrowded(nowMs) ? crowdedPolicyMs : 0)
       relays.push({
         relayId: attachment.relayId,
         rttMs: leg?.rttMs ?? 0,
@@ -104,8 +104,8 @@ export class RelayView {
       open: open.has(relayId),
       failureDomain: attachment.entry.failureDomain,
       entry: attachment.entry,
-      queueMs: attachment.queueMs(nowMs),
-      crowded: attachment.isCrowded(nowMs),
+      queueMs: attachment.notices.queueMs(nowMs),
+      crowded: attachment.notices.isCrowded(nowMs),
     }))
   }
 

@@ -75,7 +75,7 @@ function row(relay: string, costMs: number | null, ownRttMs: number | null, peer
 }
 
 function relayState(attachment: Attachment): RelayStatus['state'] {
-  if (attachment.attached) return attachment.draining === undefined ? 'attached' : 'draining'
+  if (attachment.attached) return attachment.notices.draining === undefined ? 'attached' : 'draining'
   if (attachment.state === 'resting' || attachment.state === 'dialing') return attachment.state
   if (attachment.state === 'waiting') return attachment.failing ? 'refused' : 'dialing'
   return 'idle'
