@@ -229,6 +229,14 @@ describe('the heartbeat', () => {
     expect([7, 8, 100].map(beats)).toEqual([0, 1, 1])
   })
 
+  test('is put off by each packet of a flow, so that nobody is woken to see that it goes on', () => {
+    const pair = new LinkPair(clientOptions(cheap, { heartbeat: 'saver' }), relayOptions(cheap)).start()
+    for (let packets = 0; packets < 20; packets += 1) {
+      flow(pair, 1)
+      expect(pair.client.wakeAtMs()).toBe(pair.nowMs - 200 + 2_000)
+    }
+  })
+
   test('does not judge after our own pause: it asks again', () => {
     const held: Uint8Array[] = []
     let hold = false

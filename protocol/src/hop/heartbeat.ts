@@ -126,7 +126,9 @@ export class Heartbeat {
   wakeAtMs(): number | undefined {
     if (this.#wanted) return undefined
     const at = this.#ping === undefined ? this.#nextPingAtMs : this.#verdictAtMs(this.#ping)
-    return Math.min(at, this.#flowLookAtMs ?? Number.POSITIVE_INFINITY)
+    if (this.#flowLookAtMs === undefined) return at
+    // As long as something comes there is nothing to look for: each packet puts it off, and no wake-up is spent on seeing that.
+    return Math.min(at, Math.max(this.#flowLookAtMs, this.#receivedAtMs + flowQuietMs))
   }
 
   #lookAtFlow(nowMs: number): void {
