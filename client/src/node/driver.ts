@@ -6,6 +6,7 @@
 import type { ClientEffect } from '../core/client/types.ts'
 import type { Carrier, CarrierEvents } from './carrier.ts'
 import { steadyNowMs } from './clock.ts'
+import { turns } from './turns.ts'
 
 /** What the driver needs of a client machine. */
 export interface DrivenMachine {
@@ -62,8 +63,8 @@ export class Driver {
   /** A drain comes with the next microtasks; with the end of this turn. Both may be on the way: the first does not do the work of the second. */
   #soonScheduled = false
   #turnEndScheduled = false
-  /** The first of them ran in this turn. */
-  #soonDone = false
+  /** The turn in which the first of them ran last. */
+  #soonTurn = -1
   /** The application hears what came; what goes out is built when it has answered. */
   #restScheduled = false
   /** Read in this turn. */
@@ -116,7 +117,7 @@ export class Driver {
   #soon(): void {
     if (this.#soonScheduled || this.#draining || this.#restScheduled || this.#stopped) return
     // The first write of a turn leaves at once; what a loop of awaited writes adds to it in the same turn shares packets.
-    if (this.#soonDone) {
+    if (this.#soonTurn === turns.number) {
       this.#afterThisTurn()
       return
     }
@@ -124,22 +125,18 @@ export class Driver {
     void settled.then(this.#onMicrotask)
   }
 
-  /** Drains when every socket with something to read has been read: `setImmediate` runs right after the poll phase. */
+  /** Drains when every socket with something to read has been read. */
   #afterThisTurn(): void {
     if (this.#turnEndScheduled || this.#stopped) return
     this.#turnEndScheduled = true
-    setImmediate(this.#onTurnEnd)
+    turns.atEnd(this.#onTurnEnd)
   }
 
   readonly #onMicrotask = (): void => {
     if (!this.#soonScheduled || this.#stopped) return
-    this.#soonDone = true
-    setImmediate(this.#onNextTurn)
+    this.#soonTurn = turns.number
+    turns.willEnd()
     this.#drain()
-  }
-
-  readonly #onNextTurn = (): void => {
-    this.#soonDone = false
   }
 
   readonly #onTurnEnd = (): void => {
@@ -169,17 +166,12 @@ export class Driver {
     return told
   }
 
-  /**
-   * Drains when the application has answered what it just heard, promises that wait for promises included: then its answer leaves with the
-   * acks, in one record and one system call. A tick that a microtask asks for comes when no microtask is left.
-   */
+  /** Drains when the application has answered what it just heard: then its answer leaves with the acks, in one record and one system call. */
   #afterAnswers(): void {
     if (this.#restScheduled) return
     this.#restScheduled = true
-    void settled.then(this.#onAnswersBegin)
+    turns.afterAnswers(this.#onAnswersEnd)
   }
-
-  readonly #onAnswersBegin = (): void => process.nextTick(this.#onAnswersEnd)
 
   readonly #onAnswersEnd = (): void => {
     this.#restScheduled = false

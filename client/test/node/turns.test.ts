@@ -1,0 +1,54 @@
+/** The turns of the event loop that the clients of a process share: in which order they are told, answer and write. */
+
+import { setImmediate as turn } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { Turns } from '../../src/node/turns.ts'
+
+describe('Turns', () => {
+  it('lets all hear what came, then all applications answer, then all answers leave', async () => {
+    const turns = new Turns()
+    const notes: string[] = []
+    for (const client of ['a', 'b']) {
+      turns.atEnd(() => {
+        notes.push(`${client} hears`)
+        turns.afterAnswers(() => void notes.push(`${client} writes`))
+        void (async () => {
+          for (let hop = 0; hop < 5; hop += 1) await undefined
+          notes.push(`${client} answers`)
+        })()
+      })
+    }
+    await turn()
+    expect(notes).toEqual(['a hears', 'b hears', 'a answers', 'b answers', 'a writes', 'b writes'])
+  })
+
+  it('gives what is asked for at the end of a turn the end of the next one, and counts both', async () => {
+    const turns = new Turns()
+    const seen: number[] = []
+    turns.atEnd(() => {
+      seen.push(turns.number)
+      turns.atEnd(() => void seen.push(turns.number))
+    })
+    await turn()
+    expect(seen).toEqual([1])
+    await turn()
+    expect(seen).toEqual([1, 2])
+  })
+
+  it('keeps nobody from his turn because of what another throws', async () => {
+    const errors: unknown[] = []
+    const notes: string[] = []
+    const turns = new Turns((error) => void errors.push(error))
+    turns.atEnd(() => {
+      turns.afterAnswers(() => {
+        throw new Error('b')
+      })
+      turns.afterAnswers(() => void notes.push('after b'))
+      throw new Error('a')
+    })
+    turns.atEnd(() => void notes.push('after a'))
+    await turn()
+    expect(notes).toEqual(['after a', 'after b'])
+    expect(errors).toEqual([new Error('a'), new Error('b')])
+  })
+})
