@@ -10,6 +10,8 @@ export interface ReceiveOptions {
   readonly signal?: AbortSignal
 }
 
+const noMore: IteratorReturnResult<undefined> = { value: undefined, done: true }
+
 interface Taker {
   resolve(message: Uint8Array | undefined): void
   reject(error: unknown): void
@@ -66,7 +68,12 @@ export class MessageReceiver {
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
     const message = this.#take()
     if (message !== undefined) return Promise.resolve({ value: message, done: false })
-    return this.receive({}).then((value) => (value === undefined ? { value, done: true } : { value, done: false }))
+    const over = this.#over
+    if (over !== undefined) return over.error === undefined ? Promise.resolve(noMore) : Promise.reject(over.error)
+    // Not by way of `receive`, which makes five functions and a promise more: whoever reads each message when it comes waits for each.
+    return new Promise((resolve, reject) => {
+      this.#takers.push({ resolve: (value) => resolve(value === undefined ? noMore : { value, done: false }), reject })
+    })
   }
 
   /** The machine has messages. */
