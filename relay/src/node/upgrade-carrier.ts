@@ -40,7 +40,7 @@ export class UpgradeCarrier implements ServerCarrier {
 
   start(events: CarrierEvents): void {
     this.watch(this.socket, events)
-    let normalBytes = 0
+    let reads = 0
     const { socket } = this
     this.socket.on('data', (chunk: Buffer) => {
       if (this.closedByUs) {
@@ -49,10 +49,10 @@ export class UpgradeCarrier implements ServerCarrier {
         return
       }
       events.bytes(chunk)
-      normalBytes += chunk.length
-      if (normalBytes < largeReadsAfterBytes) return
-      normalBytes = 0
-      setImmediate(() => this.readLarge(events))
+      reads += 1
+      if (reads < sharedReadsAfter) return
+      reads = 0
+      setImmediate(() => this.readShared(events))
     })
     if (this.first.length > 0) events.bytes(this.first)
   }
@@ -101,8 +101,11 @@ export class UpgradeCarrier implements ServerCarrier {
     })
   }
 
-  /** A busy attachment is worth a block of its own; idle ones, by the thousand, are not. */
-  private readLarge(events: CarrierEvents): void {
+  /**
+   * Reads into the memory that all share, or into a block of its own while it is busy, rather than into 64 KiB that are set aside for each read and cut
+   * back to the 200 bytes that came.
+   */
+  private readShared(events: CarrierEvents): void {
     if (this.closedByUs || this.told || !canReadLarge(this.socket)) return
     this.socket = withLargeReads(this.socket, this.blocks, (chunk) => (this.closedByUs ? Number.POSITIVE_INFINITY : events.bytes(chunk)))
     this.watch(this.socket, events)
@@ -116,5 +119,5 @@ const joinedBytesMax = 4096
 /** What may still come after our goodbye and be thrown away; whoever sends more is flooding and is not read any more. */
 const lateBytesMax: number = 256 * 1024
 
-/** So much has to come before reads are made large. */
-const largeReadsAfterBytes: number = 1024 * 1024
+/** Attachments that only wait, by the thousand, are not worth the second socket object: a heartbeat every 15 s takes four minutes to get here. */
+const sharedReadsAfter = 16
