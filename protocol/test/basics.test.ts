@@ -17,6 +17,7 @@ import {
   varintBytes,
   varintMax,
 } from '../src/index.ts'
+import { Slab } from '../src/slab.ts'
 
 describe('varint', () => {
   // The first four are the examples of RFC 9000 appendix A.1; the rest are the edges of each length.
@@ -116,5 +117,15 @@ describe('bytes', () => {
     expect(compareBytes(unhex('0102'), unhex('01'))).toBeGreaterThan(0)
     expect(compareBytes(unhex('01'), unhex('01'))).toBe(0)
     expect(equalBytes(unhex('01'), unhex('0100'))).toBe(false)
+  })
+})
+
+describe('slab', () => {
+  test('cuts do not touch each other, in one block and the next, nor does one that is larger than a cut may be', () => {
+    const slab = new Slab()
+    const lengths = [0, 1, 512, 100, 513, 300, 512, 512, 512, 512, 512, 512, 512, 512, 10_000, 64]
+    const cuts = lengths.map((length, index) => slab.take(length).fill(index))
+    expect(cuts.map((cut) => cut.length)).toEqual(lengths)
+    for (const [index, cut] of cuts.entries()) expect(cut.every((byte) => byte === index)).toBe(true)
   })
 })

@@ -2,6 +2,7 @@
 
 import { utf8 } from '../bytes.ts'
 import { SennitError } from '../errors.ts'
+import { Slab } from '../slab.ts'
 import { varintBytes, varintMax, writeVarint } from '../varint.ts'
 import {
   type AckState,
@@ -66,13 +67,16 @@ function encodeJoined(frames: readonly Frame[]): Uint8Array {
   return target.bytes
 }
 
+/** What is encoded is sealed and forgotten. */
+const targets = new Slab()
+
 /** A target of exactly the needed size. Counting and writing are two passes over one field list, so they can not disagree. */
 class FrameTarget {
   readonly bytes: Uint8Array
   #offset = 0
 
   constructor(length: number) {
-    this.bytes = new Uint8Array(length)
+    this.bytes = targets.take(length)
   }
 
   varint(value: number): void {

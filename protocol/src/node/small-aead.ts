@@ -4,6 +4,7 @@
  */
 
 import { tagBytes } from '../crypto.ts'
+import { Slab } from '../slab.ts'
 
 /** The module's own functions, as Emscripten names them. A 64-bit length is two 32-bit halves. */
 interface SodiumModule {
@@ -52,6 +53,8 @@ const roomBytes: number = outputAt + smallBytesMax + tagBytes
 export class SmallAead {
   readonly #module: SodiumModule
   readonly #base: number
+  /** For what was sealed: nobody but the other end makes anything of it. */
+  readonly #sealed = new Slab()
 
   /** Compiles for some milliseconds. Rejects where WebAssembly is switched off. */
   static async load(): Promise<SmallAead> {
@@ -78,7 +81,9 @@ export class SmallAead {
     const [output, input, data] = [base + outputAt, base + inputAt, base + dataAt]
     const { length } = associatedData
     this.#module._crypto_aead_chacha20poly1305_ietf_encrypt(output, 0, input, bytes, 0, data, length, 0, 0, base + nonceAt, base + keyAt)
-    return memory.slice(output, output + bytes + tagBytes)
+    const sealed = this.#sealed.take(bytes + tagBytes)
+    sealed.set(memory.subarray(output, output + bytes + tagBytes))
+    return sealed
   }
 
   /** @param bytes of the plaintext, as {@link takes} allows. @returns undefined when it is forged */
