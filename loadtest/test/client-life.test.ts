@@ -175,6 +175,25 @@ describe('what clients expect', () => {
     expect(result.reasons).toEqual([])
   })
 
+  test.each(['disconnected', ''])(
+    'a connection without a path to the end is not closed in good order, though nothing is missing: expect = "%s"',
+    async (expected) => {
+      const result = await run({
+        Run: { duration: '20s', warmup: '1s', drain: '2s' },
+        Clients: [
+          { client: 'a', rate: '0/s', expect: expected },
+          { client: 'b', rate: '0/s' },
+          { client: 'c', rate: '10/s' },
+          { client: 'd', rate: '10/s' },
+        ],
+        Faults: [{ fault: 'F1', when: 'at(10s)', target: 'client:a', action: 'cut', heal: 'never', expect: 'outage' }],
+      })
+      const gone = ['1 connections never recovered; 0 bytes of them are unknown']
+      expect(result.reasons).toEqual(expected === '' ? gone : [])
+      expect(result.summary.exitCode).toBe(expected === '' ? 121 : 0)
+    },
+  )
+
   test('who is let in that expected not to be fails the run, and so does who keeps what it expected to lose', async () => {
     const result = await run({
       Clients: [

@@ -19,6 +19,8 @@ export interface FlowContext {
 const settlePollMs = 10
 /** The other end is on another agent and cannot be asked whether all has arrived: nothing for so long says that it has. */
 const otherAgentMs = 1_000
+/** How long both ends may take to say their end once everything has arrived: the library would wait for two minutes for a path. */
+const farewellMs = 5_000
 /** How long the other end may take to see that a connection was aborted. */
 const abortedMs = 5_000
 
@@ -103,11 +105,10 @@ export class LiveSession {
     return this.#closing
   }
 
-  /** Every message that was sent has arrived, as far as that is known here. */
+  /** Every message that was sent has arrived, as far as that is known here, and there is a path to say the end over. */
   get settled(): boolean {
     const { recorder, now } = this.#context
-    if (this.#half) return true
-    return this.flow.directions.every(({ direction }) => recorder.directions[direction]?.settled(now()) ?? true)
+    return recorder.connectionSettled(now(), this.flow.flow)
   }
 
   /** Nothing more is sent; who answers goes on, for what was asked is waited for. */
@@ -128,7 +129,7 @@ export class LiveSession {
     this.stopSending()
     const beganMs = now()
     const deadlineMs = beganMs + plan.run.drainMs
-    const waits = (): boolean => (this.#half ? now() < this.#heardMs(beganMs) + otherAgentMs : !this.settled)
+    const waits = (): boolean => !this.settled || (this.#half && now() < this.#heardMs(beganMs) + otherAgentMs)
     while (waits() && this.#isOpen && now() < deadlineMs && !isOver()) await pause(settlePollMs)
     // At the end of the run the drain goes on, and whoever ends it closes what is left.
     if (isOver()) return
@@ -150,12 +151,21 @@ export class LiveSession {
     const inOrder = this.#isOpen && this.settled && !unsettled.has(this.flow.flow)
     const ends = this.#leave()
     if (inOrder) {
-      await Promise.allSettled(ends.map((end) => end.close()))
+      await this.#closeEnds(ends)
       recorder.connectionClosed(now(), this.flow.flow)
     } else {
       for (const end of ends) end.abort('closed')
     }
     await Promise.allSettled(this.#readers)
+  }
+
+  /** All has arrived; an end that does not hear so, because its last path went at this moment, is not waited for. */
+  async #closeEnds(ends: readonly Connection[]): Promise<void> {
+    const timer = setTimeout(() => {
+      for (const end of ends) end.abort('closed')
+    }, farewellMs)
+    await Promise.allSettled(ends.map((end) => end.close()))
+    clearTimeout(timer)
   }
 
   /** One end aborts, as planned: what is under way may be lost. Resolves when the other end knows. */

@@ -174,6 +174,15 @@ export abstract class ConnectionRecorder extends RecordedRun {
     this.flows[flow]!.unchecked = true
   }
 
+  /** Every message that was sent over it, as far as that is known here, has arrived, and it has a path: it can be closed in good order. */
+  connectionSettled(nowMs: number, flow: number): boolean {
+    if (this.flows[flow]!.withoutPathSinceMs !== null) return false
+    const planned = this.plan.flows[flow]!
+    // What the other end sent or got is known to another agent.
+    if (this.endsOf(planned).length === 1) return true
+    return planned.directions.every(({ direction }) => this.directions[direction]!.settled(nowMs))
+  }
+
   protected tailOf(flow: number): number {
     return this.plan.flows[flow]!.directions.reduce((sum, { direction }) => sum + this.directions[direction]!.tailBytes, 0)
   }

@@ -217,7 +217,7 @@ export class PlanFlow {
     for (const { sender } of this.#ends.values()) if (sender?.due !== undefined) sender.stopped = true
   }
 
-  /** Every message that was sent has arrived, or the connection is not there any more. */
+  /** Every message that was sent has arrived, and there is a path to say the end over; or the connection is not there any more. */
   get done(): boolean {
     return this.#settled || this.#recorder.flows[this.flow.flow]?.state !== 'open'
   }
@@ -254,10 +254,7 @@ export class PlanFlow {
   }
 
   get #settled(): boolean {
-    return this.flow.directions.every(({ direction }) => {
-      const record = this.#recorder.directions[direction]
-      return record === undefined || record.settled(this.#world.nowMs)
-    })
+    return this.#recorder.connectionSettled(this.#world.nowMs, this.flow.flow)
   }
 
   /** Sends everything that is due, as far as the connection takes it. */
