@@ -307,6 +307,100 @@ describe('the coordinator', () => {
     expect(effects()).toEqual(['0 leave', 'over'])
   })
 
+  /** Both agents of four clients each have been told to close what they have. */
+  function closing() {
+    const { machine, effects, endMs } = running()
+    machine.endLoad(endMs - 5_000, { by: 'hand', why: 'stopped by hand' })
+    machine.relaysHealed(endMs - 5_000)
+    const [a, b] = drains(across(free, machine), 5, 5)
+    machine.snapshot(endMs - 5_000, 'a', { drain: a })
+    machine.snapshot(endMs - 5_000, 'b', { drain: b })
+    expect(effects()).toEqual(['0 end', '1 end', '0 close []', '1 close []'])
+    return { machine, effects, closeMs: endMs - 5_000 }
+  }
+
+  /** Time goes by, and both say that they live. */
+  function live(machine: CoordinatorMachine, fromMs: number, untilMs: number, eachSecond: (nowMs: number) => void = () => {}): void {
+    for (let at = fromMs; at < untilMs; at += 1_000) {
+      for (const session of ['a', 'b']) machine.heard(at, session)
+      eachSecond(at)
+      machine.tick(at)
+    }
+  }
+
+  const states = (machine: CoordinatorMachine): string[] => machine.agents.map(({ state }) => state)
+
+  test('at the end waits for an agent that gets on, however slowly, up to a time that fits its clients', () => {
+    const { machine, effects, closeMs } = closing()
+    let left = 100
+    live(machine, closeMs, closeMs + 29_000, () => {
+      left -= 1
+      for (const session of ['a', 'b']) machine.snapshot(closeMs, session, { left })
+    })
+    expect(states(machine)).toEqual(['ready', 'ready'])
+    machine.finished(closeMs + 29_000, 'a', clock)
+    machine.finished(closeMs + 29_000, 'b', clock)
+    expect(effects()).toEqual(['0 leave', '1 leave', 'over'])
+  })
+
+  test('at the end an agent that lives and gets no further is given up by name, and the others are not', () => {
+    const many = planOf({
+      Run: zones.Run!,
+      Clients: [
+        ['client', 'count'],
+        ['c', 3_000],
+      ],
+      Relays: [['relay'], ['r1']],
+    })
+    const { machine, effects, endMs } = running(many)
+    machine.endLoad(endMs - 5_000, { by: 'hand', why: 'stopped by hand' })
+    const closeMs = endMs - 5_000 + many.run.drainMs
+    live(machine, endMs - 5_000, closeMs + 1_000)
+    expect(machine.phase).toBe('closing')
+    effects()
+    // Thirty seconds for everybody, and 20 ms for each of its clients.
+    let left = 1_000
+    live(machine, closeMs + 1_000, closeMs + 50_000, (at) => {
+      left -= 1
+      machine.snapshot(at, 'a', { left })
+      machine.snapshot(at, 'b', { left: 5 })
+    })
+    expect(states(machine)).toEqual(['ready', 'lost'])
+    expect(effects()).toEqual(['1 leave'])
+    live(machine, closeMs + 50_000, closeMs + 63_000, (at) => {
+      left -= 1
+      machine.snapshot(at, 'a', { left })
+    })
+    expect(states(machine)).toEqual(['lost', 'lost'])
+    expect(effects()).toEqual(['0 leave', 'over'])
+  })
+
+  test('an agent that writes down what it recorded may be silent for longer than one that has died', () => {
+    const { machine, closeMs } = closing()
+    machine.snapshot(closeMs + 1_000, 'a', { left: 0 })
+    for (const session of ['a', 'b']) machine.heard(closeMs + 1_000, session)
+    machine.tick(closeMs + 1_000 + silenceMaxMs)
+    expect(states(machine)).toEqual(['ready', 'lost'])
+    // What it recorded comes, and comes slowly.
+    machine.telling(closeMs + 25_000, 'a')
+    machine.tick(closeMs + 25_000)
+    expect(states(machine)).toEqual(['ready', 'lost'])
+    machine.finished(closeMs + 28_000, 'a', clock)
+    expect(states(machine)).toEqual(['finished', 'lost'])
+  })
+
+  test('a coordinator that stood still itself has not listened: it loses nobody for that, and the dead one a moment later', () => {
+    const { machine } = running()
+    machine.heard(3_000, 'a')
+    machine.heard(3_000, 'b')
+    // It wakes eight seconds after it wanted to; what was said in the meantime waits to be read.
+    machine.tick(3_000 + silenceMaxMs + 8_000)
+    expect(states(machine)).toEqual(['ready', 'ready'])
+    machine.heard(3_000 + silenceMaxMs + 8_001, 'a')
+    machine.tick(machine.wakeAtMs()!)
+    expect(states(machine)).toEqual(['ready', 'lost'])
+  })
+
   test('stopped, it waits a few seconds for what agents have, and no longer', () => {
     const { machine, effects } = running()
     machine.stop(3_000, 'interrupted')

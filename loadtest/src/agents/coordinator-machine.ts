@@ -3,7 +3,8 @@
 //   waiting -> sharing -> running -> draining -> closing -> over
 import type { Plan } from '../plan.ts'
 import type { EndedEarly } from '../verdict/run-result.ts'
-import { agentProtocol, type Drain, type Join, type Order, type Ready, type Snapshot, silenceMaxMs } from './messages.ts'
+import { type AgentEntry, closingMs, forgive, impatience, isLive, patienceEndMs, untold } from './agent-entry.ts'
+import { agentProtocol, type Join, type Order, type Ready, type Snapshot } from './messages.ts'
 import { shareClients } from './share.ts'
 
 export interface CoordinatorOptions {
@@ -15,20 +16,6 @@ export interface CoordinatorOptions {
   readonly waitMs: number
   /** Only agents of this machine reach the relays. */
   readonly relaysOnLoopback: boolean
-}
-
-export interface AgentEntry {
-  readonly rank: number
-  readonly session: string
-  readonly zone: string
-  readonly host: string
-  readonly pid: number
-  heardMs: number
-  /** Indexes of its clients. */
-  clients: readonly number[]
-  state: 'joined' | 'ready' | 'finished' | 'lost'
-  clock: Ready | undefined
-  drain: Drain | undefined
 }
 
 export type CoordinatorEffect =
@@ -51,8 +38,6 @@ export interface Refusal {
 const startAheadMs = 1_500
 /** Fetching a share, opening proxies and setting the clock takes a few seconds for ten thousand clients. */
 const readyMaxMs = 120_000
-/** What closing thousands of connections and telling what was recorded may take. */
-const closeMaxMs = 30_000
 /** The same, for who is told to end at once. */
 const stopMaxMs = 6_000
 /** A datagram that has not come so long after the load is over does not come any more. */
@@ -109,8 +94,7 @@ export class CoordinatorMachine {
   /** When to call `tick` at the latest. */
   wakeAtMs(): number | undefined {
     if (this.#phase === 'over') return undefined
-    const live = this.agents.filter(isLive).map(({ heardMs }) => heardMs + silenceMaxMs)
-    return Math.min(this.#deadlineMs, ...live)
+    return Math.min(this.#deadlineMs, ...this.agents.filter(isLive).map((agent) => patienceEndMs(agent, this.#phase === 'closing')))
   }
 
   /** An agent dials in with the right token. */
@@ -149,6 +133,8 @@ export class CoordinatorMachine {
       state: 'joined',
       clock: undefined,
       drain: undefined,
+      left: undefined,
+      progressMs: nowMs,
     })
     this.#note(`agent ${rank} is there${zone === '' ? '' : ` (zone ${zone})`}: ${host}, pid ${pid}; ${this.#agents.size} of ${wanted}`)
     if (this.#agents.size === wanted) this.#share(nowMs)
@@ -175,11 +161,23 @@ export class CoordinatorMachine {
     this.#effects.push({ type: 'start', atMs: this.#startMs })
   }
 
-  snapshot(nowMs: number, session: string, { drain }: Pick<Snapshot, 'drain'>): void {
+  snapshot(nowMs: number, session: string, { drain, left }: Pick<Snapshot, 'drain' | 'left'>): void {
     const agent = this.#agents.get(session)
-    if (agent === undefined || drain === undefined) return
+    if (agent === undefined) return
+    if (left !== undefined && left < (agent.left ?? Number.POSITIVE_INFINITY)) {
+      agent.left = left
+      agent.progressMs = nowMs
+    }
+    if (drain === undefined) return
     agent.drain = drain
     this.#lookAtDrain(nowMs)
+  }
+
+  /** A part of what it recorded came. */
+  telling(nowMs: number, session: string): void {
+    this.heard(nowMs, session)
+    const agent = this.#agents.get(session)
+    if (agent !== undefined) agent.progressMs = nowMs
   }
 
   finished(nowMs: number, session: string, clock: Ready): void {
@@ -239,9 +237,11 @@ export class CoordinatorMachine {
   }
 
   tick(nowMs: number): void {
-    for (const agent of this.agents)
-      if (isLive(agent) && nowMs >= agent.heardMs + silenceMaxMs)
-        this.#lose(nowMs, agent, `nothing was heard of it for ${silenceMaxMs / 1000} s`)
+    forgive(this.agents, nowMs - (this.wakeAtMs() ?? nowMs))
+    for (const agent of this.agents) {
+      const why = isLive(agent) ? impatience(nowMs, agent, this.#phase === 'closing') : undefined
+      if (why !== undefined) this.#lose(nowMs, agent, why)
+    }
     if (nowMs < this.#deadlineMs) return
     const { plan, agents: wanted, waitMs } = this.#options
     switch (this.#phase) {
@@ -266,7 +266,7 @@ export class CoordinatorMachine {
         this.#close(nowMs)
         return
       case 'closing':
-        for (const agent of this.agents) if (isLive(agent)) this.#lose(nowMs, agent, 'it did not tell what it recorded')
+        for (const agent of this.agents) if (isLive(agent)) this.#lose(nowMs, agent, `${untold} in time`)
         this.#over()
         return
       case 'over':
@@ -326,7 +326,8 @@ export class CoordinatorMachine {
 
   #close(nowMs: number): void {
     const unsettled = [...new Set([...this.#unsettled(nowMs), ...this.#orphans()])]
-    this.#enter('closing', nowMs + closeMaxMs)
+    this.#enter('closing', nowMs + closingMs(this.agents))
+    for (const agent of this.agents) agent.progressMs = nowMs
     this.#order({ do: 'close', unsettled })
     this.#lookAtEnd()
   }
@@ -385,10 +386,6 @@ export class CoordinatorMachine {
   #note(text: string): void {
     this.#effects.push({ type: 'note', text })
   }
-}
-
-function isLive({ state }: AgentEntry): boolean {
-  return state === 'joined' || state === 'ready'
 }
 
 function refused(message: string, status: Refusal['status'] = 409): Refusal {

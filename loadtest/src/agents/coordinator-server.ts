@@ -32,6 +32,8 @@ export interface Desk {
   lists(session: string, asked: ListsAsked): Promise<readonly string[]>
   ready(session: string, clock: Ready): void
   snapshot(session: string, snapshot: Snapshot): void
+  /** A part of what it recorded came. */
+  telling(session: string): void
   finished(session: string, finished: Finished): void
   /** Milliseconds of the clock that the run goes by. */
   now(): number
@@ -181,7 +183,7 @@ export class CoordinatorServer {
         answer(response, {})
         return
       case 'POST /v1/finished':
-        this.#desk.finished(session, (await bodyOf(request, bodyMax.finished)) as Finished)
+        this.#desk.finished(session, (await bodyOf(request, bodyMax.finished, () => this.#desk.telling(session))) as Finished)
         answer(response, {})
         return
       default:
@@ -267,12 +269,13 @@ function refuse(response: ServerResponse, status: number, code: string, message:
   response.end(bytes)
 }
 
-async function bodyOf(request: IncomingMessage, bytesMax: number): Promise<unknown> {
+async function bodyOf(request: IncomingMessage, bytesMax: number, onPart?: () => void): Promise<unknown> {
   const chunks: Buffer[] = []
   let length = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     length += chunk.length
     if (length > bytesMax) throw new Error(`expected a body of at most ${bytesMax} bytes`)
+    onPart?.()
     chunks.push(chunk)
   }
   return length === 0 ? {} : JSON.parse(Buffer.concat(chunks).toString('utf8'))

@@ -17,7 +17,7 @@ import type { RunStatus } from '../verdict/run-status.ts'
 import type { TimelineSecond } from '../verdict/timeline.ts'
 
 /** Rises when a message changes; agents of the same version of the program always agree. */
-export const agentProtocol = 2
+export const agentProtocol = 3
 
 /** A request for orders is held so long: proxies end one that is silent for longer than 30 s or so, and so often both ends hear of each other. */
 export const ordersHoldMs = 3_000
@@ -113,6 +113,8 @@ export interface Snapshot {
   readonly seen?: RecorderState
   /** The load is over; absent before. */
   readonly drain?: Drain
+  /** Connections and clients that are still to be closed; absent before. 0: all are, and what was recorded is being written down. */
+  readonly left?: number
 }
 
 export interface Drain {

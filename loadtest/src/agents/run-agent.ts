@@ -11,6 +11,7 @@ import type { TimelineSecond } from '../verdict/timeline.ts'
 import { openAgentMesh } from './agent-mesh.ts'
 import { type ClockEstimate, clockErrorOver, correctedOffset, estimateClock, type RoundTrip, steadyMs } from './clock-estimate.ts'
 import { CoordinatorLink } from './coordinator-link.ts'
+import { measureClock } from './measure-clock.ts'
 import { agentProtocol, bodyMax, type Clock, type Drain, type Order, type Share, type Snapshot, silenceMaxMs } from './messages.ts'
 import { type SteeringOrder, steer, steers } from './steering.ts'
 
@@ -36,12 +37,6 @@ export interface AgentOptions {
 
 /** A coordinator that is not there yet is dialled again after this. */
 const dialEveryMs = 500
-/** Round trips for the clock: the best of so many is as good as it gets on a quiet network. */
-const tripsMin = 12
-/** On a busy one more are tried, until one is good enough. */
-const tripsMax = 60
-/** A clock known to this needs no more tries. */
-const goodErrorMs = 0.5
 /** Where nothing listens any more nobody comes back in a moment. */
 const refusedMaxMs = 3_000
 /** While everything that is under way arrives, it is told this often. */
@@ -80,7 +75,7 @@ class AgentRun {
   #offsetMs = 0
   #startMs = 0
   #seconds: TimelineSecond[] = []
-  #telling = false
+  #telling: Promise<void> | undefined
   #clockMs = 0
   #watched: StateParts | undefined
   #nextSeenMs = 0
@@ -249,6 +244,9 @@ class AgentRun {
       )
       recorder.endSeconds(this.#now())
       onNote('tells the coordinator what it recorded')
+      // Writing it down may be a long turn: that all is closed is told before.
+      await this.#telling
+      await this.#tell(recorder)
       await this.#finish(recorder, clock)
     } finally {
       await network?.close()
@@ -285,14 +283,7 @@ class AgentRun {
   }
 
   async #setClock(): Promise<ClockEstimate> {
-    const trips: RoundTrip[] = []
-    let best: ClockEstimate | undefined
-    while (trips.length < tripsMin || (trips.length < tripsMax && (best?.errorMs ?? Number.POSITIVE_INFINITY) > goodErrorMs)) {
-      trips.push(await this.#insist(() => this.#roundTrip()))
-      best = estimateClock(trips)
-    }
-    if (best === undefined) throw new SennitError('coordinator_unreachable', 'the clock of the coordinator runs backwards')
-    return best
+    return await measureClock(() => this.#insist(() => this.#roundTrip()))
   }
 
   /** Keeps the offset right as the clocks drift apart. */
@@ -320,17 +311,24 @@ class AgentRun {
 
   /** Tells how it stands; what could not be told goes with the next. */
   async #tell(recorder: RunRecorder, drain?: Drain): Promise<void> {
-    if (this.#telling) return
-    this.#telling = true
+    if (this.#telling !== undefined) return
+    this.#telling = this.#say(recorder, drain)
+    await this.#telling
+    this.#telling = undefined
+  }
+
+  async #say(recorder: RunRecorder, drain: Drain | undefined): Promise<void> {
     const seconds = this.#seconds
     this.#seconds = []
     const beganMs = performance.now()
-    const seen = drain === undefined && beganMs >= this.#nextSeenMs ? this.#seen(recorder) : undefined
+    const left = this.#load?.left()
+    const seen = drain === undefined && left === undefined && beganMs >= this.#nextSeenMs ? this.#seen(recorder) : undefined
     const snapshot: Snapshot = {
       status: recorder.status(this.#now()),
       seconds,
       traffic: recorder.plan.relays.map(({ relay }) => [relay, recorder.trafficOf(relay)] as const),
       ...(drain === undefined ? {} : { drain }),
+      ...(left === undefined ? {} : { left }),
       ...(seen === undefined ? {} : { seen }),
     }
     try {
@@ -342,8 +340,6 @@ class AgentRun {
     } catch {
       // Whether the coordinator is gone is told by the request for orders.
       this.#seconds = [...seconds, ...this.#seconds].slice(-secondsMax)
-    } finally {
-      this.#telling = false
     }
   }
 

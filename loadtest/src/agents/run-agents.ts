@@ -14,9 +14,10 @@ import { RunRecorder } from '../verdict/run-recorder.ts'
 import type { AgentResult, Environment, RunResult } from '../verdict/run-result.ts'
 import type { RunStatus } from '../verdict/run-status.ts'
 import type { TimelineSecond } from '../verdict/timeline.ts'
+import type { AgentEntry } from './agent-entry.ts'
 import { listsOf, sharedRelay } from './agent-mesh.ts'
 import { steadyMs } from './clock-estimate.ts'
-import { type AgentEntry, type CoordinatorEffect, CoordinatorMachine } from './coordinator-machine.ts'
+import { type CoordinatorEffect, CoordinatorMachine } from './coordinator-machine.ts'
 import { CoordinatorPart, type Heard } from './coordinator-part.ts'
 import { CoordinatorServer, type Desk } from './coordinator-server.ts'
 import { selfSignedTls, tlsOfFiles } from './coordinator-tls.ts'
@@ -181,6 +182,7 @@ class AgentsRun {
       now,
       isKnown: (session) => machine.agent(session) !== undefined,
       heard: (session) => machine.heard(now(), session),
+      telling: (session) => machine.telling(now(), session),
       join: (session, join, isLocal) => then(machine.join(now(), session, join, isLocal)),
       share: (session) => this.#shareOf(machine.agent(session)),
       lists: async (_session, asked) => {

@@ -60,6 +60,8 @@ export interface LoadSteering {
   /** Begins an act that the plan does not have, at its time. */
   inject(act: FaultAct): void
   end(why: Omit<EndedEarly, 'atMs'>): void
+  /** Connections and clients that are still to be closed; undefined before the drain is over. */
+  left(): number | undefined
 }
 
 /** How often the end of a drain is looked for. */
@@ -100,6 +102,7 @@ class LiveLoad {
   /** Nobody starts any more. */
   #loadOver = false
   #over = false
+  #left: number | undefined
 
   constructor(options: LoadOptions) {
     const { plan, recorder, now } = options
@@ -169,6 +172,7 @@ class LiveLoad {
       },
       inject: (act) => acts.inject(this.#recorder.addAct(act)),
       end: endLoad,
+      left: () => this.#left,
     })
     // An agent sees a part of what a limit is about: its coordinator looks at the whole.
     const watch = part === undefined ? new AbortWatch() : undefined
@@ -212,9 +216,13 @@ class LiveLoad {
     this.#over = true
     this.#gate.end()
     for (const timer of this.#timers) clearTimeout(timer)
-    await Promise.allSettled(this.#flows.map((flow) => flow.close(unsettled)))
+    this.#left = this.#flows.length + this.#clients.length
+    const closed = (): void => {
+      this.#left! -= 1
+    }
+    await Promise.allSettled(this.#flows.map((flow) => flow.close(unsettled).finally(closed)))
     const closing = signal?.aborted === true ? { waitMs: interruptedCloseMs } : {}
-    await Promise.allSettled(this.#clients.map((client) => client.close(closing)))
+    await Promise.allSettled(this.#clients.map((client) => client.close(closing).finally(closed)))
     await Promise.allSettled(this.#work)
     signal?.removeEventListener('abort', cut)
   }

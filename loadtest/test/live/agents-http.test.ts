@@ -24,6 +24,7 @@ const desk: Desk = {
   now: () => performance.now(),
   isKnown: (one) => one === session,
   heard: () => {},
+  telling: () => {},
   join: (one, asked, isLocal) => {
     session = one
     joins.push([asked, isLocal])
