@@ -41,6 +41,7 @@ export class UpgradeCarrier implements ServerCarrier {
   start(events: CarrierEvents): void {
     this.watch(this.socket, events)
     let reads = 0
+    let countedSinceMs = performance.now()
     const { socket } = this
     this.socket.on('data', (chunk: Buffer) => {
       if (this.closedByUs) {
@@ -49,6 +50,11 @@ export class UpgradeCarrier implements ServerCarrier {
         return
       }
       events.bytes(chunk)
+      const nowMs = performance.now()
+      if (nowMs - countedSinceMs > countedForMs) {
+        countedSinceMs = nowMs
+        reads = 0
+      }
       reads += 1
       if (reads < sharedReadsAfter) return
       reads = 0
@@ -119,5 +125,6 @@ const joinedBytesMax = 4096
 /** What may still come after our goodbye and be thrown away; whoever sends more is flooding and is not read any more. */
 const lateBytesMax: number = 256 * 1024
 
-/** Attachments that only wait, by the thousand, are not worth the second socket object: a heartbeat every 15 s takes four minutes to get here. */
+/** So many reads in so long a time: attachments that only wait, by the thousand, and say a heartbeat each 15 s, are not worth a second socket object. */
 const sharedReadsAfter = 16
+const countedForMs = 60_000
