@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Client, ClientCredential, ClientOptions, KeyMode } from '@sennit/client'
+import type { Client, ClientCredential, ClientEvent, ClientOptions, KeyMode } from '@sennit/client'
 import { type Command, Option } from 'commander'
 import { parseDuration } from './durations.ts'
 import { codedError, isCoded, usageError } from './exit-codes.ts'
@@ -141,7 +141,7 @@ export async function openClient(options: CommonOptions, { shortLived, signal, e
   })
   try {
     const client = await unlessAborted(opening, signal)
-    tellOfLists(client, createOutput(options.json === true))
+    tellOfFiles(client, createOutput(options.json === true))
     return client
   } catch (error) {
     void opening.then(
@@ -152,19 +152,32 @@ export async function openClient(options: CommonOptions, { shortLived, signal, e
   }
 }
 
-/** Notes a list that was not taken, with the reason, and one that ends soon; each once, not each time it is met again. */
-function tellOfLists(client: Client, out: Output): void {
+/** Notes a list or a credential that was not taken, with the reason, and one that ends soon; each once, not each time it is met again. */
+function tellOfFiles(client: Client, out: Output): void {
   const told = new Set<string>()
   client.on((event) => {
-    if (event.type !== 'directory_trouble' && event.type !== 'relay_list_expires') return
-    const text =
-      event.type === 'directory_trouble'
-        ? `${event.source}: ${event.message} [${event.code}]`
-        : `the relay list ${event.over ? 'is over' : 'ends within a day'}; \`sennit mesh sign\` renews it`
-    if (told.has(text) || told.size >= toldMax) return
+    const text = wordsOf(event)
+    if (text === undefined || told.has(text) || told.size >= toldMax) return
     told.add(text)
     out.note(text, { event })
   })
+}
+
+function wordsOf(event: ClientEvent): string | undefined {
+  switch (event.type) {
+    case 'directory_trouble':
+      return `${event.source}: ${event.message} [${event.code}]`
+    case 'relay_list_expires':
+      return `the relay list ${event.over ? 'is over' : 'ends within a day'}; \`sennit mesh sign\` renews it`
+    case 'credential_renewed':
+      return `a renewed credential is in force; it ends at ${new Date(event.expiresMs).toISOString()}`
+    case 'credential_trouble':
+      return `${event.file}: ${event.message} [${event.code}]; the credential from before stays`
+    case 'credential_expires':
+      return `the credential ${event.over ? 'is over' : 'ends within a day'}; \`sennit user renew\` writes a new one`
+    default:
+      return undefined
+  }
 }
 
 /** Every source that was named. With a directory the list may be missing: it is there for the day the directory is not. */

@@ -9,7 +9,7 @@ export { Client, type ConnectOptions, type ListenOptions } from './node/client.t
 export { type ClientCredential, type ClientOptions, relayCacheBeside } from './node/client-options.ts'
 export type { Compress, CompressionMethod } from './node/compression.ts'
 export { Connection, type SendOptions } from './node/connection.ts'
-export type { ClientEvent, CloseInfo, ConnectionEvent, DirectoryEvent } from './node/events.ts'
+export type { ClientEvent, CloseInfo, ConnectionEvent, CredentialEvent, DirectoryEvent } from './node/events.ts'
 export { Listener } from './node/listener.ts'
 export type { ReceiveOptions } from './node/message-receiver.ts'
 export type { SendUntil } from './node/message-sender.ts'

@@ -50,7 +50,7 @@ export function addUserCommands(program: Command): void {
     .description('give a user new keys and write DIR/users/NAME.cred anew; the old ones hold until their end')
     .addHelpText(
       'after',
-      '\nCopy the new file to each program of the user and start it again, one by one. A stolen file is taken back with `sennit user revoke`.\n\nExamples:\n  sennit user renew bob --mesh ./mesh',
+      '\nCopy the new file over the old one of each program of the user: a program that runs takes it within a second or two, and goes on. A stolen file is taken back with `sennit user revoke`.\n\nExamples:\n  sennit user renew bob --mesh ./mesh',
     )
     .action(async (name: string, options: UserOptions) => {
       const validMs = parseDuration(options.validFor ?? '1y', '--valid-for')

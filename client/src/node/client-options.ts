@@ -22,7 +22,10 @@ export interface ClientCredential {
 }
 
 export interface ClientOptions extends ProxySettings {
-  /** The credential file that `sennit user add` wrote, or what is in it. */
+  /**
+   * The credential file that `sennit user add` wrote, or what is in it. The file is read again when it changes (`sennit user renew`): the next
+   * handshakes use what is new, and what runs goes on. Its policy counts as it was at the start.
+   */
   readonly credential: string | ClientCredential
   /**
    * Where the relays come from: a signed relay list (`relays.list`; read again when it changes), the mesh directory it lies in,
@@ -100,8 +103,8 @@ export interface ClientOptions extends ProxySettings {
 }
 
 /** @throws SennitError `credential_unreadable`, `certificate_*` and whatever the reader of the file says */
-export function credentialOf(options: ClientOptions): ClientCredential {
-  return typeof options.credential === 'string' ? readCredential(options.credential) : options.credential
+export function credentialOf({ credential }: Pick<ClientOptions, 'credential'>): ClientCredential {
+  return typeof credential === 'string' ? readCredential(credential) : credential
 }
 
 /** What is asked of relays: the credential's word, and over it the program's. @throws SennitError `bad_policy` */

@@ -12,6 +12,7 @@ import { readCarriers } from './carrier-choice.ts'
 import { type ClientCredential, type ClientOptions, checkBind, credentialOf, entriesOf, openDirectory, policyOf } from './client-options.ts'
 import { type Compress, compressionFeatures, compressorFor } from './compression.ts'
 import { Connection } from './connection.ts'
+import { CredentialKeeper } from './credential-keeper.ts'
 import { Dialler } from './dial.ts'
 import type { RelayDirectory } from './directory/relay-directory.ts'
 import { type ApplicationEffect, Driver } from './driver.ts'
@@ -79,6 +80,7 @@ export class Client {
   /** What calls said of it. */
   readonly #compressOf = new Map<number, Compress>()
   readonly #directory: RelayDirectory | undefined
+  readonly #keeper: CredentialKeeper
   #state: 'open' | 'closing' | 'closed' = 'open'
   #closing: Promise<void> | undefined
   #lastEndAtMs = Number.NEGATIVE_INFINITY
@@ -129,6 +131,14 @@ export class Client {
           },
           events,
         ),
+    })
+    this.#keeper = new CredentialKeeper({
+      file: typeof options.credential === 'string' ? options.credential : undefined,
+      trust,
+      identity,
+      now: now ?? Date.now,
+      take: (offered) => this.#driver.act((nowMs) => this.#machine.renew(nowMs, offered)),
+      tell: (event) => this.#events.emit(event),
     })
   }
 
@@ -242,6 +252,17 @@ export class Client {
     })
   }
 
+  /**
+   * Goes by another credential of its user from now on: every handshake that begins uses it. What runs goes on; relays end an attachment that was made with the old one when that one's
+   * certificate ends, and it is made anew. A credential that is a file is watched, and needs no call.
+   * @throws SennitError `name_mismatch` (another user), `certificate_*` (`certificate_foreign`: another mesh), `key_mismatch`, and whatever the reader
+   *   of the file says; the old one stays then
+   */
+  renew(credential: string | ClientCredential): void {
+    this.#check()
+    this.#keeper.renew(credentialOf({ credential }).identity)
+  }
+
   /** What the client is attached and connected to now, and why these relays. */
   status(): ClientStatus {
     return this.#machine.status()
@@ -269,6 +290,7 @@ export class Client {
   async #close(waitMs: number): Promise<void> {
     this.#state = 'closing'
     this.#directory?.close()
+    this.#keeper.close()
     await undefined // out of the callback that may have called us: the last effects are carried out between two drains
     const over = new SennitError('client_closed', 'the client was closed')
     for (const pending of [...this.#listening.values(), ...this.#connecting.values()]) pending.reject(over)

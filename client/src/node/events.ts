@@ -19,8 +19,19 @@ import type { ConnectionEvent as MachineConnectionEvent, StreamCounts } from '..
  * - `planned`: the two ends of connection `handle` agreed on relays anew, and why.
  * - `relay_crowded`: the relay is over its limit and asked us to use others; we do, where there are any.
  * - the {@link DirectoryEvent}s: where the list of relays came from.
+ * - the {@link CredentialEvent}s: what became of the credential.
  */
-export type ClientEvent = MachineClientEvent | DirectoryEvent
+export type ClientEvent = MachineClientEvent | DirectoryEvent | CredentialEvent
+
+/**
+ * - `credential_renewed`: a new credential is in force, from the file or by `client.renew`; its certificate ends at `expiresMs`.
+ * - `credential_trouble`: the file changed, and what is in it now cannot be used (unreadable, over, of another user or mesh); the old one stays.
+ * - `credential_expires`: the certificate ends within a day, or is `over`: no relay lets the client in any more.
+ */
+export type CredentialEvent =
+  | { readonly type: 'credential_renewed'; readonly expiresMs: number }
+  | { readonly type: 'credential_trouble'; readonly file: string; readonly code: string; readonly message: string }
+  | { readonly type: 'credential_expires'; readonly expiresMs: number; readonly over: boolean }
 
 /**
  * - `relay_list`: a newer signed list is in force; `source` is a file, Consul, or the relay that handed it out.

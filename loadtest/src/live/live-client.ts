@@ -1,5 +1,6 @@
 // The life of one client of the plan with the real client library: it attaches, listens, calls and detaches.
 import { Client, type ClientOptions } from '@sennit/client'
+import { readCredential } from '@sennit/protocol/node'
 import type { Flow, FlowSession, Plan, PlanClient, Presence } from '../plan.ts'
 import type { RunRecorder, Side } from '../verdict/run-recorder.ts'
 import { clockOfZone } from '../zone-clock.ts'
@@ -149,7 +150,8 @@ export class LiveClient {
     return {
       credential:
         endsAtMs === undefined || this.#stolen !== undefined
-          ? (this.#stolen?.file ?? own)
+          ? // What is in it, and not its name: ten thousand clients would look every second whether it was renewed.
+            readCredential(this.#stolen?.file ?? own)
           : credentialThatEnds(mesh.dir, own, Date.now() + endsAtMs - now()),
       relays: lists.fileFor(planned) ?? network.entriesFor(planned),
       dialThrough: (url, relayId) => network.dialled(planned, url, relayId),

@@ -2,7 +2,7 @@
  * The client: attachments to relays, listening, calls, connections and the agreement on their paths, put together from their machines.
  * Synchronous; all time comes in as `nowMs`, which must be near the time of day (certificates have dates) and never go back.
  */
-import type { EndHandshakeResult, KeyMode, RelayEntry } from '@sennit/protocol'
+import type { EndHandshakeResult, KeyMode, RelayEntry, UserIdentity } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import { Attachments } from '../attach/attachments.ts'
 import type { ConnectionEffect, ConnectionMachine } from '../connection/index.ts'
@@ -17,6 +17,7 @@ import { Listen } from './listen.ts'
 import type { ManagedConnection } from './managed-connection.ts'
 import { Meeting } from './meeting.ts'
 import { fullName } from './names.ts'
+import { checkRenewal } from './renewal.ts'
 import { connectionStatus, localAddressOf, relayStatus } from './status.ts'
 import { clientTuning } from './tuning.ts'
 import type { ClientEffect, ClientMachineOptions, ClientStatus, ConnectRequest, ListenRequest, RelayStatus } from './types.ts'
@@ -26,6 +27,8 @@ const syncEveryMs = 1_000
 
 export class ClientMachine {
   readonly #options: ClientMachineOptions
+  /** Who it is: read for each handshake, for a renewed one takes its place. */
+  readonly #own: { identity: UserIdentity }
   readonly #attachments: Attachments
   readonly #circuits = new CircuitTable()
   readonly #connections: Connections
@@ -56,7 +59,9 @@ export class ClientMachine {
     this.#listVersion = options.listVersion
     this.#attachAllUntilMs =
       options.attach === 'all' || options.attach === 'all-first' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
-    const { crypto, random, identity, trust } = options
+    const { crypto, random, trust } = options
+    const own = { identity: options.identity }
+    this.#own = own
     const policy = new PolicyView(options.policy)
     const label = options.label ?? ''
     const instance = options.instance ?? crypto.randomBytes(16)
@@ -76,7 +81,9 @@ export class ClientMachine {
       {
         crypto,
         random,
-        identity,
+        get identity() {
+          return own.identity
+        },
         trust,
         label,
         instance,
@@ -93,7 +100,7 @@ export class ClientMachine {
       options.localAddresses,
     )
     this.#connections = new Connections(tuning)
-    const ownName = fullName(identity.user, label)
+    const ownName = fullName(own.identity.user, label)
     const features = options.features ?? 0
     this.#keyModes = options.keyModes ?? ['blind']
     const attachments = this.#attachments
@@ -104,7 +111,9 @@ export class ClientMachine {
       features,
       crypto,
       random,
-      identity,
+      get identity() {
+        return own.identity
+      },
       trust,
       instance,
       ownName,
@@ -147,7 +156,9 @@ export class ClientMachine {
     this.#incoming = new IncomingAttempts({
       features,
       crypto,
-      identity,
+      get identity() {
+        return own.identity
+      },
       trust,
       instance,
       ownName,
@@ -209,6 +220,20 @@ export class ClientMachine {
     this.#attachments.relaysChanged(nowMs, relays)
     for (const attachment of this.#attachments.all()) this.#eachConnection((connection) => connection.attachmentChanged(nowMs, attachment))
     this.#syncNeeded = true
+  }
+
+  /**
+   * Another credential of the same user: handshakes that begin from now on use it, and relays that refused the old one are asked again. Returns
+   * when its certificate ends. @throws SennitError why it is not taken; the old one stays then
+   */
+  renew(nowMs: number, identity: UserIdentity): number {
+    this.#now(nowMs)
+    const { crypto, trust } = this.#options
+    const endsMs = checkRenewal(nowMs, identity, { crypto, trust, user: this.#own.identity.user })
+    this.#own.identity = identity
+    for (const attachment of this.#attachments.all()) attachment.hurry(nowMs)
+    this.#syncNeeded = true
+    return endsMs
   }
 
   /** The shell's loop was late by more than half a second (or the machine slept): no verdicts, probe everything at once. */

@@ -83,7 +83,9 @@ export class Meeting {
     this.#callHost = {
       crypto: context.crypto,
       random: context.random,
-      identity: context.identity,
+      get identity() {
+        return context.identity
+      },
       trust: context.trust,
       instance: context.instance,
       ownName: context.ownName,
