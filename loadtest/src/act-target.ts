@@ -1,6 +1,9 @@
 // Whom an act hits: the same words mean the same to the live runner and to the simulated world.
+import { linkNumber, relayOf } from '@sennit/client/core'
 import type { FaultAct, Plan, PlanClient } from './plan.ts'
 import type { Side } from './verdict/recorded.ts'
+
+const sides = ['caller', 'listener'] as const
 
 /** What lies between one client (or all clients of its zone) and one relay. */
 export interface Between {
@@ -8,6 +11,8 @@ export interface Between {
   readonly client: string
   readonly zone: string
   readonly relay: string
+  /** Which of the client's links to the relay, from 1; undefined: any of them. */
+  readonly link?: number | undefined
 }
 
 /** How the target is called in reports. `relay` is the one that it was when the act began. */
@@ -51,7 +56,9 @@ export function isHit(plan: Plan, { target }: FaultAct, between: Between, relay:
     case 'zone':
       return between.zone === target.zone
     case 'clients':
-      return target.clients.includes(between.client)
+      return (
+        target.clients.includes(between.client) && (target.link === undefined || between.link === undefined || target.link === between.link)
+      )
     case 'link': {
       const relayZone = zoneOfRelay(plan, between.relay)
       return (between.zone === target.from && relayZone === target.to) || (between.zone === target.to && relayZone === target.from)
@@ -61,18 +68,23 @@ export function isHit(plan: Plan, { target }: FaultAct, between: Between, relay:
 
 /** Which connections go through what an act on the network or on clients hits. undefined: those of the relay, whose name says it already. */
 export function carriedBy(
-  recorder: { readonly plan: Plan; relaysOf(flow: number, side: Side): readonly string[] },
+  recorder: { readonly plan: Plan; linksOf(flow: number, side: Side): readonly string[] },
   act: FaultAct,
   relay: string | undefined,
 ): ((flow: number) => boolean) | undefined {
   if (relay !== undefined) return undefined
   const { plan } = recorder
+  const ofLink = act.target.kind === 'clients' && act.target.link !== undefined
   return (flow) => {
     const planned = plan.flows[flow]!
-    return (['caller', 'listener'] as const).some((side) => {
+    return sides.some((side) => {
       const { client, zone } = plan.clients[planned[side]]!
-      // Without a path its machine or its zone may be hit all the same.
-      return ['', ...recorder.relaysOf(flow, side)].some((one) => isHit(plan, act, { client, zone, relay: one }, undefined))
+      // What the other end sends comes over a link of this one.
+      const paths = (ofLink ? sides : [side]).flatMap((one) => recorder.linksOf(flow, one))
+      const between: Between[] = paths.map((path) => ({ client, zone, relay: relayOf(path), link: linkNumber(path) }))
+      // Without a path its machine or its zone may be hit all the same; with one, another link is no concern of it.
+      if (!ofLink || paths.length === 0) between.push({ client, zone, relay: '' })
+      return between.some((one) => isHit(plan, act, one, undefined))
     })
   }
 }

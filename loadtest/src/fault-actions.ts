@@ -120,17 +120,14 @@ export function refuseActs(plan: Plan, engine: Engine): void {
       'not_allowed',
       `client ${proxied.client} goes through a proxy, and simulated clients reach relays directly; run it live, or clear the cell`,
     )
-  const bound = plan.clients.find(({ bind }) => bind !== undefined)
-  if (engine === 'virtual' && bound !== undefined)
-    throw new SennitError(
-      'not_allowed',
-      `client ${bound.client} (Clients row ${bound.row}) dials from addresses of its own (bind), and simulated clients have one link to each relay; run it live, or clear the cell`,
-    )
   for (const act of plan.acts) refuseAct(act, engine)
 }
 
 /** @throws SennitError `not_allowed` when the engine cannot do it */
-export function refuseAct({ action, fault }: Pick<FaultAct, 'action' | 'fault'>, engine: Engine): void {
-  const why = faultActions[action].refused?.[engine]
+export function refuseAct({ action, fault, target }: Pick<FaultAct, 'action' | 'fault' | 'target'>, engine: Engine): void {
+  const ofLink = engine === 'virtual' && target.kind === 'clients' && target.link !== undefined
+  const doubles = action === 'duplicate_frame' || action === 'reorder_frame'
+  const why =
+    ofLink && doubles ? 'a simulated relay does so with the frames of all links; run it live' : faultActions[action].refused?.[engine]
   if (why !== undefined) throw new SennitError('not_allowed', `fault ${fault} (${action}) cannot be done here: ${why}`)
 }

@@ -387,8 +387,11 @@ export type ActTarget =
   | { readonly kind: 'busiest'; readonly among: readonly string[] }
   /** Network actions: between all clients of the zone and every relay. */
   | { readonly kind: 'zone'; readonly zone: string }
-  /** Network and client actions: these clients, by name in the order of the plan. `name` is the target as it was written. */
-  | { readonly kind: 'clients'; readonly clients: readonly string[]; readonly name: string }
+  /**
+   * Network and client actions: these clients, by name in the order of the plan. `name` is the target as it was written. `link`: only their links of
+   * that number to every relay, from 1 in the order of `bind`; absent: all their links.
+   */
+  | { readonly kind: 'clients'; readonly clients: readonly string[]; readonly name: string; readonly link?: number }
   /** Network actions: between clients of one zone and relays of another. */
   | { readonly kind: 'link'; readonly from: string; readonly to: string }
 

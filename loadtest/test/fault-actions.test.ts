@@ -13,11 +13,13 @@ const four: Sheets = {
     ['r2', 'us'],
   ],
   Clients: [
-    ['client', 'zone', 'tags'],
-    ['cam-1', 'eu', 'iot'],
-    ['cam-2', 'eu', 'iot'],
-    ['phone-1', 'us', ''],
-    ['phone-2', 'us', 'iot'],
+    ['client', 'zone', 'tags', 'bind'],
+    ['cam-1', 'eu', 'iot', ''],
+    ['cam-2', 'eu', 'iot', ''],
+    ['phone-1', 'us', '', ''],
+    ['phone-2', 'us', 'iot', ''],
+    ['many', 'eu', '', '127.0.0.2,127.0.0.3'],
+    ['more', 'eu', '', '127.0.0.4,127.0.0.5'],
   ],
 }
 
@@ -73,6 +75,11 @@ describe('whom a fault hits', () => {
       { target: 'zone:us', action: 'sleep' },
       { kind: 'clients', clients: ['phone-1', 'phone-2'], name: 'zone:us' },
     ],
+    [
+      'one link of a client',
+      { target: 'client:many/link:2', action: 'cut' },
+      { kind: 'clients', clients: ['many'], name: 'client:many/link:2', link: 2 },
+    ],
     ['the links of a zone', { target: 'zone:us', action: 'cut' }, { kind: 'zone', zone: 'us' }],
     ['one way between zones', { target: 'link:eu>us', action: 'partition' }, { kind: 'link', from: 'eu', to: 'us' }],
   ])('%s', (_what, row, target) => {
@@ -95,6 +102,28 @@ describe('whom a fault hits', () => {
       { target: 'relay:r1', action: 'sleep' },
       'expected clients, a tag or a zone with clients (sleep is done to a client)',
     ],
+    [
+      'a link that a client does not have',
+      { target: 'client:many/link:3', action: 'cut' },
+      'expected the number of an address in the bind of each of them; found "client:many/link:3", client many (Clients row 6) has 2 in its bind',
+    ],
+    [
+      'a second link of who has one',
+      { target: 'tag:iot/link:2', action: 'cut' },
+      'client cam-1 (Clients row 2) has no bind, and so one link',
+    ],
+    [
+      'a link of a client that sleeps',
+      { target: 'client:many/link:2', action: 'sleep' },
+      'expected clients without /link (sleep is done to a client',
+    ],
+    [
+      'a link of a machine that loses its power',
+      { target: 'client:many/link:1', action: 'vanish' },
+      'expected clients without /link (vanish',
+    ],
+    ['a link of a relay', { target: 'relay:r1/link:2', action: 'cut' }, 'client:c1/link:2'],
+    ['a link that is no number', { target: 'client:many/link:0', action: 'cut' }, 'client:c1/link:2'],
     ['a partition of one relay', { target: 'relay:r1', action: 'partition' }, 'use blackhole or isolate_one for a relay'],
   ])('and never %s', (_what, row, text) => {
     const errors = errorsOf(sheets({ fault: 'F1', ...row }))

@@ -176,12 +176,6 @@ describe('weight', () => {
   })
 })
 
-test('several links to a relay are refused in the simulated world, which has one', async () => {
-  await expect(run({ Clients: [{ ...four, bind: '127.0.0.2,127.0.0.3' }] })).rejects.toThrow(
-    /client c-1 .Clients row 2. dials from addresses of its own \(bind\).*run it live/,
-  )
-})
-
 test('a proxy is refused in the simulated world, which has none', async () => {
   await expect(run({ Clients: [{ ...four, proxy: 'http://127.0.0.1:3128' }] })).rejects.toThrow(
     /client c-1 goes through a proxy.*run it live/,

@@ -154,7 +154,7 @@ export class LiveClient {
             readCredential(this.#stolen?.file ?? own)
           : credentialThatEnds(mesh.dir, own, Date.now() + endsAtMs - now()),
       relays: lists.fileFor(planned) ?? network.entriesFor(planned),
-      dialThrough: (url, relayId) => network.dialled(planned, url, relayId),
+      dialThrough: (url, relayId, localAddress) => network.dialled(planned, url, relayId, localAddress),
       ...(planned.label === '' ? {} : { label: planned.label }),
       ...(planned.carrier === 'auto' ? {} : { carriers: [planned.carrier] }),
       ...(planned.bind === undefined ? {} : { bind: planned.bind }),

@@ -8,6 +8,7 @@ import type { FaultAct, Plan, PlanClient } from '../plan.ts'
 import { FaultProxy } from './fault-proxy.ts'
 
 interface Way extends Between {
+  readonly link: number
   readonly proxy: FaultProxy
   /** Acts for which the relay's name is not found. */
   readonly nameless: Set<number>
@@ -41,20 +42,22 @@ export class Network {
     const needed = plan.links.length > 0 || possibleActs(plan).some(isNetworkAct) || plan.clients.some(vanishes)
     if (!needed) return network
     const places = new Map(plan.clients.map((client) => [network.#place(client), client]))
-    for (const [name, { zone }] of places) {
+    for (const [name, { zone, bind = [''] }] of places) {
       const client = network.#named.has(name) ? name : ''
       for (const relay of plan.relays) {
         const url = entries.find((one) => one.relayId === relay.relay)?.urls[0]
         if (url === undefined) continue
         const { hostname, port, protocol } = new URL(url)
         const base = network.#baseRule(zone, relay.zone)
-        const proxy = await FaultProxy.listen({
-          target: { host: hostname, port: Number(port === '' ? (protocol === 'https:' ? 443 : 80) : port) },
-          random,
-          ...(base === undefined ? {} : { base }),
-        })
-        for (const [index, rule] of linkRules(plan.links, zone, relay.zone).entries()) proxy.apply(`link ${index}`, rule)
-        network.#ways.push({ client, zone, relay: relay.relay, proxy, nameless: new Set() })
+        for (let link = 1; link <= (client === '' ? 1 : bind.length); link++) {
+          const proxy = await FaultProxy.listen({
+            target: { host: hostname, port: Number(port === '' ? (protocol === 'https:' ? 443 : 80) : port) },
+            random,
+            ...(base === undefined ? {} : { base }),
+          })
+          for (const [index, rule] of linkRules(plan.links, zone, relay.zone).entries()) proxy.apply(`link ${index}`, rule)
+          network.#ways.push({ client, zone, relay: relay.relay, link, proxy, nameless: new Set() })
+        }
       }
     }
     return network
@@ -72,12 +75,13 @@ export class Network {
     })
   }
 
-  /** The address that a client dials for a relay now. */
-  dialled(client: PlanClient, url: string, relayId: string): string {
-    const way = this.#way(client, relayId)
-    if (way === undefined || way.nameless.size === 0) return url
-    const { protocol, port } = new URL(url)
-    return `${protocol}//${unknownName}:${port}`
+  /** The address that a client dials for a relay now, from one of its own where it has several. */
+  dialled(client: PlanClient, url: string, relayId: string, localAddress?: string): string {
+    const place = localAddress === undefined ? 0 : (client.bind?.indexOf(localAddress) ?? 0)
+    const way = this.#way(client, relayId, Math.max(0, place) + 1)
+    if (way === undefined || (way.link === 1 && way.nameless.size === 0)) return url
+    const host = way.nameless.size === 0 ? '127.0.0.1' : unknownName
+    return `${new URL(url).protocol}//${host}:${way.proxy.port}`
   }
 
   /** The links that an act hits. `relay` is the one it hit, where its target was chosen at run time. */
@@ -146,14 +150,15 @@ export class Network {
     way.proxy.heal(ruleName(act))
   }
 
-  /** Clients that an act names have ways of their own; the others of a zone share theirs. */
+  /** Clients that an act names have ways of their own, one for each of their links; the others of a zone share theirs. */
   #place({ client, zone }: PlanClient): string {
     return this.#named.has(client) ? client : `zone ${zone}`
   }
 
-  #way(client: PlanClient, relay: string): Way | undefined {
-    const own = this.#named.has(client.client) ? client.client : ''
-    return this.#ways.find((one) => one.client === own && one.zone === client.zone && one.relay === relay)
+  #way(client: PlanClient, relay: string, link = 1): Way | undefined {
+    const isNamed = this.#named.has(client.client)
+    const [own, number] = isNamed ? [client.client, link] : ['', 1]
+    return this.#ways.find((one) => one.client === own && one.zone === client.zone && one.relay === relay && one.link === number)
   }
 
   #baseRule(clientZone: string, relayZone: string): LinkRule | undefined {

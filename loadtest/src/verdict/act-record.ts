@@ -2,6 +2,7 @@
 //
 // The stall of a connection is the largest end-to-end latency of a message *due* in [fault, fault + 10 s], minus its median before. It needs
 // 100 messages a second each way on that connection, else it is null: with fewer, a pause would fall between two messages.
+import { relayOf } from '@sennit/client/core'
 import type { FaultAct } from '../plan.ts'
 import { DurationHistogram, type HistogramState } from './histogram.ts'
 import { unsettledMs } from './windows.ts'
@@ -188,7 +189,7 @@ export class ActRecord {
   /** An end of the connection left a relay. Long after the act was healed it has other reasons: it may have come back meanwhile. */
   moved(nowMs: number, flow: number, side: string, fromRelay: string): void {
     const state = this.#flows.get(flow)
-    if (state === undefined || fromRelay !== this.target || !state.active.has(side) || state.detectedMs.has(side)) return
+    if (state === undefined || relayOf(fromRelay) !== this.target || !state.active.has(side) || state.detectedMs.has(side)) return
     if (this.endMs !== null && nowMs >= this.endMs + unsettledMs) return
     state.detectedMs.set(side, nowMs)
   }

@@ -1,4 +1,5 @@
 // From everything recorded to what is happening now.
+import { relayOf } from '@sennit/client/core'
 import { plannedTarget } from '../act-target.ts'
 import { percentileOfBins } from './latency-bins.ts'
 import { limitState, measureLimit } from './limits.ts'
@@ -38,7 +39,8 @@ export class StatusMaker {
       if (calls) connections[state] += 1
       if (state !== 'open') continue
       if (calls && withoutPathSinceMs !== null) connections.withoutPath += 1
-      for (const relay of [activeRelay.caller, activeRelay.listener]) if (relay !== null) paths.set(relay, (paths.get(relay) ?? 0) + 1)
+      for (const path of [activeRelay.caller, activeRelay.listener])
+        if (path !== null) paths.set(relayOf(path), (paths.get(relayOf(path)) ?? 0) + 1)
     }
     if (nowMs >= this.#nextLimitsMs) {
       this.#limits = limitStatuses(recorder, nowMs)

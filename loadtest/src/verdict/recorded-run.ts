@@ -9,7 +9,7 @@ import { DirectionRecord } from './direction-record.ts'
 import { DurationHistogram } from './histogram.ts'
 import { LatencyBins } from './latency-bins.ts'
 import { PhaseRecords } from './phase-records.ts'
-import type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, Side } from './recorded.ts'
+import { type ClientRecord, type FlowRecord, isAt, type RecorderOptions, type RelaySample, type Side } from './recorded.ts'
 import type { AgentResult, EndedEarly, IncidentRow } from './run-result.ts'
 import { type SecondFacts, Timeline } from './timeline.ts'
 import { WindowedMetrics } from './windowed-metrics.ts'
@@ -122,8 +122,8 @@ export abstract class RecordedRun {
     let paths = 0
     for (const { state, activeRelay } of this.flows) {
       if (state !== 'open') continue
-      if (activeRelay.caller === relay) paths++
-      if (activeRelay.listener === relay) paths++
+      if (isAt(activeRelay.caller, relay)) paths++
+      if (isAt(activeRelay.listener, relay)) paths++
     }
     return paths
   }

@@ -1,4 +1,5 @@
 // What the recorder is told and what it keeps of clients and flows.
+import { relayOf } from '@sennit/client/core'
 import type { Environment } from './run-result.ts'
 import type { RelayState } from './run-status.ts'
 
@@ -51,4 +52,9 @@ export interface RelaySample {
   readonly descriptors?: number
   /** Cores used since the last sample. */
   readonly cpu?: number
+}
+
+/** Whether a path goes through the relay, over whatever link of the client. */
+export function isAt(path: string | null, relay: string): boolean {
+  return path !== null && relayOf(path) === relay
 }

@@ -2,6 +2,7 @@
 // the verdict and every report are made. Memory is bounded by the plan: histograms, one row a second, one record a flow and act.
 //
 // All times are milliseconds after the start of the run, from one monotonic clock, fractions welcome.
+import { relayOf } from '@sennit/client/core'
 import type { FaultAct } from '../plan.ts'
 import { ActRecord } from './act-record.ts'
 import { ConnectionRecorder } from './connection-recorder.ts'
@@ -10,7 +11,7 @@ import { isExpected } from './expectations.ts'
 import { makeResult } from './make-result.ts'
 import { StatusMaker } from './make-status.ts'
 import type { MessageHeader } from './message.ts'
-import type { Side } from './recorded.ts'
+import { isAt, type Side } from './recorded.ts'
 import type { EndedEarly, RunResult, Summary } from './run-result.ts'
 import type { RunStatus } from './run-status.ts'
 import type { MessageTimes } from './windowed-metrics.ts'
@@ -146,13 +147,13 @@ export class RunRecorder extends ConnectionRecorder {
       if (state !== 'open') continue
       const { caller, directions } = this.plan.flows[flow]!
       for (const { from, bursts, burst } of directions)
-        if ((from === caller ? activeRelay.caller : activeRelay.listener) === relay) perSecond += bursts * burst
+        if (isAt(from === caller ? activeRelay.caller : activeRelay.listener, relay)) perSecond += bursts * burst
     }
     return perSecond
   }
 
   /** Relays that an end of a flow sends over now; none when it has no path. */
-  relaysOf(flow: number, side: Side): readonly string[] {
+  linksOf(flow: number, side: Side): readonly string[] {
     const active = this.flows[flow]!.activeRelay[side]
     return [...(active === null ? [] : [active]), ...(this.carriers?.(flow, side) ?? [])]
   }
@@ -169,7 +170,7 @@ export class RunRecorder extends ConnectionRecorder {
     this.timeline.fault(`${record.act.fault} ${record.act.action} ${target}`)
     this.flows.forEach((flow, index) => {
       if (flow.state !== 'open') return
-      const hit = carried?.(index) ?? sides.some((side) => this.relaysOf(index, side).includes(target))
+      const hit = carried?.(index) ?? sides.some((side) => this.linksOf(index, side).some((path) => relayOf(path) === target))
       if (!hit && this.endsOf(this.plan.flows[index]!).length === 2) return
       // A datagram that never comes is no pause that could be measured.
       const told = this.plan.flows[index]!.directions.filter(({ mode }) => mode !== 'datagram')
@@ -177,7 +178,7 @@ export class RunRecorder extends ConnectionRecorder {
         const one = this.directions[direction]!
         return { direction, medianMs: one.medianLatencyMs(), rate: one.rateBefore(nowMs) }
       })
-      const active = sides.filter((side) => flow.activeRelay[side] === target)
+      const active = sides.filter((side) => isAt(flow.activeRelay[side], target))
       record.affect(index, directions, active, hit)
     })
   }

@@ -28,15 +28,15 @@ export interface ClientHostOptions extends HostOptions {
   readonly relays: readonly RelayEntry[]
   readonly machine: Pick<
     ClientMachineOptions,
-    'carriers' | 'tuning' | 'connectionTuning' | 'streams' | 'attach' | 'paths' | 'policy' | 'keyModes'
+    'carriers' | 'tuning' | 'connectionTuning' | 'streams' | 'attach' | 'paths' | 'policy' | 'keyModes' | 'localAddresses'
   >
   readonly application: Application
   /** It has the certificate of its user, and another key. @default false */
   readonly wrongKey?: boolean
   /** Its certificate ends at this time of the world. @default after any run */
   readonly certificateEndsAtMs?: number
-  /** The way to a relay. */
-  readonly link: (relayId: string) => Link
+  /** The way to a relay, from one of its addresses where it has several. */
+  readonly link: (relayId: string, localAddress: string | undefined) => Link
   readonly relay: (relayId: string) => RelayHost | undefined
   /** Carriers that never get through from here. */
   readonly deadCarriers?: readonly string[]
@@ -218,7 +218,7 @@ export class ClientHost extends Host {
 
   #dial(effect: Extract<ClientEffect, { type: 'dial' }>): void {
     const { world } = this
-    const link = this.options.link(effect.relayId)
+    const link = this.options.link(effect.relayId, effect.localAddress)
     const relay = this.options.relay(effect.relayId)
     world.followed('client dials', this.name, effect.key)
     world.note(() => `${this.name} dials ${effect.relayId} by ${effect.carrier}`)

@@ -43,6 +43,8 @@ export interface Pipe {
 export class Link {
   readonly client: string
   readonly relay: string
+  /** Which of the client's links to the relay, from 1. */
+  readonly number: number
   readonly pipes: Set<Pipe> = new Set()
   readonly nature: LinkNature
   rules: Record<Direction, LineRule>
@@ -56,16 +58,17 @@ export class Link {
   readonly #faults = new Map<string, LinkFault>()
   #pipes = 0
 
-  constructor(world: World, client: string, relay: string, nature: LinkNature) {
+  constructor(world: World, client: string, relay: string, nature: LinkNature, number = 1) {
     this.#world = world
     this.client = client
     this.relay = relay
     this.nature = nature
+    this.number = number
     this.rules = { up: this.#rule('up'), down: this.#rule('down') }
   }
 
   get name(): string {
-    return `${this.client}~${this.relay}`
+    return this.number === 1 ? `${this.client}~${this.relay}` : `${this.client}~${this.relay}#${this.number}`
   }
 
   get faulty(): boolean {

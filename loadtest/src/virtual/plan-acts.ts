@@ -347,7 +347,7 @@ export class PlanActs {
   }
 
   #isHit(link: Link, act: FaultAct, relay: string | undefined): boolean {
-    const between = { client: link.client, zone: this.#options.zoneOf(link), relay: link.relay }
+    const between = { client: link.client, zone: this.#options.zoneOf(link), relay: link.relay, link: link.number }
     return isHit(this.#options.recorder.plan, act, between, relay)
   }
 }

@@ -170,13 +170,16 @@ class VirtualRun {
     const world = this.#world
     const planned = this.#plan.clients[index]!
     const links = new Map<string, Link>()
+    const { bind = [undefined] } = planned
     for (const relay of planned.relays) {
-      const link = new Link(world, planned.client, relay, this.#nature(planned.zone, relay))
       const relayZone = this.#plan.relays.find((one) => one.relay === relay)?.zone ?? ''
-      for (const [at, rule] of linkRules(this.#plan.links, planned.zone, relayZone).entries()) link.apply(`link ${at}`, rule)
-      links.set(relay, link)
-      this.#links.push(link)
-      this.#zones.set(link, planned.zone)
+      for (const [place, address] of bind.entries()) {
+        const link = new Link(world, planned.client, relay, this.#nature(planned.zone, relay), place + 1)
+        for (const [at, rule] of linkRules(this.#plan.links, planned.zone, relayZone).entries()) link.apply(`link ${at}`, rule)
+        links.set(wayOf(relay, address), link)
+        this.#links.push(link)
+        this.#zones.set(link, planned.zone)
+      }
     }
     const relays: RelayEntry[] = planned.relays.map((relayId) => {
       const relay = this.#plan.relays.find((one) => one.relay === relayId)
@@ -198,11 +201,12 @@ class VirtualRun {
         carriers: planned.carrier === 'auto' ? ['upgrade', 'http', 'grpc'] : [planned.carrier],
         ...(planned.paths === '' ? {} : { paths: parsePaths(planned.paths) }),
         ...(planned.keyMode === undefined ? {} : { keyModes: [planned.keyMode] }),
+        ...(planned.bind === undefined ? {} : { localAddresses: planned.bind }),
       },
       ...(planned.wrongKey === true ? { wrongKey: true } : {}),
       ...(certificateEndsAtMs === undefined ? {} : { certificateEndsAtMs }),
       application,
-      link: (relayId) => links.get(relayId)!,
+      link: (relayId, localAddress) => links.get(wayOf(relayId, localAddress))!,
       relay: (relayId) => this.#relays.get(relayId),
       turnMs,
       ...this.#clock(planned.zone),
@@ -236,6 +240,10 @@ class VirtualRun {
       dialFailShare: 0,
     }
   }
+}
+
+function wayOf(relay: string, localAddress: string | undefined): string {
+  return `${relay} ${localAddress ?? ''}`
 }
 
 function sampleOf([relay, { state }]: [string, RelayHost]): RelaySample {

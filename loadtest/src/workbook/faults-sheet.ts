@@ -136,7 +136,16 @@ function aimed(row: TableRow, aim: Target, kind: FaultAction, context: FaultsCon
       row.wrong('W123', 'target', `expected a relay or a zone (${kind} is done to a relay)`, found)
       return false
     }
-    if (clientsOf(inner, clients).length > 0) return true
+    const hit = clientsOf(inner, clients)
+    if (hit.length > 0)
+      return 'link' in inner && inner.link !== undefined
+        ? hasLink(
+            row,
+            inner.link,
+            kind,
+            hit.map((index) => clients[index]!),
+          )
+        : true
     const written = clients.map(({ client }) => client)
     const near = inner.kind === 'client' ? nearest(inner.pattern, written) : undefined
     return wrong(`no enabled client is in it${near === undefined ? '' : `. Nearest: client:${near}`}`)
@@ -175,6 +184,26 @@ function aimed(row: TableRow, aim: Target, kind: FaultAction, context: FaultsCon
     `expected managed relays (${kind} needs a process that the test set started)`,
     found,
     `relay ${foreign.relay} is not managed`,
+  )
+  return false
+}
+
+/** Whether all of these have a link of that number, and the action can be done to one link alone; says so when not. */
+function hasLink(row: TableRow, link: number, kind: FaultAction, clients: readonly PlanClient[]): boolean {
+  const found = `"${row.text('target').slice(0, 60)}"`
+  if (familyFor(kind, true) !== 'network' || kind === 'vanish') {
+    row.wrong('W123', 'target', `expected clients without /link (${kind} is done to a client, not to one of its links)`, found)
+    return false
+  }
+  const few = clients.find(({ bind = [] }) => Math.max(1, bind.length) < link)
+  if (few === undefined) return true
+  const has = few.bind === undefined ? 'has no bind, and so one link to each relay' : `has ${few.bind.length} in its bind`
+  row.wrong(
+    'W111',
+    'target',
+    `expected the number of an address in the bind of each of them`,
+    found,
+    `client ${few.client} (Clients row ${few.row}) ${has}`,
   )
   return false
 }
@@ -326,7 +355,8 @@ function targetsOf(row: FaultRow, { relays, zones, clients }: FaultsContext, ran
   const drawn = <T>(all: readonly T[]): T[] =>
     alone ? [all[Math.floor(random() * all.length)]!] : aim.kind === 'percent' ? someOf(all, aim.share, random) : [...all]
   if (isOfClients(inner) || family === 'client' || family === 'misbehaviour') {
-    return [{ kind: 'clients', clients: drawn(namesOf(inner, clients)), name: row.row.text('target').replace(/ /g, '') }]
+    const link = 'link' in inner && inner.link !== undefined ? { link: inner.link } : {}
+    return [{ kind: 'clients', clients: drawn(namesOf(inner, clients)), name: row.row.text('target').replace(/ /g, ''), ...link }]
   }
   if (aim.kind === 'zone' && family === 'network') {
     const hit = zones.names().filter((zone) => fits(aim.pattern, zone))

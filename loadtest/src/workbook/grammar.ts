@@ -305,7 +305,9 @@ function parseSchedule(written: string): Schedule | undefined {
 
 /** What something is done to, still by name. */
 export type Target =
-  | { readonly kind: 'relay' | 'zone' | 'client' | 'tag'; readonly pattern: string }
+  | { readonly kind: 'relay' | 'zone'; readonly pattern: string }
+  /** `link`: only their links from that address of `bind`, from 1. */
+  | { readonly kind: 'client' | 'tag'; readonly pattern: string; readonly link?: number }
   | { readonly kind: 'link'; readonly from: string; readonly to: string }
   | { readonly kind: 'percent'; readonly share: number; readonly of: Target }
   | { readonly kind: 'one' | 'busiest'; readonly of: Target }
@@ -313,7 +315,7 @@ export type Target =
 export const target: Kind<Target> = {
   code: 'W111',
   expected:
-    'a target such as relay:r1, relay:*, zone:eu, link:eu>us, client:cam-*, tag:iot, percent(20%,tag:iot), one(relay:*) or busiest(relay:*)',
+    'a target such as relay:r1, relay:*, zone:eu, link:eu>us, client:cam-*, client:c1/link:2, tag:iot, percent(20%,tag:iot), one(relay:*) or busiest(relay:*)',
   parse: (text) => parseTarget(text.replace(/ /g, ''), 0),
   guess: (text) => (/^r\d+$/i.test(text) ? `relay:${text}` : undefined),
 }
@@ -334,6 +336,8 @@ function parseTarget(text: string, depth: number): Target | undefined {
   }
   const link = /^link:([\w.-]{1,63})>([\w.-]{1,63})$/i.exec(text)
   if (link !== null) return { kind: 'link', from: link[1]!, to: link[2]! }
+  const ofLink = /^(client|tag):([\w.*-]{1,63})\/link:([1-9]\d?)$/i.exec(text)
+  if (ofLink !== null) return { kind: ofLink[1]!.toLowerCase() as 'client', pattern: ofLink[2]!, link: Number(ofLink[3]) }
   const named = /^(relay|zone|client|tag):([\w.*-]{1,63})$/i.exec(text)
   return named === null ? undefined : { kind: named[1]!.toLowerCase() as 'relay', pattern: named[2]! }
 }

@@ -98,6 +98,8 @@ const phaseTarget: Kind<Target | 'all'> = {
     const aim = target.parse(text)
     if (aim === undefined || aim.kind === 'one' || aim.kind === 'busiest') return undefined
     const inner = aim.kind === 'percent' ? aim.of : aim
+    // Their rates and their presence are the clients' own, whatever links they have.
+    if ('link' in inner) return undefined
     return inner.kind === 'client' || inner.kind === 'tag' || inner.kind === 'zone' ? aim : undefined
   },
 }

@@ -1,3 +1,4 @@
+export { linkNumber, relayOf } from '../attach/links.ts'
 export { ClientMachine } from './client-machine.ts'
 export { type ClientTuning, clientTuning } from './tuning.ts'
 export type {
