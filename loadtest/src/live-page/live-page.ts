@@ -21,6 +21,7 @@ progress { width: 100%; height: 10px; margin: 12px 0 0; accent-color: var(--c1);
 .live th { text-align: left; font-weight: 500; color: var(--soft); padding: 3px 8px 3px 0; } .live td { padding: 3px 8px 3px 0; }
 .live td.n, .live th.n { text-align: right; }
 .live .wide { grid-column: 1 / -1; }
+@media (min-width: 760px) { .live .broad { grid-column: span 2; } }
 .live svg { display: block; width: 100%; height: 130px; }
 .line1 { fill: none; stroke: var(--c1); stroke-width: 2; vector-effect: non-scaling-stroke; }
 .line2 { fill: none; stroke: var(--c2); stroke-width: 2; vector-effect: non-scaling-stroke; }
@@ -68,7 +69,7 @@ export function livePage({ name, clients, flows, run, relays }: Plan): { readonl
 <section aria-labelledby="h-latency"><h2 id="h-latency">Latency, ms</h2><div id="latency"></div></section>
 <section aria-labelledby="h-states"><h2 id="h-states">Clients and connections</h2><div id="states"></div></section>
 <section aria-labelledby="h-relays"><h2 id="h-relays">Relays</h2><div id="relays"></div></section>
-<section aria-labelledby="h-limits"><h2 id="h-limits">Limits so far</h2><div id="limits"></div></section>
+<section class="broad" aria-labelledby="h-limits"><h2 id="h-limits">Limits so far</h2><div id="limits"></div></section>
 <section aria-labelledby="h-faults"><h2 id="h-faults">Faults</h2><div id="faults"></div></section>
 <section aria-labelledby="h-inject"><h2 id="h-inject">Begin a fault now</h2><div id="inject" class="inject"></div></section>
 </div>
