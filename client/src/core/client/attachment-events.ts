@@ -95,8 +95,8 @@ export class AttachmentEvents implements AttachmentSink {
 
   backoffFacts(attachment: Attachment): BackoffFacts {
     const { meeting, attachments, listens } = this.#to
-    const mayRest = !meeting.exposed() && attachments.mayRest(attachment)
-    return { urgent: meeting.urgent(), mayRest, serving: listens.size > 0 }
+    const mayRest = !meeting.needs.exposed() && attachments.mayRest(attachment)
+    return { urgent: meeting.needs.urgent(), mayRest, serving: listens.size > 0 }
   }
 
   /** It came, went, or is to be left: connections and calls look again. */
@@ -174,6 +174,25 @@ export class AttachmentEvents implements AttachmentSink {
     if (version === undefined || part.version <= version) return
     const signed = attachment.listParts.take(part)
     if (signed !== undefined) this.#context.emit({ type: 'relayList', relayId: attachment.relayId, signed })
+  }
+
+  /** Relays that go, or asked us to use others, are left at the moment that was drawn for each. */
+  leaveDue(nowMs: number): void {
+    for (const attachment of this.#to.attachments.all()) {
+      const { draining } = attachment.notices
+      if (draining === undefined || draining.left || nowMs < draining.leaveAtMs) continue
+      draining.left = true
+      this.changed(nowMs, attachment)
+    }
+    for (const attachment of this.#to.attachments.all()) {
+      const { crowded } = attachment.notices
+      if (crowded === undefined || nowMs < crowded.fromMs) continue
+      if (nowMs >= crowded.untilMs) attachment.notices.crowded = undefined
+      else if (!crowded.told) {
+        crowded.told = true
+        this.changed(nowMs, attachment)
+      }
+    }
   }
 
   #drain(nowMs: number, attachment: Attachment, { withinMs, spreadMs }: Extract<HopControl, { type: 'drain' }>): void {

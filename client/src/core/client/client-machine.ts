@@ -12,13 +12,14 @@ import { AttachmentEvents, type AttachmentListeners } from './attachment-events.
 import { CircuitTable } from './circuits.ts'
 import type { Verdict } from './connection-host.ts'
 import { Connections } from './connections.ts'
+import { EffectQueue } from './effect-queue.ts'
 import { IncomingAttempts } from './incoming.ts'
-import { Listen } from './listen.ts'
+import { Listens } from './listens.ts'
 import type { ManagedConnection } from './managed-connection.ts'
 import { Meeting } from './meeting.ts'
 import { fullName } from './names.ts'
 import { checkRenewal } from './renewal.ts'
-import { connectionStatus, localAddressOf, relayStatus } from './status.ts'
+import { linksAndConnections, relayStatus } from './status.ts'
 import { clientTuning } from './tuning.ts'
 import type { ClientEffect, ClientMachineOptions, ClientStatus, ConnectRequest, ListenRequest, RelayStatus } from './types.ts'
 
@@ -36,12 +37,10 @@ export class ClientMachine {
   readonly #meeting: Meeting
   readonly #events: AttachmentEvents
   readonly #listeners: AttachmentListeners
-  readonly #listens = new Map<number, Listen>()
-  readonly #keyModes: readonly KeyMode[]
-  readonly #effects: ClientEffect[] = []
+  readonly #listens: Listens
+  readonly #effects = new EffectQueue()
   readonly #dirtyLinks = new Set<Attachment>()
   readonly #dirtyConnections = new Set<ManagedConnection>()
-  #effectsTaken = 0
   /** Since the last {@link heard}. */
   #bytesCame = false
   #nowMs = 0
@@ -102,7 +101,9 @@ export class ClientMachine {
     this.#connections = new Connections(tuning)
     const ownName = fullName(own.identity.user, label)
     const features = options.features ?? 0
-    this.#keyModes = options.keyModes ?? ['blind']
+    const keyModes: readonly KeyMode[] = options.keyModes ?? ['blind']
+    this.#listens = new Listens({ random, attachments: this.#attachments, keyModes, emit, needsSync })
+    const listens = this.#listens.byHandle
     const attachments = this.#attachments
     const circuits = this.#circuits
     // Written out, each of them: objects made by spreading others have no shape in common with those of the next client, and every look into
@@ -122,9 +123,9 @@ export class ClientMachine {
       attachments,
       circuits,
       connections: this.#connections,
-      listens: this.#listens,
+      listens,
       paths: options.paths,
-      keyModes: this.#keyModes,
+      keyModes,
       nextId,
       emit,
       needsSync,
@@ -179,7 +180,7 @@ export class ClientMachine {
       connections: this.#connections,
       incoming: this.#incoming,
       meeting: this.#meeting,
-      listens: this.#listens,
+      listens,
     }
   }
 
@@ -256,10 +257,9 @@ export class ClientMachine {
     this.#connections.wake(nowMs)
     this.#meeting.wake(nowMs)
     this.#incoming.wake(nowMs)
-    for (const listen of this.#listens.values()) listen.wake(nowMs)
+    this.#listens.wake(nowMs)
     if (!attachmentsDue) return
-    this.#leaveDraining(nowMs)
-    this.#leaveCrowded(nowMs)
+    this.#events.leaveDue(nowMs)
   }
 
   /** When to call {@link wake}; undefined when nothing is due. Ask after draining {@link poll}. */
@@ -267,7 +267,7 @@ export class ClientMachine {
     if (this.#closed) return undefined
     const allFirst = this.#options.attach === 'all-first' && this.#nowMs < this.#attachAllUntilMs
     let atMs = Math.min(this.#attachments.wakeAtMs(), this.#connections.wakeAtMs(), this.#meeting.wakeAtMs(), this.#incoming.wakeAtMs())
-    for (const listen of this.#listens.values()) atMs = Math.min(atMs, listen.wakeAtMs())
+    atMs = Math.min(atMs, this.#listens.wakeAtMs())
     if (allFirst) atMs = Math.min(atMs, this.#attachAllUntilMs)
     return Number.isFinite(atMs) ? atMs : undefined
   }
@@ -275,7 +275,7 @@ export class ClientMachine {
   /** The next thing to do. Drain it after every input; packets are built only here, so that what one turn wrote shares them. */
   poll(): ClientEffect | undefined {
     for (;;) {
-      const effect = this.#nextEffect()
+      const effect = this.#effects.take()
       if (effect !== undefined) return effect
       if (this.#dirtyConnections.size > 0) this.#pumpConnections()
       else if (this.#dirtyLinks.size > 0) this.#pumpLinks()
@@ -289,22 +289,11 @@ export class ClientMachine {
    * application has answered, sends the answer and the acks in one record.
    */
   heard(): ClientEffect | undefined {
-    if (this.#effectsTaken === this.#effects.length && this.#bytesCame) {
+    if (this.#effects.isEmpty && this.#bytesCame) {
       this.#bytesCame = false
       for (const connection of this.#dirtyConnections) connection.pump(this.#nowMs, false)
     }
-    return this.#nextEffect()
-  }
-
-  #nextEffect(): ClientEffect | undefined {
-    if (this.#effectsTaken === this.#effects.length) return undefined
-    const effect = this.#effects[this.#effectsTaken]
-    this.#effectsTaken += 1
-    if (this.#effectsTaken === this.#effects.length) {
-      this.#effects.length = 0
-      this.#effectsTaken = 0
-    }
-    return effect
+    return this.#effects.take()
   }
 
   // The application's side.
@@ -313,35 +302,13 @@ export class ClientMachine {
   listen(nowMs: number, request: ListenRequest): number {
     this.#now(nowMs)
     const handle = this.#nextId()
-    const listen = new Listen(
-      {
-        random: this.#options.random,
-        attachments: this.#attachments,
-        listening: (_listen, relayId) => this.#effects.push({ type: 'listening', handle, relayId }),
-        listenRefused: (_listen, relayId, code, message) =>
-          this.#effects.push({ type: 'event', event: { type: 'listen_refused', relayId, listenHandle: handle, code, message } }),
-        listenFailed: (_listen, code, message, answers) => {
-          this.#listens.delete(handle)
-          this.#effects.push({ type: 'listenFailed', handle, code, message, answers })
-          this.#syncNeeded = true
-        },
-      },
-      handle,
-      request.application,
-      request.from,
-      request.keyModes ?? this.#keyModes,
-    )
-    this.#listens.set(handle, listen)
-    listen.start()
-    this.#syncNeeded = true
+    this.#listens.start(handle, request)
     return handle
   }
 
   unlisten(nowMs: number, handle: number): void {
     this.#now(nowMs)
-    this.#listens.get(handle)?.stop()
-    this.#listens.delete(handle)
-    this.#syncNeeded = true
+    this.#listens.stop(handle)
   }
 
   /** Calls a user for an application; `connection` or `connectFailed` names the returned handle. */
@@ -413,7 +380,7 @@ export class ClientMachine {
   close(nowMs: number): void {
     this.#now(nowMs)
     this.#closed = true
-    for (const handle of [...this.#listens.keys()]) this.unlisten(nowMs, handle)
+    this.#listens.stopAll()
     this.#meeting.close()
     this.#eachConnection((connection) => connection.machine.abort(nowMs, 'aborted', 'the client was closed'))
     for (const connection of this.#connections.all()) this.#dirtyConnections.add(connection)
@@ -426,17 +393,8 @@ export class ClientMachine {
   }
 
   status(): ClientStatus {
-    const attachments = this.#attachments.attachedByRank().map((attachment) => {
-      const rttMs = attachment.leg.estimate(this.#nowMs)?.rttMs
-      return {
-        relay: attachment.relayId,
-        carrier: attachment.carrier!,
-        rttMs: rttMs === undefined ? null : Math.round(rttMs * 100) / 100,
-        ...localAddressOf(attachment),
-      }
-    })
-    const connections = [...this.#connections.all()].filter((connection) => connection.stage === 'open').map(connectionStatus)
-    return { user: this.#options.identity.user, label: this.#options.label ?? '', attachments, connections }
+    const { identity, label = '' } = this.#options
+    return { user: identity.user, label, ...linksAndConnections(this.#attachments, this.#connections, this.#nowMs) }
   }
 
   /** Every relay of the list. */
@@ -479,28 +437,7 @@ export class ClientMachine {
     if (this.#closed) return
     this.#meeting.recoverPathless(this.#nowMs)
     for (const connection of this.#connections.all()) connection.sync(this.#nowMs)
-    const needs = this.#meeting.needs(this.#nowMs, this.#listens.size > 0, this.#nowMs < this.#attachAllUntilMs)
+    const needs = this.#meeting.needs.now(this.#nowMs, this.#listens.byHandle.size > 0, this.#nowMs < this.#attachAllUntilMs)
     this.#attachments.sync(this.#nowMs, needs)
-  }
-
-  #leaveCrowded(nowMs: number): void {
-    for (const attachment of this.#attachments.all()) {
-      const { crowded } = attachment.notices
-      if (crowded === undefined || nowMs < crowded.fromMs) continue
-      if (nowMs >= crowded.untilMs) attachment.notices.crowded = undefined
-      else if (!crowded.told) {
-        crowded.told = true
-        this.#events.changed(nowMs, attachment)
-      }
-    }
-  }
-
-  #leaveDraining(nowMs: number): void {
-    for (const attachment of this.#attachments.all()) {
-      const { draining } = attachment.notices
-      if (draining === undefined || draining.left || nowMs < draining.leaveAtMs) continue
-      draining.left = true
-      this.#events.changed(nowMs, attachment)
-    }
   }
 }

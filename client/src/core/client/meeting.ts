@@ -12,10 +12,9 @@ import {
   type UserIdentity,
 } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
-import type { AttachmentNeeds, Attachments } from '../attach/attachments.ts'
-import { relayOf } from '../attach/links.ts'
+import type { Attachments } from '../attach/attachments.ts'
 import type { ConnectionEffect } from '../connection/index.ts'
-import { bestPaths, type PathsOption, parsePaths, pathsWanted, turned } from '../paths/index.ts'
+import { bestPaths, type PathsOption, parsePaths, turned } from '../paths/index.ts'
 import { mergePolicies, PolicyView } from '../plan/policy.ts'
 import { Call, type CallConnected, type CallFacts, type CallHost, type CallResult } from './call.ts'
 import { failureText } from './call-failure.ts'
@@ -30,6 +29,7 @@ import type { Listen } from './listen.ts'
 import { ManagedConnection } from './managed-connection.ts'
 import { fullName, isElder } from './names.ts'
 import { Recoveries } from './recoveries.ts'
+import { RelayNeeds } from './relay-needs.ts'
 import type { ClientTuning } from './tuning.ts'
 import type { ClientEffect, ConnectRequest } from './types.ts'
 
@@ -58,10 +58,9 @@ export interface MeetingContext {
   needsSync(): void
 }
 
-/** Nothing is released for the sake of a plan that is not acknowledged within this time. */
-const settleMs = 30_000
-
 export class Meeting {
+  /** What all that meets here needs of relays. */
+  readonly needs: RelayNeeds
   readonly #context: MeetingContext
   readonly #callHost: CallHost
   readonly #calls = new Map<number, Call>()
@@ -72,6 +71,8 @@ export class Meeting {
 
   constructor(context: MeetingContext) {
     this.#context = context
+    const { ownName, attachments, circuits } = context
+    this.needs = new RelayNeeds({ ownName, attachments, circuits, connections: context.connections, listens: context.listens }, this.#calls)
     this.#challenges = new Challenges({
       supersedeMinMs: context.tuning.supersedeMinMs,
       dirty: (connection) => context.connectionHost.dirty(connection),
@@ -305,75 +306,6 @@ export class Meeting {
   /** Whoever is without a path for a while is asked for again beside its joins. */
   recoverPathless(nowMs: number): void {
     this.#recoveries.look(nowMs)
-  }
-
-  /** Some connection has no standby: a relay that rests may be the one it lacks. */
-  exposed(): boolean {
-    for (const connection of this.#context.connections.all()) if (connection.exposed) return true
-    return false
-  }
-
-  /** Who listens and is attached nowhere cannot be called: as bad as a connection without a path. */
-  unserved(): boolean {
-    return this.#context.listens.size > 0 && !this.#context.attachments.anyAttached
-  }
-
-  /** Some connection stands still for want of a path, somebody waits, or nobody can call us: the low cap counts. */
-  urgent(): boolean {
-    if (this.unserved()) return true
-    for (const connection of this.#context.connections.all()) if (connection.standsStill) return true
-    for (const call of this.#calls.values()) if (call.waits) return true
-    return false
-  }
-
-  needs(nowMs: number, listening: boolean, attachAll: boolean): AttachmentNeeds {
-    const inUse = new Set<string>()
-    for (const linkId of this.#context.circuits.linksInUse()) inUse.add(relayOf(linkId))
-    const names: string[] = listening ? [this.#context.ownName] : []
-    const policies: PolicyView[] = []
-    let standsStill = false
-    let exposed = false
-    let bare = false
-    let keepAll = false
-    let relays = 0
-    for (const connection of this.#context.connections.all()) {
-      if (connection.stage === 'over') continue
-      connection.addRelaysInUse(inUse)
-      if (connection.facts.policy.isChoosy) policies.push(connection.facts.policy)
-      if (connection.standsStill) standsStill = true
-      relays = Math.max(relays, connection.agreement.inForce.relaysWanted)
-      const exposes = connection.exposed
-      if (exposes) exposed = true
-      if (exposes && connection.bare) bare = true
-      // In a list too long to attach to whole the two ends may share no second relay: both go where the listener's name points.
-      if (exposes || connection.pathlessSinceMs !== undefined)
-        names.push(connection.captain ? connection.facts.peerName : this.#context.ownName)
-      if (!connection.agreement.inForce.settled && nowMs < connection.createdAtMs + settleMs) keepAll = true
-    }
-    let waiting = false
-    for (const call of this.#calls.values()) {
-      names.push(call.peerName)
-      const { send, receive } = call.facts.paths ?? bestPaths
-      relays = Math.max(relays, pathsWanted(send) + 1, pathsWanted(receive) + 1)
-      if (call.facts.policy.isChoosy) policies.push(call.facts.policy)
-      keepAll = true
-      if (call.waits) waiting = true
-    }
-    return {
-      wide: listening || waiting || standsStill || exposed,
-      urgent: standsStill,
-      exposed,
-      bare,
-      unserved: this.unserved(),
-      serving: listening,
-      waiting,
-      inUse,
-      keepAll,
-      names,
-      relays,
-      attachAll,
-      policies,
-    }
   }
 
   #byRequest(requestId: number): Call | undefined {

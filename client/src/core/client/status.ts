@@ -2,8 +2,9 @@
 import type { Attachment } from '../attach/attachment.ts'
 import type { Attachments } from '../attach/attachments.ts'
 import { formatMode } from '../paths/index.ts'
+import type { Connections } from './connections.ts'
 import type { ManagedConnection } from './managed-connection.ts'
-import type { ClientConnectionStatus, RankingStatus, RelayStatus } from './types.ts'
+import type { ClientConnectionStatus, ClientStatus, RankingStatus, RelayStatus } from './types.ts'
 
 /** Every relay of the list and how it stands with it. */
 export function relayStatus(attachments: Attachments, nowMs: number): RelayStatus[] {
@@ -22,12 +23,32 @@ export function relayStatus(attachments: Attachments, nowMs: number): RelayStatu
   })
 }
 
-export function localAddressOf({ localAddress }: Attachment): { readonly localAddress?: string } {
+/** What is attached, best first, and the connections that are on. */
+export function linksAndConnections(
+  attachments: Attachments,
+  connections: Connections,
+  nowMs: number,
+): Pick<ClientStatus, 'attachments' | 'connections'> {
+  return {
+    attachments: attachments.attachedByRank().map((attachment) => {
+      const rttMs = attachment.leg.estimate(nowMs)?.rttMs
+      return {
+        relay: attachment.relayId,
+        carrier: attachment.carrier!,
+        rttMs: rttMs === undefined ? null : rounded(rttMs),
+        ...localAddressOf(attachment),
+      }
+    }),
+    connections: [...connections.all()].filter((connection) => connection.stage === 'open').map(connectionStatus),
+  }
+}
+
+function localAddressOf({ localAddress }: Attachment): { readonly localAddress?: string } {
   return localAddress === undefined ? {} : { localAddress }
 }
 
 /** One connection as it is now, never as it is merely planned. */
-export function connectionStatus(connection: ManagedConnection): ClientConnectionStatus {
+function connectionStatus(connection: ManagedConnection): ClientConnectionStatus {
   const status = connection.machine.status()
   const { send, receive, whenShort } = connection.agreement.inForce.paths
   return {
