@@ -11,6 +11,8 @@ export type CarrierName = (typeof carrierNames)[number]
 
 /** What a carrier tells its owner. After `onClose` nothing more comes. */
 export interface CarrierEvents {
+  /** A dial that waited for its turn begins. */
+  onBegin?(): void
   /** The relay accepted the first request: bytes flow both ways from now on. */
   onOpen(): void
   /** Bytes from the relay. The chunk is only lent: when this returns the carrier may read into its memory again. */
@@ -23,6 +25,8 @@ export interface CarrierEvents {
 
 /** One dialled carrier. */
 export interface Carrier {
+  /** The dial has not begun: the process has others to that relay under way. `onBegin` says when it does. */
+  readonly waits?: boolean
   /**
    * Sends pieces in order, without copying them where the carrier can. Never throws; after the end it does nothing.
    * @returns false when the owner should send no more until `onDrain`. The pieces are taken all the same.

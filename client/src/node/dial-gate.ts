@@ -1,8 +1,8 @@
 /**
  * How many carriers to one relay a process opens at the same time. A program with a thousand clients whose relay stopped answering would otherwise begin
  * thousands of connections, wait in its own queues longer than any of them may take, give all of them up and begin again: alone each dial would have
- * worked. What waits here costs neither a socket nor a handshake, and is gone when its owner gives it up. The newest goes first: the oldest has used
- * up most of its time, and a program that is behind would begin only what is about to be given up.
+ * worked. What waits here costs neither a socket nor a handshake nor time: its owner knows that it waits, counts from when it begins, and tries no other
+ * carrier meanwhile. Owners that gave up what waited, to ask again, kept a process with a thousand clients busy with that alone for minutes.
  */
 import type { SennitError } from '@sennit/protocol'
 import type { Carrier, CarrierEvents } from './carrier.ts'
@@ -14,7 +14,7 @@ type Begin = (events: CarrierEvents) => Carrier
 
 interface Relay {
   running: number
-  /** The newest last; those that were given up stay until their turn or a clearing. */
+  /** The oldest first; those that were given up stay until their turn or a clearing. */
   waiting: GatedCarrier[]
   givenUp: number
 }
@@ -27,7 +27,7 @@ export class DialGate {
     this.#atOnce = atOnce
   }
 
-  /** Begins a dial to `url`, now or when one of those before it is open or over. @throws what `begin` throws, when it begins now */
+  /** Begins a dial to `url`, now or (see `waits`) when those before it are open or over. @throws what `begin` throws, when it begins now */
   dial(url: string, begin: Begin, events: CarrierEvents): Carrier {
     let relay = this.#relays.get(url)
     if (relay === undefined) {
@@ -60,7 +60,7 @@ export class DialGate {
       relay.givenUp = 0
     }
     while (relay.running < this.#atOnce) {
-      const next = relay.waiting.pop()
+      const next = relay.waiting.shift()
       if (next === undefined) break
       if (!next.opening) {
         relay.givenUp -= 1
@@ -89,6 +89,10 @@ class GatedCarrier implements Carrier {
     this.#over = over
   }
 
+  get waits(): boolean {
+    return !this.begun
+  }
+
   begin(): void {
     this.begun = true
     const { onBytes, onDrain } = this.#events
@@ -108,6 +112,7 @@ class GatedCarrier implements Carrier {
 
   /** The same, when nobody is there to catch what it throws. */
   beginLate(): void {
+    this.#events.onBegin?.()
     try {
       this.begin()
     } catch (error) {

@@ -10,6 +10,7 @@ import { turns } from './turns.ts'
 
 /** What the driver needs of a client machine. */
 export interface DrivenMachine {
+  carrierWaits(nowMs: number, key: number, waits: boolean): void
   carrierOpened(nowMs: number, key: number): void
   carrierBytes(nowMs: number, key: number, chunk: Uint8Array): void
   carrierWritable(nowMs: number, key: number, writable: boolean): void
@@ -239,6 +240,12 @@ export class Driver {
       })
     try {
       const carrier = this.#dial(effect, {
+        // Perhaps in the middle of a drain, ours or another client's: told, and no more.
+        onBegin: () => {
+          if (this.#stopped || !this.#carriers.has(key)) return
+          this.#machine.carrierWaits(this.#now(), key, false)
+          this.#afterThisTurn()
+        },
         onOpen: () => input((nowMs) => this.#machine.carrierOpened(nowMs, key)),
         onBytes: (chunk) => {
           this.#cameBytes += chunk.length
@@ -248,6 +255,7 @@ export class Driver {
         onClose: closed,
       })
       this.#carriers.set(key, carrier)
+      if (carrier.waits === true) this.#machine.carrierWaits(this.#now(), key, true)
     } catch (error) {
       const { code, message } = error as { code?: string; message?: string }
       // The machine hears of it in a turn of its own, as of every other failed dial.

@@ -17,6 +17,7 @@ function bench() {
         return { write: () => name !== 'full', close: () => closed.push(name) }
       },
       {
+        onBegin: () => heard.push(`${name} begins`),
         onOpen: () => heard.push(`${name} open`),
         onBytes: (chunk) => heard.push(`${name} ${chunk.length}`),
         onDrain: () => heard.push(`${name} drain`),
@@ -26,37 +27,39 @@ function bench() {
   return { dial, begun, heard, closed, names: () => [...begun.keys()].join(' ') }
 }
 
-test('dials beyond the limit begin as those before them are open, over or given up, the newest first', () => {
+test('dials beyond the limit begin as those before them are open, over or given up, the oldest first', () => {
   const { dial, begun, heard, names, closed } = bench()
-  const [a] = ['a', 'b', 'c', 'd', 'e'].map((name) => dial(name))
+  const dials = ['a', 'b', 'c', 'd', 'e'].map((name) => dial(name))
+  const [a] = dials
   dial('elsewhere', 'http://r2')
   expect(names()).toBe('a b elsewhere')
+  expect(dials.map(({ waits }) => waits)).toEqual([false, false, true, true, true])
   a!.close()
-  expect(names()).toBe('a b elsewhere e')
+  expect(names()).toBe('a b elsewhere c')
   begun.get('b')!.onOpen()
-  expect(names()).toBe('a b elsewhere e d')
-  begun.get('e')!.onClose('dial_failed', 'refused')
-  expect(names()).toBe('a b elsewhere e d c')
+  expect(names()).toBe('a b elsewhere c d')
+  begun.get('c')!.onClose('dial_failed', 'refused')
+  expect(names()).toBe('a b elsewhere c d e')
   begun.get('b')!.onBytes(new Uint8Array(3))
   begun.get('b')!.onClose('carrier_lost', 'gone')
-  expect(heard).toEqual(['b open', 'e dial_failed', 'b 3', 'b carrier_lost'])
+  expect(heard).toEqual(['c begins', 'd begins', 'b open', 'e begins', 'c dial_failed', 'b 3', 'b carrier_lost'])
   expect(closed).toEqual(['a'])
 })
 
 test('what is given up while it waits never begins, and its end is counted once', () => {
   const { dial, begun, names } = bench()
-  const [, , c, , e, f] = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => dial(name))
-  f!.close()
-  f!.close()
+  const [, , c, d, , f] = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => dial(name))
+  c!.close()
+  c!.close()
   begun.get('a')!.onOpen()
   begun.get('a')!.onClose('carrier_lost', 'gone')
-  expect(names()).toBe('a b e')
-  c!.close()
-  e!.close()
-  expect(names()).toBe('a b e d')
+  expect(names()).toBe('a b d')
+  f!.close()
+  d!.close()
+  expect(names()).toBe('a b d e')
   dial('g')
-  begun.get('d')!.onOpen()
-  expect(names()).toBe('a b e d g')
+  begun.get('e')!.onOpen()
+  expect(names()).toBe('a b d e g')
 })
 
 test('it takes what is written, and says when it is full', () => {
@@ -71,11 +74,11 @@ test('a dial that cannot even begin says so at once, or where it would have begu
   expect(() => dial('bad')).toThrow('no such carrier')
   dial('a')
   dial('b')
-  dial('c')
   dial('bad late')
+  dial('c')
   begun.get('a')!.onClose('dial_failed', 'refused')
   expect(names()).toBe('a b')
   await new Promise(setImmediate)
   expect(names()).toBe('a b c')
-  expect(heard).toEqual(['a dial_failed', 'bad late carrier_unknown'])
+  expect(heard).toEqual(['bad late begins', 'a dial_failed', 'c begins', 'bad late carrier_unknown'])
 })

@@ -11,6 +11,9 @@ class NotingMachine implements DrivenMachine {
   readonly effects: ClientEffect[] = []
   readonly heardEffects: ClientEffect[] = []
   dueAtMs: number | undefined
+  carrierWaits(_nowMs: number, key: number, waits: boolean): void {
+    this.notes.push(`waits ${key} ${waits}`)
+  }
   carrierOpened(_nowMs: number, key: number): void {
     this.notes.push(`opened ${key}`)
   }
@@ -53,7 +56,7 @@ afterEach(() => {
   for (const driver of drivers.splice(0)) driver.finish()
 })
 
-function world(options: { takes?: boolean; onEffect?: (effect: ApplicationEffect) => void; refuse?: boolean } = {}) {
+function world(options: { takes?: boolean; waits?: boolean; onEffect?: (effect: ApplicationEffect) => void; refuse?: boolean } = {}) {
   const machine = new NotingMachine()
   const carriers: CarrierEvents[] = []
   const written: number[] = []
@@ -66,6 +69,7 @@ function world(options: { takes?: boolean; onEffect?: (effect: ApplicationEffect
       if (options.refuse) throw Object.assign(new Error('no such thing'), { code: 'carrier_unknown' })
       carriers.push(events)
       return {
+        waits: options.waits ?? false,
         write: (pieces) => {
           written.push(pieces.length)
           return options.takes ?? true
@@ -90,6 +94,15 @@ function world(options: { takes?: boolean; onEffect?: (effect: ApplicationEffect
 }
 
 describe('Driver', () => {
+  it('tells the machine that a dial waits for its turn, and when it begins', async () => {
+    const { machine, driver, carriers, dial } = world({ waits: true })
+    dial(7)
+    driver.touch(3)
+    await Promise.resolve()
+    carriers[0]!.onBegin!()
+    expect(machine.notes.filter((note) => note.startsWith('waits'))).toEqual(['waits 7 true', 'waits 7 false'])
+  })
+
   it('lets the first write of a turn leave at once, and what follows it in the same turn leave together', async () => {
     const { machine, driver } = world()
     const told = (): number => machine.notes.filter((note) => note === 'changed 7').length

@@ -202,6 +202,11 @@ export class Attachment {
     if (this.#state.type === 'dialing') this.#state.race.postpone(nowMs)
   }
 
+  carrierWaits(nowMs: number, key: number, waits: boolean): void {
+    this.#wakeMs = undefined
+    if (this.#state.type === 'dialing') this.#state.race.waits(nowMs, key, waits)
+  }
+
   carrierOpened(nowMs: number, key: number): void {
     this.#wakeMs = undefined
     if (this.#state.type === 'dialing') this.#state.race.opened(nowMs, key)

@@ -57,6 +57,14 @@ export class DialRace {
     return this.#runners.get(key)
   }
 
+  /** The process has too many dials under way for this one to begin, or begins it: until then it cannot be late, and no other carrier would be sooner. */
+  waits(nowMs: number, key: number, waits: boolean): void {
+    const runner = this.#runners.get(key)
+    if (runner === undefined) return
+    runner.deadlineMs = waits ? Number.POSITIVE_INFINITY : nowMs + this.#tuning.dialTimeoutMs
+    this.#nextAtMs = waits ? Number.POSITIVE_INFINITY : nowMs + this.#tuning.raceStepMs
+  }
+
   /** The carrier is open: the handshake has its own time. */
   opened(nowMs: number, key: number): void {
     const runner = this.#runners.get(key)

@@ -186,6 +186,12 @@ export class ClientMachine {
 
   // The shell's side.
 
+  /** The dial waits for its turn in this process, or begins now: only then its time runs. */
+  carrierWaits(nowMs: number, key: number, waits: boolean): void {
+    this.#now(nowMs)
+    this.#attachments.byKey(key)?.carrierWaits(nowMs, key, waits)
+  }
+
   carrierOpened(nowMs: number, key: number): void {
     this.#now(nowMs)
     this.#attachments.byKey(key)?.carrierOpened(nowMs, key)
