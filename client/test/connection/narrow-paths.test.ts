@@ -2,17 +2,17 @@
 import { expect, it } from 'vitest'
 import { World } from './world.ts'
 
-/** A megabit a second and 50 ms there and back, as a poor uplink has. */
-const bytesPerMs = 125
-const rttMs = 50
-const minutes = 4
+/** Eight megabits a second and 100 ms there and back, as an uplink at home has to a relay far away. */
+const bytesPerMs = 1_000
+const rttMs = 100
+const minutes = 3
 
 /** What each end received of what the path carries, and its worst smoothed round trip, from the second minute on. */
 function long(backFromMs: number): { readonly used: number[]; readonly rttMs: number } {
   const world = new World({ seed: 3, relays: { r1: rttMs / 2 }, openFirst: ['r1'], joins: false, creditBytes: 8 * 2 ** 20 })
   world.relay('r1').bytesPerMs = bytesPerMs
   world.run(500)
-  const traffic = { streams: 1, streamBytes: bytesPerMs * (minutes + 1) * 60_000, streamTurnBytes: 500_000, everyMs: 100 }
+  const traffic = { streams: 1, streamBytes: bytesPerMs * (minutes + 1) * 60_000, streamTurnBytes: 1_000_000, everyMs: 100 }
   const got = (): number[] => world.ends.map(({ streamsGot }) => [...streamsGot.values()].reduce((sum, stream) => sum + stream.got, 0))
   world.start(0, traffic)
   world.run(500 + backFromMs)
@@ -36,6 +36,6 @@ it('one direction for minutes: all of it is used, and the round trip does not gr
 
 it('both directions, one begun later: neither starves the other, though the acks of each stand behind its data', () => {
   const { used, rttMs: worstMs } = long(5_000)
-  expect(Math.min(...used)).toBeGreaterThan(0.75)
+  expect(Math.min(...used)).toBeGreaterThan(0.7)
   expect(worstMs).toBeLessThan(5 * rttMs)
 })

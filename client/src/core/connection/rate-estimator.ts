@@ -12,13 +12,10 @@ const fallShare = 1 / 8
 export class RateEstimator {
   /** Bytes per millisecond; undefined until measured. */
   rate: number | undefined
-  /** The sender had more to send than the path took: it was the path that was measured. */
-  proven = false
 
   /** @param applicationLimited the sender had nothing more to send, so that the path may carry more than was seen */
   sample(bytes: number, intervalMs: number, applicationLimited: boolean): void {
     const seen = bytes / Math.max(intervalMs, 0.05)
-    if (!applicationLimited) this.proven = true
     if (this.rate === undefined || seen > this.rate) this.rate = seen
     else if (!applicationLimited) this.rate += (seen - this.rate) * fallShare
   }

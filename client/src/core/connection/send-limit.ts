@@ -15,10 +15,8 @@ import { minimumWindowMs } from './windowed-minimum.ts'
 const loadedRttFloorMs = 25
 /** For that reason never more than this: what TCP itself would hold on one hop. More only gets old, and old memory costs a collector most. */
 const loadedBytesMax: number = 8 * 1024 * 1024
-/** Bytes in flight on a path of which nobody knows what it carries; RFC 6928 begins with a quarter of it. */
-const unmeasuredBytes = 65_536
-/** Never fewer than this: ten packets of Ethernet's size. */
-const floorBytes = 16_384
+/** Never fewer bytes in flight than this: a rate that is believed too low must not be what keeps it low. */
+const floorBytes = 65_536
 /** The same while the path is drained: two packets keep acks coming. */
 const drainedBytes = 4_096
 /** How far into a window a path has time to show its idle round trip by itself. */
@@ -55,14 +53,14 @@ export class SendLimit {
   }
 
   bytes(): number {
-    const { rate, proven } = this.#rate
-    if (rate === undefined) return unmeasuredBytes
+    const { rate } = this.#rate
+    if (rate === undefined) return floorBytes
     const minMs = this.#minMs()
     if (this.#drain !== undefined) return Math.max(drainedBytes, (rate * minMs) / 2)
     const idle = 2 * rate * minMs
     const waits = rate * this.#waitsBackMs(minMs)
     const loaded = Math.min(2 * rate * loadedRttFloorMs + waits, loadedBytesMax)
-    return Math.max(proven ? floorBytes : unmeasuredBytes, loaded, idle + Math.min(waits, loadedBytesMax))
+    return Math.max(floorBytes, loaded, idle + Math.min(waits, loadedBytesMax))
   }
 
   /** The peer says when a packet arrived, by its clock. `rttMs` is without what its ack waited for. */
