@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Client, ClientCredential, ClientEvent, ClientOptions, KeyMode } from '@sennit/client'
+import type { Client, ClientEvent, ClientOptions, KeyMode } from '@sennit/client'
 import { type Command, Option } from 'commander'
 import { parseDuration } from './durations.ts'
 import { codedError, isCoded, usageError } from './exit-codes.ts'
@@ -119,13 +119,14 @@ export async function openClient(options: CommonOptions, { shortLived, signal, e
     )
   }
   const label = options.label ?? (shortLived === true ? `once-${randomBytes(6).toString('hex')}` : undefined)
-  const [{ Client, growHeapFast, relayCacheBeside }, credential] = await Promise.all([
+  const [{ Client, growHeapFast, relayCacheBeside }] = await Promise.all([
     import('@sennit/client'),
-    readCredentialFile(options.credential),
+    checkCredentialFile(options.credential),
   ])
   growHeapFast()
   const opening = Client.open({
-    credential,
+    // By its name, so that the client looks at it again when it was renewed.
+    credential: options.credential,
     relays,
     relayCache: relayCacheBeside(options.credential),
     ...(label === undefined ? {} : { label }),
@@ -200,10 +201,10 @@ function afterThis(value: string, before: string | undefined): string {
 }
 
 /** A credential that is not one is refused like a wrong one, not taken for a slip in the command line. */
-async function readCredentialFile(file: string): Promise<ClientCredential> {
+async function checkCredentialFile(file: string): Promise<void> {
   const { readCredential } = await import('@sennit/protocol/node')
   try {
-    return readCredential(file)
+    readCredential(file)
   } catch (error) {
     if (isCoded(error) && error.code === 'file_malformed') throw codedError('credential_malformed', error.message, { file }, error)
     throw error

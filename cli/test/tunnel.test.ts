@@ -147,6 +147,12 @@ describe('a tunnel', { timeout: 90_000 }, () => {
     expect(await other.stop()).toEqual({ code: 0, signal: null })
   })
 
+  it('takes a renewed credential while it runs, from the file it was given', async () => {
+    expect((await mesh.shop.run('user', 'renew', 'bob', '--mesh', 'mesh')).code).toBe(0)
+    expect(await expose.says(/credential_\w+/)).toBe('credential_renewed')
+    expect((await download(port, '/fast/1000')).sha256).toBe(expectedHash(1000))
+  })
+
   it('carries 50 downloads at once', async () => {
     const size = mebibyte
     const bodies = await Promise.all(Array.from({ length: 50 }, () => download(port, `/fast/${size}`)))
