@@ -12,6 +12,7 @@ import {
   type RelayEntry,
   type RelayIdentity,
   simulatorCrypto,
+  type UserCertificateRequest,
   type UserIdentity,
   type UserList,
 } from '@sennit/protocol'
@@ -60,7 +61,7 @@ export class MeshWorld {
     this.crypto = simulatorCrypto(this.random)
     this.mesh = issueMesh(this.crypto, startMs)
     this.#legMs = options.legMs ?? 5
-    for (const user of options.users) this.#identities.set(user, this.#issueUser(user))
+    for (const user of options.users) this.#identities.set(user, this.issueUser(user))
     this.users = this.#userList(options.users)
     for (const relayId of options.relays) this.relays.set(relayId, new WorldRelay(this, relayId, this.#issueRelay(relayId)))
   }
@@ -87,7 +88,7 @@ export class MeshWorld {
 
   /** Registers users from now on (relays hear at once). */
   setUsers(users: readonly string[]): void {
-    for (const user of users) if (!this.#identities.has(user)) this.#identities.set(user, this.#issueUser(user))
+    for (const user of users) if (!this.#identities.has(user)) this.#identities.set(user, this.issueUser(user))
     this.users = this.#userList(users)
     for (const relay of this.relays.values()) relay.usersChanged()
   }
@@ -145,8 +146,9 @@ export class MeshWorld {
     return { version: 1, expiresMs: startMs + 1e11, users: users.map((user) => ({ user, epoch: 0, revoked: false })) }
   }
 
-  #issueUser(user: string): UserIdentity {
-    const { crypto, mesh } = this
+  /** New keys, and a certificate of `mesh` over them. */
+  issueUser(user: string, wishes: Partial<UserCertificateRequest> = {}, mesh: NewMesh = this.mesh): UserIdentity {
+    const { crypto } = this
     const [identityKey, hopKey, endKey] = [crypto.generateEd25519(), crypto.generateX25519(), crypto.generateX25519()]
     const certificate = issueUserCertificate(crypto, mesh.keys.userIssuer.privateKey, {
       meshId: mesh.trust.meshId,
@@ -156,6 +158,7 @@ export class MeshWorld {
       endKey: endKey.publicKey,
       notBeforeMs: startMs - 1_000,
       notAfterMs: startMs + 1e10,
+      ...wishes,
     })
     return { user, identityKey, hopKey, endKey, certificate }
   }

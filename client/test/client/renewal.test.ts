@@ -1,27 +1,17 @@
 /** A client that runs is given another credential of its user, or one that is not: what it takes, and what goes on. */
-import { issueMesh, issueUserCertificate, type NewMesh, type UserIdentity } from '@sennit/protocol'
+import { issueMesh, type NewMesh, type UserIdentity } from '@sennit/protocol'
 import { describe, expect, it } from 'vitest'
 import { MeshWorld, startMs, type WorldClient } from './mesh-world.ts'
 
 const hour = 3_600_000
 
-/** New keys, and a certificate over them. */
-function issued(world: MeshWorld, user: string, more: { mesh?: NewMesh; notBeforeMs?: number; notAfterMs?: number } = {}): UserIdentity {
-  const { crypto } = world
-  const { mesh = world.mesh, notBeforeMs = startMs - hour, notAfterMs = startMs + 100 * hour } = more
-  const [identityKey, hopKey, endKey] = [crypto.generateEd25519(), crypto.generateX25519(), crypto.generateX25519()]
-  const certificate = issueUserCertificate(crypto, mesh.keys.userIssuer.privateKey, {
-    meshId: mesh.trust.meshId,
+/** As `sennit user renew` writes it. */
+function issued(world: MeshWorld, user: string, wishes: { notBeforeMs?: number; notAfterMs?: number } = {}, mesh?: NewMesh): UserIdentity {
+  return world.issueUser(
     user,
-    identityKey: identityKey.publicKey,
-    hopKey: hopKey.publicKey,
-    endKey: endKey.publicKey,
-    applications: [],
-    epoch: 1,
-    notBeforeMs,
-    notAfterMs,
-  })
-  return { user, identityKey, hopKey, endKey, certificate }
+    { applications: [], epoch: 1, notBeforeMs: startMs - hour, notAfterMs: startMs + 100 * hour, ...wishes },
+    mesh,
+  )
 }
 
 function meeting(alice: (world: MeshWorld) => UserIdentity | undefined = () => undefined): {
@@ -72,7 +62,7 @@ describe('a renewed credential', () => {
   it.each<[string, string, (world: MeshWorld) => UserIdentity]>([
     ['another user', 'name_mismatch', (world) => issued(world, 'bob')],
     ['another user under the right name', 'name_mismatch', (world) => ({ ...issued(world, 'bob'), user: 'alice' })],
-    ['another mesh', 'certificate_foreign', (world) => issued(world, 'alice', { mesh: issueMesh(world.crypto, startMs) })],
+    ['another mesh', 'certificate_foreign', (world) => issued(world, 'alice', {}, issueMesh(world.crypto, startMs))],
     ['a certificate that has ended', 'certificate_expired', (world) => issued(world, 'alice', { notAfterMs: startMs + 1 })],
     ['one that has not begun', 'certificate_not_yet_valid', (world) => issued(world, 'alice', { notBeforeMs: startMs + hour })],
     ['a key that is not the certified one', 'key_mismatch', (world) => ({ ...right(world), endKey: right(world).endKey })],
