@@ -8,11 +8,11 @@ import { Attachments } from '../attach/attachments.ts'
 import type { ConnectionEffect, ConnectionMachine } from '../connection/index.ts'
 import type { PathsOption } from '../paths/index.ts'
 import { PolicyView } from '../plan/policy.ts'
+import { Deque } from '../streams/deque.ts'
 import { AttachmentEvents, type AttachmentListeners } from './attachment-events.ts'
 import { CircuitTable } from './circuits.ts'
 import type { Verdict } from './connection-host.ts'
 import { Connections } from './connections.ts'
-import { EffectQueue } from './effect-queue.ts'
 import { IncomingAttempts } from './incoming.ts'
 import { Listens } from './listens.ts'
 import type { ManagedConnection } from './managed-connection.ts'
@@ -38,7 +38,7 @@ export class ClientMachine {
   readonly #events: AttachmentEvents
   readonly #listeners: AttachmentListeners
   readonly #listens: Listens
-  readonly #effects = new EffectQueue()
+  readonly #effects = new Deque<ClientEffect>()
   readonly #dirtyLinks = new Set<Attachment>()
   readonly #dirtyConnections = new Set<ManagedConnection>()
   /** Since the last {@link heard}. */
@@ -281,7 +281,7 @@ export class ClientMachine {
   /** The next thing to do. Drain it after every input; packets are built only here, so that what one turn wrote shares them. */
   poll(): ClientEffect | undefined {
     for (;;) {
-      const effect = this.#effects.take()
+      const effect = this.#effects.shift()
       if (effect !== undefined) return effect
       if (this.#dirtyConnections.size > 0) this.#pumpConnections()
       else if (this.#dirtyLinks.size > 0) this.#pumpLinks()
@@ -295,11 +295,11 @@ export class ClientMachine {
    * application has answered, sends the answer and the acks in one record.
    */
   heard(): ClientEffect | undefined {
-    if (this.#effects.isEmpty && this.#bytesCame) {
+    if (this.#effects.length === 0 && this.#bytesCame) {
       this.#bytesCame = false
       for (const connection of this.#dirtyConnections) connection.pump(this.#nowMs, false)
     }
-    return this.#effects.take()
+    return this.#effects.shift()
   }
 
   // The application's side.
