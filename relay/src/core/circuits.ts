@@ -182,7 +182,7 @@ export class Circuits {
     const waits = bytes < copyBelowBytes && other.attachment.blockedSinceMs !== undefined
     other.attachment.link.sendPacket(other.circuit, header, waits ? [copyOf(pieces, bytes)] : pieces)
     this.core.touch(other.attachment)
-    if (half.limitBytes - half.receivedBytes < packetBytesMax) this.tighten(half, nowMs + waitAfterMs)
+    if (isTight(half)) this.tighten(half, nowMs + waitAfterMs)
     if (this.core.pressure() > shedShare) this.shed()
   }
 
@@ -245,7 +245,7 @@ export class Circuits {
       if (half.waitAtMs === undefined) continue
       if (freeAtMs !== undefined) nextMs = Math.min(nextMs, freeAtMs)
       if (half.waitAtMs <= nowMs) {
-        if (half.queuedBytes === 0 && half.limitBytes - half.receivedBytes >= packetBytesMax) {
+        if (half.queuedBytes === 0 && !isTight(half)) {
           this.loosen(half)
           continue
         }
@@ -270,7 +270,7 @@ export class Circuits {
       (left < packetBytesMax && step >= packetBytesMax / 2) ||
       (waits && step > 0 && half.queuedBytes === 0)
     if (!enough) {
-      if (half.waiting && half.queuedBytes === 0 && left >= packetBytesMax) this.loosen(half)
+      if (half.waiting && half.queuedBytes === 0 && !isTight(half)) this.loosen(half)
       return undefined
     }
     if (this.core.pressure() >= brakeShare) {
@@ -361,6 +361,14 @@ export class Circuits {
     this.core.log('warn', 'circuit_shed', { user: fullest.attachment.who?.user, queuedBytes: fullest.queuedBytes })
     this.close(fullest, 'memory', true)
   }
+}
+
+/**
+ * Little credit is left: less than the largest packet, and less than half the window, which may be no more than such a packet. A source cuts new
+ * packets to what is left, so that need not be much.
+ */
+function isTight({ limitBytes, receivedBytes, windowBytes }: CircuitHalf): boolean {
+  return limitBytes - receivedBytes < Math.min(packetBytesMax, windowBytes / 2)
 }
 
 function newHalf(attachment: Attachment, nowMs: number): CircuitHalf {

@@ -256,9 +256,22 @@ describe('hop credit', () => {
     }
     world.pass(1_000)
     expect([a.packets.length, b.packets.length]).toEqual([60, 60])
-    expect([...credits(a, circuitA), ...credits(b, circuitB)].filter(({ wait }) => wait)).toEqual([])
-    // It had 64 KiB, a packet of the largest size, and has that again.
-    expect(credits(b, circuitB).at(-1)!.limit).toBeGreaterThanOrEqual(60 * 200 + 65_536)
+    // The window of one end is 64 KiB, a packet of the largest size, and most of it is left: there is nothing to say.
+    expect([...credits(a, circuitA), ...credits(b, circuitB)]).toEqual([])
+  })
+
+  it('fills a window of one packet for each quarter that went through it, not for each small packet', () => {
+    const world = new World({ limits: { memoryBytes: 131_072 } })
+    const { a, b, circuitB } = pair(world)
+    for (let packet = 0; packet < 1_000; packet += 1) {
+      b.send(circuitB, 1_000)
+      world.pass(25)
+    }
+    expect(a.packets).toHaveLength(1_000)
+    const granted = credits(b, circuitB)
+    expect(granted.filter(({ wait }) => wait)).toEqual([])
+    expect(granted.at(-1)!.limit).toBeGreaterThanOrEqual(1_000 * 1_000 + 49_152)
+    expect(granted.length).toBeLessThanOrEqual(1_000_000 / 16_384)
   })
 
   it('closes the circuit of a source that goes over it', () => {
