@@ -1,11 +1,12 @@
 /**
- * Runs one client machine in Node: bytes and time in, effects out, one timer. All input of a turn of the event loop is processed before
+ * Runs one client machine in Node: bytes and time in, effects out, one wait for time. All input of a turn of the event loop is processed before
  * effects are drained, so that small writes share a packet and a verdict never overtakes bytes that have arrived.
  */
 
 import type { ClientEffect } from '../core/client/types.ts'
 import type { Carrier, CarrierEvents } from './carrier.ts'
 import { steadyNowMs } from './clock.ts'
+import { sharedTimer, type Waiter } from './shared-timer.ts'
 import { turns } from './turns.ts'
 
 /** What the driver needs of a client machine. */
@@ -48,7 +49,7 @@ const pauseMs = 500
  */
 const conversationBytes = 4_096
 
-/** The longest timer; at least so often the wall clock is compared, because sleep stops the steady clock. */
+/** The longest wait; at least so often the wall clock is compared, because sleep stops the steady clock. */
 const timerMaxMs = 2_000
 
 /** What hangs on it runs with the microtasks: `queueMicrotask` makes an asynchronous resource each time, which costs more than the task. */
@@ -72,7 +73,7 @@ export class Driver {
   #cameBytes = 0
   #draining = false
   #stopped = false
-  #timer: NodeJS.Timeout | undefined
+  readonly #timer: Waiter
   #timerAtMs = Number.POSITIVE_INFINITY
   /** What the machine said last when it was asked for its next wake-up. */
   #wakeAtMs = Number.POSITIVE_INFINITY
@@ -84,6 +85,7 @@ export class Driver {
     this.#onEffect = options.onEffect
     this.#now = options.now ?? steadyNowMs
     this.#wallAheadMs = Date.now() - this.#now()
+    this.#timer = { place: -1, onTime: this.#onTimer }
   }
 
   /** Runs one input of the application; its effects come soon after this turn's synchronous code. */
@@ -109,7 +111,7 @@ export class Driver {
   finish(): void {
     if (!this.#draining) this.#drain()
     this.#stopped = true
-    clearTimeout(this.#timer)
+    sharedTimer.stop(this.#timer)
     for (const carrier of this.#carriers.values()) carrier.close()
     this.#carriers.clear()
   }
@@ -275,7 +277,7 @@ export class Driver {
     const wakeAtMs = this.#machine.wakeAtMs() ?? Number.POSITIVE_INFINITY
     this.#wakeAtMs = wakeAtMs
     if (wakeAtMs === Number.POSITIVE_INFINITY) {
-      clearTimeout(this.#timer)
+      sharedTimer.stop(this.#timer)
       this.#timerAtMs = Number.POSITIVE_INFINITY
       return
     }
@@ -286,9 +288,8 @@ export class Driver {
     const atMs = Math.min(wakeAtMs, nowMs + timerMaxMs)
     // A timer that fires early is armed again then; that is cheaper than moving it on every packet.
     if (this.#timerAtMs <= atMs && this.#timerAtMs > nowMs) return
-    clearTimeout(this.#timer)
     this.#timerAtMs = atMs
-    this.#timer = setTimeout(this.#onTimer, Math.ceil(atMs - nowMs))
+    sharedTimer.start(this.#timer, atMs - nowMs)
   }
 
   readonly #onTimer = (): void => {
@@ -308,7 +309,7 @@ export class Driver {
     const late = nowMs - this.#timerAtMs > pauseMs
     if (!late && !slept) return
     this.#timerAtMs = Number.POSITIVE_INFINITY
-    clearTimeout(this.#timer)
+    sharedTimer.stop(this.#timer)
     this.#machine.resumedFromPause(nowMs)
     this.#afterThisTurn()
   }

@@ -74,7 +74,8 @@ export class Turns {
 /** There is one event loop. */
 export const turns: Turns = new Turns()
 
-function throwAlone(error: unknown): void {
+/** Throws an error where nobody catches it, as a callback of Node's own would; the caller goes on. */
+export function throwAlone(error: unknown): void {
   process.nextTick(() => {
     throw error
   })

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { ClientEffect } from '../../src/core/client/types.ts'
 import type { CarrierEvents } from '../../src/node/carrier.ts'
 import { type ApplicationEffect, type DrivenMachine, Driver } from '../../src/node/driver.ts'
+import { sharedTimer } from '../../src/node/shared-timer.ts'
 
 class NotingMachine implements DrivenMachine {
   readonly notes: string[] = []
@@ -257,6 +258,27 @@ describe('Driver', () => {
     expect(machine.notes).toEqual([])
     pass(3)
     await vi.waitFor(() => expect(machine.notes).toEqual(['wake']), { timeout: 5_000, interval: 1 })
+  })
+
+  it('waits for one time only, and for none once it has finished or has nothing to wait for', async () => {
+    const { machine, driver } = world()
+    machine.dueAtMs = 1_900
+    driver.act(() => {})
+    await turn()
+    machine.dueAtMs = 1_400
+    driver.act(() => {})
+    await turn()
+    expect(sharedTimer.size).toBe(1)
+    machine.dueAtMs = undefined
+    driver.act(() => {})
+    await turn()
+    expect(sharedTimer.size).toBe(0)
+    machine.dueAtMs = 1_900
+    driver.act(() => {})
+    await turn()
+    expect(sharedTimer.size).toBe(1)
+    driver.finish()
+    expect(sharedTimer.size).toBe(0)
   })
 
   it('tells of a dial that cannot even begin in a turn of its own', async () => {
