@@ -322,11 +322,12 @@ class AgentRun {
     this.#seconds = []
     const beganMs = performance.now()
     const left = this.#load?.left()
+    const traffic = recorder.traffic()
     const seen = drain === undefined && left === undefined && beganMs >= this.#nextSeenMs ? this.#seen(recorder) : undefined
     const snapshot: Snapshot = {
       status: recorder.status(this.#now()),
       seconds,
-      traffic: recorder.plan.relays.map(({ relay }) => [relay, recorder.trafficOf(relay)] as const),
+      traffic: recorder.plan.relays.map(({ relay }) => [relay, traffic.get(relay) ?? 0] as const),
       ...(drain === undefined ? {} : { drain }),
       ...(left === undefined ? {} : { left }),
       ...(seen === undefined ? {} : { seen }),

@@ -24,6 +24,8 @@ const farewellMs = 5_000
 /** How long the other end may take to see that a connection was aborted. */
 const abortedMs = 5_000
 
+const taken = Promise.resolve()
+
 export class LiveSession {
   readonly flow: Flow
   readonly #context: FlowContext
@@ -263,8 +265,13 @@ export class LiveSession {
   #datagramSink({ direction }: FlowDirection, connection: Connection): PacedSink {
     const { recorder, now } = this.#context
     return {
-      send: async (bytes) => {
-        if (!connection.sendDatagram(bytes)) recorder.datagramDropped(now(), direction)
+      send: (bytes) => {
+        try {
+          if (!connection.sendDatagram(bytes)) recorder.datagramDropped(now(), direction)
+          return taken
+        } catch (error) {
+          return Promise.reject(error)
+        }
       },
     }
   }

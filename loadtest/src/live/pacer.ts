@@ -6,7 +6,7 @@ import type { FlowDirection, Plan } from '../plan.ts'
 import { keystreamKey } from '../verdict/keystream.ts'
 import { encodeMessage, type MessageHeader } from '../verdict/message.ts'
 import { messageSize } from '../verdict/sizes.ts'
-import { DueQueue } from './due-queue.ts'
+import { DueQueue, type Waits } from './due-queue.ts'
 
 /** Finer than this, a timer of Node is late anyway; coarser, bursts would show in the latencies. */
 const tickMs = 2
@@ -16,9 +16,15 @@ const timerMaxMs = 2 ** 30
 const pendingMessagesMax = 64
 
 export interface PacedSink {
-  /** Hands a message to the connection; resolves when it is accepted. */
+  /**
+   * Hands a message to the connection; resolves when it is accepted. A promise that was given before and has resolved says that it is accepted already: the
+   * client gives one for all messages that it takes at once, and most are.
+   */
   send(bytes: Uint8Array): Promise<void>
 }
+
+/** The last promise that was seen to resolve. */
+let resolved: Promise<void> | undefined
 
 export interface SenderOptions {
   readonly plan: Plan
@@ -63,28 +69,34 @@ class Sender {
   /** The connection has accepted a message. */
   protected taken(): void {}
 
-  /** Sends the next message; never rejects. `length`: what it has; its own size where left out. */
-  protected send(dueMs: number, length?: number): Promise<void> {
-    const { plan, direction, sink, onSent, onError } = this.options
+  /** Sends the next message; never rejects. Returns undefined when nothing is left to wait for. `length`: what it has; its own size where left out. */
+  protected send(dueMs: number, length?: number): Promise<void> | undefined {
+    const { plan, direction, sink, onSent } = this.options
     const size = length ?? messageSize(plan.seed, direction, this.#index)
     const limit = direction.dataLimitBytes
     if (limit !== null && this.#offset + size > limit) {
       this.stop()
-      return Promise.resolve()
+      return undefined
     }
     const header = { direction: direction.direction, index: this.#index, offset: this.#offset, dueMs, length: size }
     const bytes = encodeMessage(this.#key, header, direction.content)
     this.#index += 1
     this.#offset += size
-    this.#pending += 1
     onSent(size, dueMs)
-    return sink.send(bytes).then(
+    const accepted = sink.send(bytes)
+    return accepted === resolved ? undefined : this.#until(accepted)
+  }
+
+  #until(accepted: Promise<void>): Promise<void> {
+    this.#pending += 1
+    return accepted.then(
       () => {
+        resolved = accepted
         this.#pending -= 1
         this.taken()
       },
       (error: unknown) => {
-        if (!this.#stopped) onError(error)
+        if (!this.#stopped) this.options.onError(error)
         this.stop()
       },
     )
@@ -92,8 +104,12 @@ class Sender {
 }
 
 /** A sending end that knows what is due. */
-export class PacedDirection extends Sender {
+export class PacedDirection extends Sender implements Waits {
+  /** Where it waits for its pacer. */
+  place = -1
   readonly #due: DueTimes
+  /** It has sent as much as it may at once: others first. */
+  #rests = false
   /** Is told when it may have something to send sooner than it said. */
   onReady: () => void = () => {}
 
@@ -105,12 +121,17 @@ export class PacedDirection extends Sender {
 
   /** When it has something to send, as far as that is known; Infinity while it waits for an answer or for the connection. */
   get nextMs(): number {
-    return this.stopped || this.pending >= pendingMessagesMax ? Number.POSITIVE_INFINITY : this.#due.nextMs
+    return this.stopped || this.#rests || this.pending >= pendingMessagesMax ? Number.POSITIVE_INFINITY : this.#due.nextMs
   }
 
-  /** Sends everything that is due, as far as the connection takes it. */
+  /** Sends everything that is due, as far as the connection takes it; no more at once than it would hold. */
   pump(nowMs: number): void {
+    let atOnce = 0
     while (!this.stopped && this.pending < pendingMessagesMax) {
+      if (this.pending + atOnce >= pendingMessagesMax) {
+        this.#rest()
+        return
+      }
       const dueMs = this.#due.nextMs
       if (dueMs > nowMs) return
       if (dueMs >= this.options.plan.run.durationMs) {
@@ -118,8 +139,17 @@ export class PacedDirection extends Sender {
         return
       }
       this.#due.sent()
-      void this.send(dueMs)
+      if (this.send(dueMs) === undefined) atOnce += 1
     }
+  }
+
+  /** What is due yet goes with the next turn of the timer. */
+  #rest(): void {
+    this.#rests = true
+    queueMicrotask(() => {
+      this.#rests = false
+      this.onReady()
+    })
   }
 
   /** One of its messages was answered. */
@@ -151,6 +181,7 @@ export class Pacer {
   readonly #directions = new Set<PacedDirection>()
   readonly #due = new DueQueue<PacedDirection>()
   readonly #now: () => number
+  readonly #onTimer = (): void => this.#tick()
   #timer: NodeJS.Timeout | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
   #stopped = false
@@ -194,7 +225,7 @@ export class Pacer {
     if (atMs >= this.#timerAtMs) return
     clearTimeout(this.#timer)
     this.#timerAtMs = atMs
-    this.#timer = setTimeout(() => this.#tick(), Math.min(timerMaxMs, Math.max(tickMs, Math.ceil(atMs - this.#now()))))
+    this.#timer = setTimeout(this.#onTimer, Math.min(timerMaxMs, Math.max(tickMs, Math.ceil(atMs - this.#now()))))
   }
 
   #tick(): void {

@@ -125,8 +125,10 @@ export class FlowChecker {
 
   /** Takes one message as the application got it. The bytes are only read, and only during the call. */
   received(bytes: Uint8Array): Received {
-    const header = this.#headerOf(bytes)
-    if (header === undefined) {
+    // The header at the front, or else the one at the end: one of them survives any single damage.
+    const front = readHeader(this.key, bytes, 0)
+    const header = front ?? readHeader(this.key, bytes, bytes.length - messageHeaderBytes)
+    if (header === undefined || header.direction !== this.direction) {
       this.#incident('unexpected', -1, this.#nextOffset, bytes.length)
       return { header: undefined, fresh: false }
     }
@@ -137,7 +139,7 @@ export class FlowChecker {
       return { header, fresh: true }
     }
     const fresh = this.#came === undefined ? this.#place(header) : this.#placeDatagram(this.#came, header)
-    const damage = this.#damageOf(header, bytes)
+    const damage = front !== undefined && this.#intact(header, bytes) ? undefined : this.#damageOf(header, bytes)
     if (damage !== undefined) this.#incident(damage.kind, header.index, header.offset + damage.at, damage.bytes)
     return { header, fresh }
   }
@@ -195,12 +197,6 @@ export class FlowChecker {
     if (tail === 'unknown') unknown += missing
     else if (missing > 0) this.#incident('lost', this.#nextIndex, this.#nextOffset, missing)
     return { unknown }
-  }
-
-  /** The header at the front, or else the one at the end: one of them survives any single damage. */
-  #headerOf(bytes: Uint8Array): MessageHeader | undefined {
-    const header = readHeader(this.key, bytes, 0) ?? readHeader(this.key, bytes, bytes.length - messageHeaderBytes)
-    return header?.direction === this.direction ? header : undefined
   }
 
   /** Puts the message into the order. Returns whether it is new. */
@@ -264,15 +260,15 @@ export class FlowChecker {
   }
 
   #damageOf(header: MessageHeader, bytes: Uint8Array): Damage | undefined {
-    if (bytes.length === header.length && this.#intact(header, bytes)) return undefined
     return describeDamage(encodeMessage(this.key, header, this.#content), bytes)
   }
 
+  /** Of a message whose front header was read: the other one is the same, and so is everything between. */
   #intact(header: MessageHeader, bytes: Uint8Array): boolean {
+    if (bytes.length !== header.length) return false
     const end = bytes.length - messageHeaderBytes
-    if (readHeader(this.key, bytes, 0) === undefined) return false
     for (let i = 0; i < messageHeaderBytes; i++) if (bytes[i] !== bytes[end + i]) return false
-    if (this.#check !== 'full') return true
+    if (this.#check !== 'full' || end === messageHeaderBytes) return true
     return (
       findMismatch(this.key, header.offset + messageHeaderBytes, bytes.subarray(messageHeaderBytes, end), scratch, this.#content) === -1
     )

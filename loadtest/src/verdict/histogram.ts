@@ -78,11 +78,17 @@ export class DurationHistogram {
 
   /** What it holds. */
   state(): HistogramState {
-    const counts: number[] = []
     const end = this.count === 0 ? 0 : this.#histogram.countsArrayIndex(this.#histogram.maxValue) + 1
+    let used = 0
+    for (let index = 0; index < end; index++) if (this.#histogram.getCountAtIndex(index) > 0) used += 1
+    // Of its size from the start: grown by one after the other it would be written three times.
+    const counts = new Array<number>(used * 2)
+    let at = 0
     for (let index = 0; index < end; index++) {
       const count = this.#histogram.getCountAtIndex(index)
-      if (count > 0) counts.push(this.#histogram.valueFromIndex(index), count)
+      if (count === 0) continue
+      counts[at++] = this.#histogram.valueFromIndex(index)
+      counts[at++] = count
     }
     return { counts, sumMs: this.#sumMs, maxMs: this.#maxMs, minMs: this.min }
   }

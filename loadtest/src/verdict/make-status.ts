@@ -1,5 +1,4 @@
 // From everything recorded to what is happening now.
-import { relayOf } from '@sennit/client/core'
 import { plannedTarget } from '../act-target.ts'
 import { percentileOfBins } from './latency-bins.ts'
 import { limitState, measureLimit } from './limits.ts'
@@ -15,6 +14,8 @@ export class StatusMaker {
   readonly #limitsEveryMs: number
   #limits: readonly LimitStatus[] = []
   #nextLimitsMs = Number.NEGATIVE_INFINITY
+  /** Clients of this process, and connections that they call. */
+  #own: { readonly clients: readonly number[]; readonly called: readonly number[] } | undefined
 
   constructor(recorder: RunRecorder) {
     this.#recorder = recorder
@@ -30,18 +31,15 @@ export class StatusMaker {
     const { unknown: _unknown, ...damaged } = damage
     const clients = { planned: 0, attached: 0, rejected: 0, detached: 0 }
     // What several processes tell adds up: each counts its own clients, and the connections that they call.
-    const { mine } = recorder.options
-    for (const [client, { state }] of recorder.clients.entries()) if (mine?.has(client) ?? true) clients[state] += 1
+    const own = this.#ownOnes()
+    for (const client of own.clients) clients[recorder.clients[client]!.state] += 1
     const connections = { planned: 0, open: 0, closed: 0, failed: 0, broken: 0, withoutPath: 0 }
-    const paths = new Map<string, number>()
-    for (const [flow, { state, withoutPathSinceMs, activeRelay }] of recorder.flows.entries()) {
-      const calls = mine?.has(plan.flows[flow]!.caller) ?? true
-      if (calls) connections[state] += 1
-      if (state !== 'open') continue
-      if (calls && withoutPathSinceMs !== null) connections.withoutPath += 1
-      for (const path of [activeRelay.caller, activeRelay.listener])
-        if (path !== null) paths.set(relayOf(path), (paths.get(relayOf(path)) ?? 0) + 1)
+    for (const flow of own.called) {
+      const { state, withoutPathSinceMs } = recorder.flows[flow]!
+      connections[state] += 1
+      if (state === 'open' && withoutPathSinceMs !== null) connections.withoutPath += 1
     }
+    const paths = recorder.sendingEnds()
     if (nowMs >= this.#nextLimitsMs) {
       this.#limits = limitStatuses(recorder, nowMs)
       this.#nextLimitsMs = nowMs + this.#limitsEveryMs
@@ -78,6 +76,18 @@ export class StatusMaker {
       limits: this.#limits,
       generators: [{ id: '', loopDelay: timeline.lastSecond.loopDelay, cpu: recorder.cpuNow }],
     }
+  }
+
+  /** Asked for once a second; who shares a run has a part of it. */
+  #ownOnes(): { readonly clients: readonly number[]; readonly called: readonly number[] } {
+    if (this.#own !== undefined) return this.#own
+    const { plan, options } = this.#recorder
+    const isMine = (client: number): boolean => options.mine?.has(client) ?? true
+    this.#own = {
+      clients: [...plan.clients.keys()].filter(isMine),
+      called: plan.flows.filter(({ caller }) => isMine(caller)).map(({ flow }) => flow),
+    }
+    return this.#own
   }
 }
 

@@ -21,42 +21,43 @@ export const messageHeaderBytes = 32
 /** Two headers and nothing between. Sizes below are raised to it. */
 export const messageBytesMin = 64
 
+/** Headers are read and written here: a view of each message would cost more than its header. */
+const headerBytes = new Uint8Array(messageHeaderBytes)
+const view = new DataView(headerBytes.buffer)
+
 /** Makes one message. The caller owns the result. */
 export function encodeMessage(key: number, header: MessageHeader, content: Content = 'noise'): Uint8Array {
   const bytes = new Uint8Array(header.length)
-  writeMessage(key, header, bytes, content)
-  return bytes
-}
-
-/** Writes one message over `bytes`, whose length is `header.length`. */
-function writeMessage(key: number, header: MessageHeader, bytes: Uint8Array, content: Content): void {
   const end = header.length - messageHeaderBytes
-  fillContent(content, key, header.offset + messageHeaderBytes, bytes.subarray(messageHeaderBytes, end))
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  writeHeader(key, header, view, 0)
-  bytes.copyWithin(end, 0, messageHeaderBytes)
+  if (end > messageHeaderBytes) fillContent(content, key, header.offset + messageHeaderBytes, bytes.subarray(messageHeaderBytes, end))
+  writeHeader(key, header)
+  for (let at = 0; at < messageHeaderBytes; at++) {
+    bytes[at] = headerBytes[at]!
+    bytes[end + at] = headerBytes[at]!
+  }
+  return bytes
 }
 
 /** Reads the header at `at`; undefined when there is none for this key (too short, damaged, another direction's). */
 export function readHeader(key: number, bytes: Uint8Array, at: number): MessageHeader | undefined {
   if (at < 0 || at + messageHeaderBytes > bytes.length) return undefined
-  const view = new DataView(bytes.buffer, bytes.byteOffset + at, messageHeaderBytes)
-  if (view.getUint32(28) !== headerCheck(key, view)) return undefined
+  for (let i = 0; i < messageHeaderBytes; i++) headerBytes[i] = bytes[at + i]!
+  if (view.getUint32(28) !== headerCheck(key)) return undefined
   const length = view.getUint32(24)
   if (length < messageBytesMin) return undefined
   return { direction: view.getUint32(0), index: view.getUint32(4), offset: view.getFloat64(8), dueMs: view.getFloat64(16), length }
 }
 
-function writeHeader(key: number, header: MessageHeader, view: DataView, at: number): void {
-  view.setUint32(at, header.direction)
-  view.setUint32(at + 4, header.index)
-  view.setFloat64(at + 8, header.offset)
-  view.setFloat64(at + 16, header.dueMs)
-  view.setUint32(at + 24, header.length)
-  view.setUint32(at + 28, headerCheck(key, new DataView(view.buffer, view.byteOffset + at, messageHeaderBytes)))
+function writeHeader(key: number, header: MessageHeader): void {
+  view.setUint32(0, header.direction)
+  view.setUint32(4, header.index)
+  view.setFloat64(8, header.offset)
+  view.setFloat64(16, header.dueMs)
+  view.setUint32(24, header.length)
+  view.setUint32(28, headerCheck(key))
 }
 
-function headerCheck(key: number, view: DataView): number {
+function headerCheck(key: number): number {
   let check = key
   for (let at = 0; at < 28; at += 4) check = mix32(check ^ view.getUint32(at))
   return check

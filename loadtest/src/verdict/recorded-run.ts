@@ -1,5 +1,6 @@
 // Everything that is kept of a run while it lasts, and who keeps it up to date with the time. Memory is bounded by the plan: histograms, one row a second,
 // one record a flow and act.
+import { relayOf } from '@sennit/client/core'
 import type { Flow, Plan } from '../plan.ts'
 import { ActRecord } from './act-record.ts'
 import { Bystanders } from './bystanders.ts'
@@ -9,7 +10,7 @@ import { DirectionRecord } from './direction-record.ts'
 import { DurationHistogram } from './histogram.ts'
 import { LatencyBins } from './latency-bins.ts'
 import { PhaseRecords } from './phase-records.ts'
-import { type ClientRecord, type FlowRecord, isAt, type RecorderOptions, type RelaySample, type Side } from './recorded.ts'
+import type { ClientRecord, FlowRecord, RecorderOptions, RelaySample, Side } from './recorded.ts'
 import type { AgentResult, EndedEarly, IncidentRow } from './run-result.ts'
 import { type SecondFacts, Timeline } from './timeline.ts'
 import { WindowedMetrics } from './windowed-metrics.ts'
@@ -117,15 +118,20 @@ export abstract class RecordedRun {
     return [...(mine.has(caller) ? (['caller'] as const) : []), ...(mine.has(listener) ? (['listener'] as const) : [])]
   }
 
-  /** Sending ends that use the relay now. */
-  pathsOf(relay: string): number {
-    let paths = 0
+  /** Sending ends that use each relay now; a relay that none does is not in it. */
+  sendingEnds(): Map<string, number> {
+    const ends = new Map<string, number>()
+    const add = (path: string | null): void => {
+      if (path === null) return
+      const relay = relayOf(path)
+      ends.set(relay, (ends.get(relay) ?? 0) + 1)
+    }
     for (const { state, activeRelay } of this.flows) {
       if (state !== 'open') continue
-      if (isAt(activeRelay.caller, relay)) paths++
-      if (isAt(activeRelay.listener, relay)) paths++
+      add(activeRelay.caller)
+      add(activeRelay.listener)
     }
-    return paths
+    return ends
   }
 
   /** Cores the generator used since the last sample, and what the relays used. Once a second. */
@@ -209,21 +215,28 @@ export abstract class RecordedRun {
 
   #counts(): { attached: number; connected: number; withoutPath: number } {
     const { mine } = this.options
-    return {
-      attached: this.clients.filter((client) => client.state === 'attached').length,
+    const counts = { attached: 0, connected: 0, withoutPath: 0 }
+    for (const { state } of this.clients) if (state === 'attached') counts.attached += 1
+    for (let flow = 0; flow < this.flows.length; flow++) {
+      const { state, withoutPathSinceMs } = this.flows[flow]!
+      if (state !== 'open') continue
       // A connection whose ends are on two agents is counted by the one that called.
-      connected: this.flows.filter(({ state }, flow) => state === 'open' && (mine?.has(this.plan.flows[flow]!.caller) ?? true)).length,
-      withoutPath: this.flows.filter((flow) => flow.state === 'open' && flow.withoutPathSinceMs !== null).length,
+      if (mine?.has(this.plan.flows[flow]!.caller) ?? true) counts.connected += 1
+      if (withoutPathSinceMs !== null) counts.withoutPath += 1
     }
+    return counts
   }
 
-  readonly #facts = (): SecondFacts => ({
-    ...this.#counts(),
-    faults: this.acts
-      .filter((act) => act.startMs !== null && act.endMs === null)
-      .map(({ act, target }) => `${act.fault} ${act.action} ${target}`),
-    relays: new Map(this.plan.relays.map(({ relay }) => [relay, this.pathsOf(relay)])),
-  })
+  readonly #facts = (): SecondFacts => {
+    const ends = this.sendingEnds()
+    return {
+      ...this.#counts(),
+      faults: this.acts
+        .filter((act) => act.startMs !== null && act.endMs === null)
+        .map(({ act, target }) => `${act.fault} ${act.action} ${target}`),
+      relays: new Map(this.plan.relays.map(({ relay }) => [relay, ends.get(relay) ?? 0])),
+    }
+  }
 
   /** Time goes on: ends the seconds that are over. */
   protected at(nowMs: number): void {

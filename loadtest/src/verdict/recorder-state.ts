@@ -90,21 +90,30 @@ export function watchedParts(plan: Plan): StateParts | undefined {
   }
 }
 
+/** The rows of each recorder's connections: a row holds the record itself, so that it is made once, and told about once a second. */
+const rowsOf = new WeakMap<RunRecorder, RecorderState['flows']>()
+
+function flowRows(recorder: RunRecorder): RecorderState['flows'] {
+  const known = rowsOf.get(recorder)
+  if (known !== undefined) return known
+  const rows = recorder.plan.flows.flatMap((flow) => {
+    const ends = recorder.endsOf(flow)
+    return ends.length === 0 ? [] : [[flow.flow, ends, recorder.flows[flow.flow]!] as const]
+  })
+  rowsOf.set(recorder, rows)
+  return rows
+}
+
 /** What this recorder knows of the clients that run here: everything, or those parts. */
 export function recorderState(recorder: RunRecorder, nowMs: number, parts: StateParts = everything): RecorderState {
   const { plan } = recorder
   const part = <T>(wanted: boolean, all: () => readonly T[]): readonly T[] => (wanted ? all() : [])
   const histogram = (one: DurationHistogram): HistogramState => (parts.rest ? one.state() : nothing)
   const isMine = (client: number): boolean => recorder.options.mine?.has(client) ?? true
-  const directions = plan.flows.flatMap((flow) => flow.directions)
+  const directions = parts.messages ? plan.flows.flatMap((flow) => flow.directions) : []
   return {
     clients: part(parts.clients, () => recorder.clients.flatMap((record, client) => (isMine(client) ? [[client, record] as const] : []))),
-    flows: part(parts.connections, () =>
-      plan.flows.flatMap((flow) => {
-        const ends = recorder.endsOf(flow)
-        return ends.length === 0 ? [] : [[flow.flow, ends, recorder.flows[flow.flow]!] as const]
-      }),
-    ),
+    flows: part(parts.connections, () => flowRows(recorder)),
     senders: part(parts.messages, () =>
       directions.flatMap(({ direction, from }) => (isMine(from) ? [[direction, recorder.directions[direction]!.sender()] as const] : [])),
     ),

@@ -125,13 +125,14 @@ export class RunRecorder extends ConnectionRecorder {
    * The relay among these that carries the most traffic as planned (messages a second of the ends that send over it), and is not held by another
    * act: what `busiest(…)` means. undefined when none is left.
    */
-  busiestRelay(among: readonly string[], trafficOf: (relay: string) => number = (relay) => this.trafficOf(relay)): string | undefined {
+  busiestRelay(among: readonly string[], trafficOf?: (relay: string) => number): string | undefined {
+    const own = trafficOf === undefined ? this.traffic() : undefined
     const held = new Set(this.acts.filter((act) => act.startMs !== null && act.endMs === null).map((act) => act.target))
     let best: string | undefined
     let most = -1
     for (const relay of among) {
       if (held.has(relay)) continue
-      const traffic = trafficOf(relay)
+      const traffic = trafficOf?.(relay) ?? own?.get(relay) ?? 0
       if (traffic > most) {
         best = relay
         most = traffic
@@ -140,16 +141,21 @@ export class RunRecorder extends ConnectionRecorder {
     return best
   }
 
-  /** Messages a second, as planned, of the ends here that send over the relay now. */
-  trafficOf(relay: string): number {
-    let perSecond = 0
-    for (const [flow, { state, activeRelay }] of this.flows.entries()) {
+  /** Messages a second, as planned, of the ends here that send over each relay now; a relay that none does is not in it. */
+  traffic(): Map<string, number> {
+    const traffic = new Map<string, number>()
+    for (let flow = 0; flow < this.flows.length; flow++) {
+      const { state, activeRelay } = this.flows[flow]!
       if (state !== 'open') continue
       const { caller, directions } = this.plan.flows[flow]!
-      for (const { from, bursts, burst } of directions)
-        if (isAt(from === caller ? activeRelay.caller : activeRelay.listener, relay)) perSecond += bursts * burst
+      for (const { from, bursts, burst } of directions) {
+        const path = from === caller ? activeRelay.caller : activeRelay.listener
+        if (path === null) continue
+        const relay = relayOf(path)
+        traffic.set(relay, (traffic.get(relay) ?? 0) + bursts * burst)
+      }
     }
-    return perSecond
+    return traffic
   }
 
   /** Relays that an end of a flow sends over now; none when it has no path. */

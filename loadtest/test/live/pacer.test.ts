@@ -72,6 +72,46 @@ test('a connection that takes nothing is handed no more than 64, and the rest wh
   pacer.stop()
 })
 
+test('a connection that takes everything at once is handed no more than 64 in one turn, and others come between', async () => {
+  const accepted = Promise.resolve()
+  const order: string[] = []
+  const take = (name: string): Promise<void> => {
+    order.push(name)
+    return accepted
+  }
+  const one = (name: string) => direction({ bursts: 1_000 }, () => take(name)).sender
+  const pacer = new Pacer(now)
+  const [a, b] = [one('a'), one('b')]
+  vi.setSystemTime(startedMs + 1_000)
+  pacer.add(a)
+  pacer.add(b)
+  await vi.advanceTimersByTimeAsync(3)
+  expect(order.slice(0, 128).join('')).toBe('a'.repeat(64) + 'b'.repeat(64))
+  const soFar = order.length
+  expect(soFar).toBeLessThanOrEqual(256)
+  await vi.advanceTimersByTimeAsync(100)
+  // All that was due, and what came due since.
+  expect(order.filter((name) => name === 'a').length).toBeGreaterThanOrEqual(1_100)
+  expect(order.filter((name) => name === 'b').length).toBeGreaterThanOrEqual(1_100)
+  pacer.stop()
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('a connection that fails ends its sender, and says so once', async () => {
+  const accepted = Promise.resolve()
+  const errors: unknown[] = []
+  let sends = 0
+  startedMs = Date.now()
+  const { sent, sender } = direction({}, () => (++sends > 3 ? Promise.reject(new Error('gone')) : accepted))
+  ;(sender as unknown as { options: { onError: (error: unknown) => void } }).options.onError = (error) => errors.push(error)
+  const pacer = new Pacer(now)
+  pacer.add(sender)
+  await vi.advanceTimersByTimeAsync(2_000)
+  expect(sent).toHaveLength(4)
+  expect(errors.map(String)).toEqual(['Error: gone'])
+  expect(vi.getTimerCount()).toBe(0)
+})
+
 test('in the closed model the next one goes when the last was answered and thought about', async () => {
   const { sent, sender } = direction({ think: { kind: 'const', value: 100 } as never })
   const pacer = new Pacer(now)
