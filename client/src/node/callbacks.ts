@@ -10,6 +10,18 @@ export function tell<A extends unknown[]>(callback: ((...values: A) => void) | u
   }
 }
 
+/** As {@link tell}, for a callback that may work on: a promise that it returns and that rejects is an unhandled one. @returns that promise */
+export function answerOf<A>(callback: (value: A) => void | Promise<void>, value: A): Promise<void> | undefined {
+  try {
+    return callback(value) ?? undefined
+  } catch (error) {
+    process.nextTick(() => {
+      throw error
+    })
+    return undefined
+  }
+}
+
 /** Listeners of one kind of event, called in the order they came. */
 export class Listeners<E> {
   readonly #listeners = new Set<(event: E) => void>()

@@ -10,7 +10,7 @@ import type { CompressionMethod, MessageCompressor } from './compression.ts'
 import { DatagramInbox } from './datagram-inbox.ts'
 import { type CloseInfo, type ConnectionEvent, endedInOrder } from './events.ts'
 import { HandOver } from './hand-over.ts'
-import { MessageReceiver, type ReceiveOptions } from './message-receiver.ts'
+import { MessageReceiver, type OnMessage, type ReceiveOptions } from './message-receiver.ts'
 import { MessageSender, type SendUntil } from './message-sender.ts'
 import { Stream, type StreamHost } from './stream.ts'
 
@@ -137,6 +137,15 @@ export class Connection implements AsyncIterable<Uint8Array> {
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
     // Leaving the loop early ends only the loop: what was not received waits for the next one.
     return { next: () => this.#receiver.next(), return: async () => ({ value: undefined, done: true }) }
+  }
+
+  /**
+   * Calls back with each message of the other end: those that came already, at once, and later ones in the turn they come. When it returns a promise
+   * the next message waits for that, and so does the other end's credit. Costs less than a loop, which matters to who has thousands of connections.
+   * Use it or {@link receive}; {@link closed} says when no more comes. A second call takes the place of the first.
+   */
+  onMessage(callback: OnMessage): void {
+    this.#receiver.listen(callback)
   }
 
   /**

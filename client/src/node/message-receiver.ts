@@ -2,7 +2,11 @@
 
 import { SennitError } from '@sennit/protocol'
 import type { StreamSet } from '../core/streams/index.ts'
+import { answerOf } from './callbacks.ts'
 import { inflated } from './compression.ts'
+
+/** Takes a message. The next one comes when a promise that it returns has resolved, so credit follows it. */
+export type OnMessage = (message: Uint8Array) => void | Promise<void>
 
 export interface ReceiveOptions {
   /** Gives up after this long with `receive_timeout`; nothing is lost by it. @default never */
@@ -22,6 +26,9 @@ export class MessageReceiver {
   readonly #touch: () => void
   readonly #onBroken: () => void
   readonly #takers: Taker[] = []
+  #listener: OnMessage | undefined
+  /** The listener works on a message. */
+  #busy = false
   /** What the machine still held when the connection ended. */
   #left: Uint8Array[] = []
   #over: { error?: SennitError } | undefined
@@ -76,6 +83,12 @@ export class MessageReceiver {
     })
   }
 
+  /** Tells the listener, in place of the one before, of each message: those that wait now, and later ones in the turn they come. */
+  listen(listener: OnMessage): void {
+    this.#listener = listener
+    this.arrived()
+  }
+
   /** The machine has messages. */
   arrived(): void {
     while (this.#takers.length > 0) {
@@ -83,6 +96,19 @@ export class MessageReceiver {
       if (message === undefined) return
       this.#takers.shift()!.resolve(message)
     }
+    while (this.#listener !== undefined && !this.#busy) {
+      const message = this.#take()
+      if (message === undefined) return
+      const answer = answerOf(this.#listener, message)
+      if (answer === undefined) continue
+      this.#busy = true
+      void answer.finally(this.#onAnswered)
+    }
+  }
+
+  readonly #onAnswered = (): void => {
+    this.#busy = false
+    this.arrived()
   }
 
   /** The connection is over; what arrived before is still given out, then its end. */

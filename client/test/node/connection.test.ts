@@ -67,6 +67,35 @@ describe('a connection over one relay', () => {
     expect((await caller.closed).code).toBe('closed')
   })
 
+  it('hands messages to a callback, those that wait first, and none while it works on one', async () => {
+    const [caller, listener] = await pair(alice, bob, 'callback')
+    for (const text of ['a', 'b']) await caller.send(text, { until: 'accepted' })
+    expect(Buffer.from((await listener.receive({ timeoutMs: 5_000 }))!).toString()).toBe('a')
+    const texts: string[] = []
+    let goOn = (): void => {}
+    const began = new Promise<void>((tell) => {
+      listener.onMessage((message) => {
+        texts.push(Buffer.from(message).toString())
+        if (texts.at(-1) !== 'slow') return
+        tell()
+        return new Promise((resolve) => {
+          goOn = resolve
+        })
+      })
+    })
+    const slow = caller.send('slow', { until: 'delivered' })
+    const late = caller.send('late', { until: 'delivered' })
+    await began
+    await slow
+    expect(texts).toEqual(['b', 'slow'])
+    goOn()
+    await late
+    await caller.send('last')
+    await caller.close()
+    await listener.closed
+    expect(texts).toEqual(['b', 'slow', 'late', 'last'])
+  })
+
   it('waits until the other application reads, says so, and goes on by itself', async () => {
     const [caller, listener] = await pair(alice, bob, 'wait')
     const delivered = caller.send('first', { until: 'delivered' })

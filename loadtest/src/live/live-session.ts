@@ -278,6 +278,14 @@ export class LiveSession {
 
   async #receive(direction: FlowDirection, side: Side, connection: Connection, back: FlowDirection | undefined): Promise<void> {
     const { recorder, now } = this.#context
+    if (direction.mode !== 'datagram' && direction.role === undefined && direction.readBytesPerSecond === null) {
+      connection.onMessage((message) => {
+        recorder.messageReceived(now(), direction.direction, message)
+        return this.#stalled.get(side)?.over
+      })
+      await connection.closed
+      return
+    }
     try {
       for await (const message of direction.mode === 'datagram' ? connection.datagrams() : connection) {
         const header = recorder.messageReceived(now(), direction.direction, message)
