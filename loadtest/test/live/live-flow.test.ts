@@ -69,6 +69,7 @@ function deafEnd(): { readonly end: Connection; readonly aborted: () => boolean 
       aborted = true
       over()
     },
+    onMessage: () => {},
     [Symbol.asyncIterator]: () => ({
       next: async () => {
         await closed
