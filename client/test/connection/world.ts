@@ -30,6 +30,8 @@ export interface WorldOptions {
   /** Relays that fail together. */
   readonly failureDomains?: Readonly<Record<string, string>>
   readonly streams?: Omit<StreamSetOptions, 'role'>
+  /** Whether acks may stand in data packets, as each side believes. @default both do */
+  readonly acksInData?: readonly [boolean, boolean]
   /** Bytes a relay takes for one direction of a circuit before it must have delivered some. @default 1 MiB */
   readonly creditBytes?: number
   /** Whether relays are joined when an end asks for paths. @default true */
@@ -191,6 +193,7 @@ export class World {
         random: this.random,
         secrets,
         nowMs: 0,
+        acksInData: options.acksInData?.[side] ?? true,
         ...(tuning === undefined ? {} : { tuning }),
         ...(options.paths === undefined ? {} : { paths: side === 0 ? options.paths : turned(options.paths) }),
         ...(streams === undefined ? {} : { streams }),

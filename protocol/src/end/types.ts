@@ -21,6 +21,8 @@ export const FEATURE = {
   inflatesZstd: 2,
   /** Wishes that messages are compressed, both ways. */
   wantsCompression: 4,
+  /** Takes an ack in front of the data of a data packet, in key mode `blind`. */
+  acksInData: 8,
 } as const
 
 export interface EndHandshakeOptions {

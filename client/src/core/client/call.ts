@@ -5,6 +5,7 @@
 import {
   CallerHandshake,
   type CryptoProvider,
+  FEATURE,
   type HopControl,
   type KeyMode,
   type MeshTrust,
@@ -278,7 +279,7 @@ export class Call {
         listener: this.peerName,
         connectionId,
         keyModes,
-        features: this.facts.features ?? this.#host.features,
+        features: (this.facts.features ?? this.#host.features) | FEATURE.acksInData,
         nowMs,
         instance,
         attempt: number,

@@ -6,6 +6,7 @@ import {
   type CryptoProvider,
   concat,
   type EndHandshakeResult,
+  FEATURE,
   type HopControl,
   hex,
   type KeyMode,
@@ -80,7 +81,7 @@ export class Incoming implements CircuitOwner {
       listener: host.ownName,
       connectionId: offer.connectionId,
       keyModes,
-      features: host.features,
+      features: host.features | FEATURE.acksInData,
       instance: host.instance,
       nowMs,
     })

@@ -2,7 +2,7 @@
  * One connection inside a client: its machine, the circuits that are its paths, its joins, and its agreement with the peer. The machine
  * decides what is sent where; this decides which paths there are.
  */
-import { hex, PACKET_KIND, type PacketHeader } from '@sennit/protocol'
+import { FEATURE, hex, PACKET_KIND, type PacketHeader } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import { type ConnectionEvent, ConnectionMachine } from '../connection/index.ts'
 import type { PathsOption } from '../paths/index.ts'
@@ -44,6 +44,7 @@ export class ManagedConnection implements CircuitOwner {
       random: host.random,
       secrets: facts.secrets,
       paths: facts.paths,
+      acksInData: facts.keyMode === 'blind' && (facts.peerFeatures & FEATURE.acksInData) !== 0,
       nowMs,
       streams: { ...host.streams, inflates: inflateFlags(host.features) },
       ...(host.connectionTuning === undefined ? {} : { tuning: host.connectionTuning }),

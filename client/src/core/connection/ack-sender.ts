@@ -15,6 +15,8 @@ export interface AckSenderNeeds {
   readonly table: PathTable
   readonly keeper: PathKeeper
   readonly outbox: Outbox
+  /** An ack may stand in a data packet. */
+  readonly insideData: boolean
 }
 
 export class AckSender {
@@ -39,6 +41,17 @@ export class AckSender {
     }
     if (newest !== undefined && (due || owed.includes(newest.pathId))) outbox.loose(newest, frames)
     if (due) acks.settled()
+  }
+
+  /**
+   * The ack that waits, where it may stand in front of data that goes on this path: one packet less to seal, carry and open. Only what is short, and
+   * no part of a bulk: it is read when the data is, and once more when that was sent again.
+   */
+  inside(nowMs: number, path: Path): Frame | undefined {
+    const { acks, receiver, keeper, insideData } = this.#needs
+    if (!insideData || !acks.waits || acks.copies || acks.bulkAtMs !== undefined || keeper.ackPath() !== path) return undefined
+    const state = receiver.ackState()
+    return state.ranges.length > 0 ? undefined : { type: 'ack', ...state, delayMs: acks.delayMs(nowMs) }
   }
 
   /** Packets of ours went out: an ack that waits goes with them, in their record, rather than alone a moment later. */

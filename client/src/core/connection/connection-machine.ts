@@ -42,6 +42,8 @@ import type { ConnectionEffect, ConnectionOptions, ConnectionStatus, PathOpening
 const burstPackets = 32
 /** An answer this old proves nothing about now: it may come out of a relay that was frozen. Or four round trips, when that is more. */
 const freshAnswerMs = 2_000
+/** An ack inside of data that took this much longer than four round trips tells of none. */
+const lateAckMs = 100
 /** Pings of the application that are remembered; the answers to older ones are not told. */
 const appPingsMax = 64
 /** Relays whose lies are counted: more than one connection ever uses. */
@@ -94,7 +96,15 @@ export class ConnectionMachine {
     const acks = new AckTracker(tuning)
     const epochs = new Epochs(nowMs, sealer, tuning)
     const builder = new PacketBuilder({ sealer, epochs, streams })
-    const sender = new Sender({ tuning, outbox, builder, epochs, streams })
+    const sender = new Sender({
+      tuning,
+      outbox,
+      builder,
+      epochs,
+      streams,
+      ackInside: (now, path) => this.#ackSender.inside(now, path),
+      ackWent: () => acks.settled(),
+    })
     const { send, receive, whenShort } = options.paths ?? bestPaths
     this.#route = new Route(
       {
@@ -129,6 +139,8 @@ export class ConnectionMachine {
       datagram: (data) => outbox.effect({ type: 'datagram', data }),
       agreementFrame: (now, pathId, frame) => this.#onAgreement(now, pathId, frame),
       looseFrame: (now, path, frame) => this.#onLoose(now, path, frame),
+      ackInside: (now, path, ack) => this.#onAck(now, path, ack, true),
+      acksInData: options.acksInData === true,
     })
     const ackState = () => this.#receiver.ackState()
     this.#hello = new PathHello({ crypto, random, tuning, outbox, ackState, planEpoch: () => table.plan?.epoch ?? 0 })
@@ -158,7 +170,15 @@ export class ConnectionMachine {
       carries: (path) => this.#route.carries(path),
     })
     this.#datagrams = new Datagrams({ sealer, epochs, route: this.#route, watch: this.#watch, sender, builder })
-    this.#ackSender = new AckSender({ startMs: nowMs, acks, receiver: this.#receiver, table, keeper: this.#keeper, outbox })
+    this.#ackSender = new AckSender({
+      startMs: nowMs,
+      acks,
+      receiver: this.#receiver,
+      table,
+      keeper: this.#keeper,
+      outbox,
+      insideData: options.acksInData === true,
+    })
     this.#closing = new Closing(tuning, streams)
     const keeper = this.#keeper
     const closing = this.#closing
@@ -432,19 +452,9 @@ export class ConnectionMachine {
 
   #onLoose(nowMs: number, path: Path, frame: Frame): void {
     switch (frame.type) {
-      case 'ack': {
-        const news = this.#sender.onAck(nowMs, frame, path, frame.delayMs)
-        const { peerArrivedAtMs } = path
-        path.peerArrivedAtMs = undefined
-        if (news.proof !== undefined) {
-          const { sentAtMs, rttMs } = news.proof
-          if (peerArrivedAtMs !== undefined) path.limit.arrived(nowMs, sentAtMs, rttMs, peerArrivedAtMs)
-          this.#keeper.sample(nowMs, path, news.proof.rttMs)
-          this.#watch.onProof(nowMs, path)
-        }
-        this.#afterAck(nowMs)
+      case 'ack':
+        this.#onAck(nowMs, path, frame, false)
         return
-      }
       case 'ping':
         if (this.#closing.over) this.#farewell.answer(path)
         else this.#ackSender.answerPing(nowMs, path, frame.id)
@@ -485,6 +495,20 @@ export class ConnectionMachine {
     }
   }
 
+  /** @param inside it came in a data packet, which may have been sent again since the ack was written */
+  #onAck(nowMs: number, path: Path, ack: Extract<Frame, { type: 'ack' }>, inside: boolean): void {
+    const { proof } = this.#sender.onAck(nowMs, ack, path, ack.delayMs)
+    const { peerArrivedAtMs } = path
+    path.peerArrivedAtMs = undefined
+    if (proof !== undefined && !(inside && isLate(proof.rttMs, path))) {
+      const { sentAtMs, rttMs } = proof
+      if (peerArrivedAtMs !== undefined) path.limit.arrived(nowMs, sentAtMs, rttMs, peerArrivedAtMs)
+      this.#keeper.sample(nowMs, path, rttMs)
+      this.#watch.onProof(nowMs, path)
+    }
+    this.#afterAck(nowMs)
+  }
+
   /** The first circuits come without a name: the listener takes the caller's, as long as it is a link to the same relay. */
   #renamed(path: Path, relayId: string): boolean {
     if (relayOf(relayId) !== relayOf(path.relayId)) return false
@@ -522,6 +546,11 @@ export class ConnectionMachine {
       this.#farewell.endSaying(nowMs, { code, message: `${error.code}: ${error.message}`, remote: false })
     }
   }
+}
+
+/** So much more than usual that the packet with the ack was rather sent again: as after Karn, that is no round trip. A ping measures what really is longer. */
+function isLate(rttMs: number, { rtt }: Path): boolean {
+  return rtt.srttMs !== undefined && rttMs > 4 * rtt.srttMs + lateAckMs
 }
 
 function freshness(path: Path): number {

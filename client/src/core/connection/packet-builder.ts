@@ -71,15 +71,16 @@ export class PacketBuilder {
     return frames.length === 0 ? undefined : this.#seal(number, PACKET_KIND.control, frames, own)
   }
 
-  data(number: number, bytesMax: number): KeptPacket | undefined {
-    const frames = this.#needs.streams.pullData(bytesMax)
-    return frames.length === 0 ? undefined : this.#seal(number, PACKET_KIND.data, frames, false)
+  /** @param ack goes in front of the data, if there is some; it is not kept: a later one says more */
+  data(number: number, bytesMax: number, ack?: Frame): KeptPacket | undefined {
+    const frames = this.#needs.streams.pullData(ack === undefined ? bytesMax : bytesMax - frameBytes(ack))
+    return frames.length === 0 ? undefined : this.#seal(number, PACKET_KIND.data, frames, false, ack)
   }
 
-  #seal(number: number, kind: number, frames: readonly Frame[], own: boolean): KeptPacket {
+  #seal(number: number, kind: number, frames: readonly Frame[], own: boolean, ack?: Frame): KeptPacket {
     const { sealer, epochs } = this.#needs
     const header = { form: 0, kind, epoch: sealer.sendEpoch, counter: number }
-    const pieces = sealer.seal(header, encodeFrames(frames))
+    const pieces = sealer.seal(header, encodeFrames(ack === undefined ? frames : [ack, ...frames]))
     const bytes = totalBytes(pieces)
     epochs.onSealed(bytes)
     return {

@@ -56,7 +56,13 @@ export interface ReceiverNeeds {
   datagram(data: Uint8Array): void
   /** A frame of a loose packet. */
   looseFrame(nowMs: number, path: Path, frame: Frame): void
+  /** An ack that stood in front of data. */
+  ackInside(nowMs: number, path: Path, ack: AckFrame): void
+  /** Data may bring one. */
+  readonly acksInData: boolean
 }
+
+type AckFrame = Extract<Frame, { type: 'ack' }>
 
 export class Receiver {
   duplicates = 0
@@ -153,7 +159,8 @@ export class Receiver {
 
     const inOrder = number === this.#numbers.next
     const hadGap = this.#numbers.hasGap
-    const later = header.kind === PACKET_KIND.data ? this.#takeData(frames) : this.#takeControl(nowMs, path.pathId, number, frames)
+    const ack = header.kind === PACKET_KIND.data ? this.#takeData(frames) : undefined
+    const later = header.kind === PACKET_KIND.data ? none : this.#takeControl(nowMs, path.pathId, number, frames)
     if (inOrder) {
       this.#numbers.advance()
       this.#inOrder(nowMs, { epoch: header.epoch, pathId: path.pathId, frames: later })
@@ -171,6 +178,7 @@ export class Receiver {
     path.arrivedAtMs = nowMs
     const lone = header.kind === PACKET_KIND.data && totalBytes(pieces) <= lonePacketBytesMax
     acks.onNew(nowMs, path.pathId, hadGap || !inOrder || this.closed, lone)
+    if (ack !== undefined) this.#needs.ackInside(nowMs, path, ack)
     return true
   }
 
@@ -183,12 +191,16 @@ export class Receiver {
     return undefined
   }
 
-  #takeData(frames: readonly Frame[]): readonly Frame[] {
+  /** @returns the ack in front of the data */
+  #takeData(frames: readonly Frame[]): AckFrame | undefined {
+    const [first] = frames
+    const ack = first?.type === 'ack' && this.#needs.acksInData ? first : undefined
     for (const frame of frames) {
+      if (frame === ack) continue
       if (frame.type !== 'stream') throw new ProtocolError('malformed', `expected stream frames in a data packet, found ${frame.type}`)
       this.#needs.streamFrame(frame)
     }
-    return none
+    return ack
   }
 
   #takeControl(nowMs: number, pathId: number, number: number, frames: readonly Frame[]): readonly Frame[] {

@@ -2,7 +2,7 @@
  * The sending half: new packets, copies, resends, and what acks do to them. A packet is sent again only on evidence: its path closed or was
  * judged bad, a later packet of the same path arrived (a path is first-in-first-out), or a probe asked for it.
  */
-import { type AckState, ackRangesMax, type Share } from '@sennit/protocol'
+import { type AckState, ackRangesMax, type Frame, type Share } from '@sennit/protocol'
 import type { StreamSet } from '../streams/index.ts'
 import type { Epochs } from './epochs.ts'
 import { Flights, isFlying } from './flights.ts'
@@ -27,6 +27,10 @@ export interface SenderNeeds {
   readonly builder: PacketBuilder
   readonly epochs: Epochs
   readonly streams: StreamSet
+  /** An ack that waits and may go inside of data on this path. */
+  ackInside(nowMs: number, path: Path): Frame | undefined
+  /** It went. */
+  ackWent(): void
 }
 
 /** What an ack told about one path. */
@@ -150,8 +154,11 @@ export class Sender {
     if (path.creditLeft() < creditWorthBytes) return this.#starves(nowMs, path)
     if (path.inFlightBytes >= path.capBytes()) return false
     this.rekey(nowMs)
-    const packet = builder.data(this.buffer.next, Math.min(bytesMax, path.creditLeft() - packetMarginBytes))
-    return packet === undefined ? false : this.#sendNew(nowMs, packet, path)
+    const ack = this.wrapped === undefined ? this.#needs.ackInside(nowMs, path) : undefined
+    const packet = builder.data(this.buffer.next, Math.min(bytesMax, path.creditLeft() - packetMarginBytes), ack)
+    if (packet === undefined) return false
+    if (ack !== undefined) this.#needs.ackWent()
+    return this.#sendNew(nowMs, packet, path)
   }
 
   /** Sends a packet that is in the buffer on `path`, first time or again, whatever the limits say. */

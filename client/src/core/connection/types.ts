@@ -15,6 +15,8 @@ export interface ConnectionOptions {
   readonly tuning?: Partial<ConnectionTuning>
   /** How relays are used until a plan says otherwise: a mode that needs several waits for them. @default best */
   readonly paths?: PathsOption
+  /** Acks may stand in data packets, both ways: both ends know that, and nobody else has the key of data. @default false */
+  readonly acksInData?: boolean
   readonly nowMs: number
 }
 
