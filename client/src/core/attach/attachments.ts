@@ -50,6 +50,8 @@ export class Attachments {
   readonly #localAddresses: readonly (string | undefined)[]
   /** By link id. */
   readonly #byRelay = new Map<string, Attachment>()
+  /** The same, as a list for what is asked after every turn. */
+  #links: readonly Attachment[] = []
   readonly #byKey = new Map<number, Attachment>()
   readonly #surveyedAtMs = new Map<string, number>()
   #lostAtMs = Number.NEGATIVE_INFINITY
@@ -64,6 +66,7 @@ export class Attachments {
     this.#context = context
     this.#localAddresses = localAddresses.length === 0 ? [undefined] : localAddresses
     for (const entry of relays) for (const link of this.#linksTo(entry)) this.#byRelay.set(link.id, new Attachment(context, entry, link))
+    this.#links = [...this.#byRelay.values()]
   }
 
   /** All links, in the order of the list. */
@@ -166,6 +169,7 @@ export class Attachments {
     }
     this.#byRelay.clear()
     for (const [relayId, attachment] of kept) this.#byRelay.set(relayId, attachment)
+    this.#links = [...kept.values()]
     this.#rendezvous.clear()
   }
 
@@ -217,14 +221,14 @@ export class Attachments {
 
   wakeAtMs(): number {
     let atMs = this.syncAtMs()
-    for (const attachment of this.#byRelay.values()) atMs = Math.min(atMs, attachment.wakeAtMs())
+    for (const attachment of this.#links) atMs = Math.min(atMs, attachment.wakeAtMs())
     return atMs
   }
 
   /** When {@link sync} is due for time's sake alone: a survey, an attachment to be given back, a draining relay to be left. */
   syncAtMs(): number {
     let atMs = this.#survey?.untilMs ?? this.#nextSurveyAtMs
-    for (const attachment of this.#byRelay.values()) atMs = this.#sooner(atMs, attachment)
+    for (const attachment of this.#links) atMs = this.#sooner(atMs, attachment)
     return atMs
   }
 
@@ -314,6 +318,7 @@ export class Attachments {
       if (attachment.listed || attachment.attached) continue
       this.#byRelay.delete(relayId)
       this.#surveyedAtMs.delete(relayId)
+      this.#links = [...this.#byRelay.values()]
     }
   }
 

@@ -76,6 +76,7 @@ export class Challenges {
 
   wakeAtMs(): number {
     let atMs = Number.POSITIVE_INFINITY
+    if (this.#byOld.size === 0) return atMs
     for (const challenge of this.#byOld.values()) atMs = Math.min(atMs, challenge.untilMs)
     return atMs
   }

@@ -10,6 +10,8 @@ const refusedForMs = 5_000
 export class Connections {
   readonly #tuning: ClientTuning
   readonly #byHandle = new Map<number, ManagedConnection>()
+  /** The same in no order, as a list for what is asked after every turn. */
+  readonly #list: ManagedConnection[] = []
   readonly #byId = new Map<string, ManagedConnection>()
   readonly #byName = new Map<string, ManagedConnection>()
   readonly #byJoin = new Map<number, ManagedConnection>()
@@ -22,6 +24,11 @@ export class Connections {
   /** Every one that can still have work: live, waiting, refused and tombstones. */
   all(): Iterable<ManagedConnection> {
     return this.#byHandle.values()
+  }
+
+  /** As {@link all}, in no order. */
+  get list(): readonly ManagedConnection[] {
+    return this.#list
   }
 
   byHandle(handle: number): ManagedConnection | undefined {
@@ -54,6 +61,7 @@ export class Connections {
 
   add(connection: ManagedConnection): void {
     this.#byHandle.set(connection.facts.handle, connection)
+    this.#list.push(connection)
     this.#byId.set(connection.id, connection)
   }
 
@@ -81,7 +89,11 @@ export class Connections {
 
   forget(connection: ManagedConnection): void {
     this.#ends.delete(connection)
-    this.#byHandle.delete(connection.facts.handle)
+    if (this.#byHandle.delete(connection.facts.handle)) {
+      const place = this.#list.indexOf(connection)
+      const last = this.#list.pop()!
+      if (last !== connection) this.#list[place] = last
+    }
     if (this.#byId.get(connection.id) === connection) this.#byId.delete(connection.id)
     for (const [joinId, owner] of this.#byJoin) if (owner === connection) this.#byJoin.delete(joinId)
     connection.discard('forgotten')
@@ -94,8 +106,8 @@ export class Connections {
 
   wakeAtMs(): number {
     let atMs = Number.POSITIVE_INFINITY
-    for (const connection of this.#byHandle.values()) atMs = Math.min(atMs, connection.wakeAtMs())
-    for (const untilMs of this.#ends.values()) atMs = Math.min(atMs, untilMs)
+    for (const connection of this.#list) atMs = Math.min(atMs, connection.wakeAtMs())
+    if (this.#ends.size > 0) for (const untilMs of this.#ends.values()) atMs = Math.min(atMs, untilMs)
     return atMs
   }
 }

@@ -205,6 +205,7 @@ export class IncomingAttempts {
   }
 
   wakeAtMs(): number {
+    if (this.#byId.size === 0) return Number.POSITIVE_INFINITY
     for (const incoming of this.#byId.values()) return incoming.expiresAtMs
     return Number.POSITIVE_INFINITY
   }

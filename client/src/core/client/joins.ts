@@ -84,6 +84,7 @@ export class JoinKeeper {
 
   wakeAtMs(): number {
     let atMs = Number.POSITIVE_INFINITY
+    if (this.#joins.size === 0) return atMs
     for (const join of this.#joins.values()) if (join.type === 'retry') atMs = Math.min(atMs, join.atMs)
     return atMs
   }

@@ -67,6 +67,7 @@ export class Listens {
 
   wakeAtMs(): number {
     let atMs = Number.POSITIVE_INFINITY
+    if (this.#byHandle.size === 0) return atMs
     for (const listen of this.#byHandle.values()) atMs = Math.min(atMs, listen.wakeAtMs())
     return atMs
   }

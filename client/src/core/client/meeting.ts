@@ -299,6 +299,7 @@ export class Meeting {
 
   wakeAtMs(): number {
     let atMs = Math.min(this.#challenges.wakeAtMs(), this.#recoveries.wakeAtMs())
+    if (this.#calls.size === 0) return atMs
     for (const call of this.#calls.values()) atMs = Math.min(atMs, call.wakeAtMs())
     return atMs
   }

@@ -88,8 +88,8 @@ export class Recoveries {
 
   wakeAtMs(): number {
     let atMs = Number.POSITIVE_INFINITY
-    for (const call of this.#calls.values()) atMs = Math.min(atMs, call.wakeAtMs())
-    for (const connection of this.#context.connections.all()) atMs = Math.min(atMs, this.#dueAtMs(connection) ?? atMs)
+    if (this.#calls.size > 0) for (const call of this.#calls.values()) atMs = Math.min(atMs, call.wakeAtMs())
+    for (const connection of this.#context.connections.list) atMs = Math.min(atMs, this.#dueAtMs(connection) ?? atMs)
     return atMs
   }
 

@@ -164,13 +164,12 @@ export class PathKeeper {
   wakeAtMs(over: boolean): number {
     if (over) return Number.POSITIVE_INFINITY
     const { table, watch } = this.#needs
-    const standby = table.standby()
     let at = table.active === undefined ? this.#wantPathsAtMs : Number.POSITIVE_INFINITY
     for (const path of table.all.values()) {
       at = Math.min(at, path.open ? watch.wakeAtMs(path) : path.nextHelloAtMs)
       // Whether the mode uses it takes longer to know than when that would matter.
       const pingAtMs = path.open ? watch.idlePingAtMs(path) : at
-      if (pingAtMs < at && this.#keptWarm(path, standby)) at = pingAtMs
+      if (pingAtMs < at && (path === table.active || this.#keptWarm(path, table.standby()))) at = pingAtMs
       if (path.retiring && this.#mayRetire(path)) at = Math.min(at, this.#retiresAtMs(path))
     }
     return at

@@ -152,15 +152,17 @@ export class PathWatch {
     if (path.waiting !== undefined) return path.waiting.saidAtMs + this.#needs.tuning.waitStaleMs
     const flight = path.oldestFlight()
     let since = flight === undefined ? Number.POSITIVE_INFINITY : flight.sentAtMs + this.#needs.ackExtraMs()
-    for (const sentAtMs of path.pings.values()) {
-      since = Math.min(since, sentAtMs)
-      break
-    }
+    if (path.pings.size > 0)
+      for (const sentAtMs of path.pings.values()) {
+        since = Math.min(since, sentAtMs)
+        break
+      }
     if (since === Number.POSITIVE_INFINITY) return since
     const { tuning } = this.#needs
     const base = Math.max(since, path.progressAtMs, path.provedAtMs, path.probes > 0 ? path.probedAtMs : 0)
-    const timeoutMs = path.rtt.probeTimeoutMs(tuning) * 2 ** Math.min(path.probes, 16)
-    return base + Math.min(timeoutMs, Math.max(tuning.probePauseMaxMs, path.rtt.probeTimeoutMs(tuning)))
+    const onceMs = path.rtt.probeTimeoutMs(tuning)
+    const timeoutMs = path.probes === 0 ? onceMs : onceMs * 2 ** Math.min(path.probes, 16)
+    return base + Math.min(timeoutMs, Math.max(tuning.probePauseMaxMs, onceMs))
   }
 
   #probe(nowMs: number, path: Path): void {
