@@ -55,7 +55,7 @@ export class ManagedConnection implements CircuitOwner {
     this.#shortage = new Shortage({
       isOpen,
       needed: () => this.agreement.inForce.needed,
-      someAnswers: () => this.machine.status().paths.some((path) => path.state === 'open'),
+      someAnswers: () => this.machine.hasSoundPath,
       stoodStill: () => this.#search.dialAll(),
       changed: () => host.needsSync(),
     })

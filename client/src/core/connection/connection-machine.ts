@@ -396,6 +396,11 @@ export class ConnectionMachine {
     return this.#outbox.effects.shift()
   }
 
+  /** Some path is beyond doubt: asked for often by each of thousands of connections, when all of them are in doubt. */
+  get hasSoundPath(): boolean {
+    return this.#table.sound
+  }
+
   status(): ConnectionStatus {
     return connectionStatus({
       closing: this.#closing,

@@ -52,6 +52,12 @@ export class PathTable {
     return [...this.all.values()].filter((path) => path.open)
   }
 
+  /** Some path is beyond doubt. */
+  get sound(): boolean {
+    for (const path of this.all.values()) if (path.state === 'open' && path.suspicion === undefined) return true
+    return false
+  }
+
   /** The best open path but `not`, by plan; those whose relay says "please wait" after the others, those under suspicion last. */
   best(not?: Path): Path | undefined {
     let found: Path | undefined

@@ -97,7 +97,7 @@ export function turned({ send, receive, whenShort }: PathsOption): PathsOption {
 }
 
 export function samePaths(left: PathsOption, right: PathsOption): boolean {
-  return formatPaths(left) === formatPaths(right)
+  return left === right || formatPaths(left) === formatPaths(right)
 }
 
 /** Relays that must carry a direction at once for the mode to be what it promises. */

@@ -18,10 +18,10 @@ export interface RelayFacts {
   readonly own: LegEstimate | undefined
   readonly peer: LegEstimate | undefined
   readonly endToEnd?: EndToEnd | undefined
-  /** What the relay says of its own queue; may only make it less attractive. */
-  readonly queueMs: number
-  /** What the operator, price, region or rating add. */
-  readonly policyMs: number
+  /** What the relay says of its own queue; may only make it less attractive. @default 0 */
+  readonly queueMs?: number | undefined
+  /** What the operator, price, region or rating add. @default 0 */
+  readonly policyMs?: number | undefined
   /** The parts of `policyMs` in words. @default 'policy' */
   readonly policyWhy?: readonly string[] | undefined
   /** How much round trips and trouble count. @default 1 */
@@ -31,28 +31,34 @@ export interface RelayFacts {
 /** A loss costs at least this much: the first resend timer of a path. */
 const lossFloorMs = 200
 
-/** The cost and the sum that gave it, in words for `status`, put together when somebody reads them; undefined while one leg is not measured. */
-export function relayCost(facts: RelayFacts): { readonly costMs: number; readonly why: string } | undefined {
-  const { own, peer, endToEnd } = facts
+/** The cost; undefined while one leg is not measured. */
+export function relayCostMs(facts: RelayFacts): number | undefined {
+  const { own, peer, endToEnd, queueMs = 0, policyMs = 0 } = facts
   if (own === undefined || peer === undefined) return undefined
   const rttMs = endToEnd?.rttMs ?? own.rttMs + peer.rttMs
+  const latency = facts.weights?.latency ?? 1
+  return latency * (rttMs / 2 + 2 * (own.varMs + peer.varMs)) + troubleMs(facts, own, peer, rttMs) + Math.max(0, queueMs) + policyMs
+}
+
+/** The cost and the sum that gave it, in words for `status`; undefined while one leg is not measured. */
+export function relayCost(facts: RelayFacts): { readonly costMs: number; readonly why: string } | undefined {
+  const costMs = relayCostMs(facts)
+  const { own, peer, endToEnd, queueMs = 0, policyMs = 0 } = facts
+  if (costMs === undefined || own === undefined || peer === undefined) return undefined
+  const rttMs = endToEnd?.rttMs ?? own.rttMs + peer.rttMs
   const varMs = own.varMs + peer.varMs
-  const loss = Math.min(1, own.loss + peer.loss)
-  const { latency = 1, errors = 1 } = facts.weights ?? {}
-  const lossMs = errors * loss * Math.max(2 * rttMs, lossFloorMs)
-  const queueMs = Math.max(0, facts.queueMs)
-  const costMs = latency * (rttMs / 2 + 2 * varMs) + lossMs + queueMs + facts.policyMs
-  return {
-    costMs,
-    get why() {
-      const legs = endToEnd === undefined ? `½(${ms(own.rttMs)} + ${ms(peer.rttMs)})` : `½·${ms(rttMs)} end to end`
-      const parts = latency === 1 ? [legs, `2·${ms(varMs)} variation`] : [`${latency}·(${legs} + 2·${ms(varMs)} variation)`]
-      if (lossMs > 0.05) parts.push(`${ms(lossMs)} trouble`)
-      if (queueMs > 0) parts.push(`${ms(queueMs)} load the relay tells`)
-      if (facts.policyMs !== 0) parts.push(...(facts.policyWhy ?? [`${ms(facts.policyMs)} policy`]))
-      return `${parts.join(' + ')} = ${ms(costMs)} ms`
-    },
-  }
+  const latency = facts.weights?.latency ?? 1
+  const lossMs = troubleMs(facts, own, peer, rttMs)
+  const legs = endToEnd === undefined ? `½(${ms(own.rttMs)} + ${ms(peer.rttMs)})` : `½·${ms(rttMs)} end to end`
+  const parts = latency === 1 ? [legs, `2·${ms(varMs)} variation`] : [`${latency}·(${legs} + 2·${ms(varMs)} variation)`]
+  if (lossMs > 0.05) parts.push(`${ms(lossMs)} trouble`)
+  if (queueMs > 0) parts.push(`${ms(queueMs)} load the relay tells`)
+  if (policyMs !== 0) parts.push(...(facts.policyWhy ?? [`${ms(policyMs)} policy`]))
+  return { costMs, why: `${parts.join(' + ')} = ${ms(costMs)} ms` }
+}
+
+function troubleMs({ weights }: RelayFacts, own: LegEstimate, peer: LegEstimate, rttMs: number): number {
+  return (weights?.errors ?? 1) * Math.min(1, own.loss + peer.loss) * Math.max(2 * rttMs, lossFloorMs)
 }
 
 function ms(value: number): string {

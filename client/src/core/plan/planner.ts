@@ -128,8 +128,11 @@ export class Planner {
   /** An end-to-end round trip over `relayId`. The least of recent ones is kept: what our own data queues says nothing about the relay. */
   endToEnd(nowMs: number, relayId: string, rttMs: number): void {
     const last = this.#samples.get(relayId)
-    if (last !== undefined && rttMs > last.rttMs && nowMs < last.atMs + sampleMaxAgeMs / 2) return
-    this.#samples.set(relayId, { rttMs, atMs: nowMs })
+    if (last === undefined) this.#samples.set(relayId, { rttMs, atMs: nowMs })
+    else if (rttMs <= last.rttMs || nowMs >= last.atMs + sampleMaxAgeMs / 2) {
+      last.rttMs = rttMs
+      last.atMs = nowMs
+    }
   }
 
   bad(nowMs: number, relayId: string): void {
@@ -162,12 +165,12 @@ export class Planner {
     this.#ranking = jointRanking(own.map((facts) => this.#joint(nowMs, facts, false)))
     // With no relay to spare for the next failure, one that went silent a while ago is better than none: its path is validated before it carries
     // anything, so that it is there as soon as the relay is.
-    if (!hasSpare(this.#ranking.ranked, this.paths)) this.#ranking = jointRanking(own.map((facts) => this.#joint(nowMs, facts, true)))
+    if (own.some(({ relayId }) => this.#isSilent(nowMs, relayId)) && !hasSpare(this.#ranking.ranked, this.paths))
+      this.#ranking = jointRanking(own.map((facts) => this.#joint(nowMs, facts, true)))
     const ranked = this.#ranking.ranked
-    const crowded = new Set(own.filter((facts) => this.#toLeave(facts)).map((facts) => facts.relayId))
     const toLeave = (relayId: string): string | undefined => {
       if (this.#isSilent(nowMs, relayId)) return 'went silent'
-      return crowded.has(relayId) ? 'asks us to use others' : undefined
+      return own.some((facts) => facts.relayId === relayId && this.#toLeave(facts)) ? 'asks us to use others' : undefined
     }
     const choice = this.#hysteresis.choose(nowMs, ranked, round, toLeave)
     if (choice === undefined) return undefined
@@ -182,9 +185,16 @@ export class Planner {
       last.standby !== standby ||
       this.#otherwise(sets)
     // An order that changed is told with a round, not with every wiggle of a number; it only matters when paths fail.
+    if (!moved && !round) return undefined
     const first = [choice.relayId, standby].filter((relayId) => relayId !== '')
     const order = [...first, ...ranked.map((relay) => relay.relayId).filter((relayId) => !first.includes(relayId))].slice(0, plannedMax)
-    const reordered = round && last !== undefined && last.relays.map((relay) => relay.relayId).join() !== order.join()
+    const reordered =
+      round &&
+      last !== undefined &&
+      !sameRelays(
+        last.relays.map((relay) => relay.relayId),
+        order,
+      )
     if (!moved && !reordered) return undefined
     this.#plan = {
       type: 'plan',
@@ -237,10 +247,11 @@ export class Planner {
           : undefined,
       // An open path proves that the peer is there, whatever an old report says; a report that says "not reachable" speaks of the future.
       peerReachable: peer?.reachable ?? facts.open,
-      endToEnd: sample !== undefined && nowMs < sample.atMs + sampleMaxAgeMs ? sample : undefined,
+      endToEnd: sample !== undefined && nowMs < sample.atMs + sampleMaxAgeMs ? { rttMs: sample.rttMs } : undefined,
       excluded: this.#excluded(nowMs, facts) ?? policy.excluded ?? (silent && !forgiving ? 'its path went silent' : undefined),
-      ...(facts.queueMs === undefined ? {} : { queueMs: facts.queueMs }),
-      ...(policy.policyMs === 0 ? {} : { policyMs: policy.policyMs, policyWhy: policy.parts }),
+      queueMs: facts.queueMs,
+      policyMs: policy.policyMs,
+      policyWhy: policy.parts,
       weights: this.#policy.weights,
       failureDomain: facts.failureDomain,
     }
@@ -249,6 +260,7 @@ export class Planner {
   /** What both ends' policies say of a relay, and what it says of itself. */
   #policyOf(facts: OwnFacts, peerPolicyMs: number, silent: boolean): PolicyVerdict {
     const own = facts.entry === undefined ? noPolicy : this.#policy.verdict(facts.entry)
+    if (peerPolicyMs <= 0 && facts.crowded !== true && !silent) return own
     const parts = [...own.parts]
     let { policyMs } = own
     const add = (costMs: number, words: string): void => {
@@ -297,6 +309,7 @@ export class Planner {
         ranked.some(({ relayId }) => relayId === last) && !sets!.fromCaller.includes(last!) && !sets!.fromListener.includes(last!)
       return stays ? last! : spare.relayId
     }
+    if (ranked.length < 2) return ''
     const best = standbyFor(ranked, activeId, this.#random)
     const old = ranked.find((relay) => relay.relayId === this.#plan?.standby)
     if (old === undefined || old.relayId === activeId || best === undefined) return best ?? ''

@@ -2,7 +2,7 @@
  * The joint ranking: relays ordered by what they cost both ends together, and those left out, each with its reason.
  */
 import { failTogether } from '../attach/links.ts'
-import { type EndToEnd, relayCost } from './cost.ts'
+import { type EndToEnd, relayCost, relayCostMs } from './cost.ts'
 import type { LegEstimate } from './estimator.ts'
 
 /** One relay as both ends see it. */
@@ -13,10 +13,10 @@ export interface JointFacts {
   readonly peer: LegEstimate | undefined
   readonly peerReachable: boolean
   readonly endToEnd?: EndToEnd | undefined
-  readonly queueMs?: number
-  readonly policyMs?: number
-  readonly policyWhy?: readonly string[]
-  readonly weights?: { readonly latency?: number; readonly errors?: number }
+  readonly queueMs?: number | undefined
+  readonly policyMs?: number | undefined
+  readonly policyWhy?: readonly string[] | undefined
+  readonly weights?: { readonly latency?: number; readonly errors?: number } | undefined
   /** Set when the relay may not be used now: it drains, its path is bad, the peer refused it. */
   readonly excluded?: string | undefined
   /** Relays of one failure domain fail together; the standby is taken from another one where it costs little. */
@@ -47,6 +47,32 @@ export interface JointRanking {
   readonly excluded: readonly ExcludedRelay[]
 }
 
+/** The words are put together when somebody reads them: a ranking is made much more often. */
+class Ranked implements RankedRelay {
+  readonly relayId: string
+  readonly costMs: number
+  readonly ownRttMs: number
+  readonly peerRttMs: number
+  readonly failureDomain: string | undefined
+  readonly #facts: JointFacts
+  readonly #measured: boolean
+
+  constructor(relay: JointFacts) {
+    const { own = unmeasured, peer = unmeasured } = relay
+    this.#measured = relay.own !== undefined && relay.peer !== undefined
+    this.#facts = this.#measured ? relay : { ...relay, own, peer }
+    this.relayId = relay.relayId
+    this.costMs = relayCostMs(this.#facts)!
+    this.ownRttMs = own.rttMs
+    this.peerRttMs = peer.rttMs
+    this.failureDomain = relay.failureDomain
+  }
+
+  get why(): string {
+    return relayCost(this.#facts)!.why + (this.#measured ? '' : ' (not measured by both yet)')
+  }
+}
+
 /** A relay both reach but one never measured costs this round trip until it is: far enough not to win by ignorance. */
 const unmeasuredRttMs = 500
 
@@ -60,21 +86,7 @@ export function jointRanking(relays: readonly JointFacts[]): JointRanking {
       excluded.push({ relayId: relay.relayId, ownRttMs: relay.own?.rttMs ?? null, peerRttMs: relay.peer?.rttMs ?? null, why })
       continue
     }
-    const own = relay.own ?? unmeasured
-    const peer = relay.peer ?? unmeasured
-    const { relayId, endToEnd, queueMs = 0, policyMs = 0, policyWhy, weights } = relay
-    const cost = relayCost({ relayId, own, peer, endToEnd, queueMs, policyMs, policyWhy, weights })!
-    const guess = relay.own === undefined || relay.peer === undefined ? ' (not measured by both yet)' : ''
-    ranked.push({
-      relayId: relay.relayId,
-      costMs: cost.costMs,
-      ownRttMs: own.rttMs,
-      peerRttMs: peer.rttMs,
-      get why() {
-        return cost.why + guess
-      },
-      failureDomain: relay.failureDomain,
-    })
+    ranked.push(new Ranked(relay))
   }
   ranked.sort((left, right) => left.costMs - right.costMs || (left.relayId < right.relayId ? -1 : 1))
   return { ranked, excluded }
