@@ -252,6 +252,7 @@ export class Driver {
         onBytes: (chunk) => {
           this.#cameBytes += chunk.length
           input((nowMs) => this.#machine.carrierBytes(nowMs, key, chunk))
+          turns.relieve()
         },
         onDrain: () => input((nowMs) => this.#machine.carrierWritable(nowMs, key, true)),
         onClose: closed,

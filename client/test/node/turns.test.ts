@@ -35,6 +35,25 @@ describe('Turns', () => {
     expect(seen).toEqual([1, 2])
   })
 
+  it('ends the turn of those who wait already when a poll brings very many', async () => {
+    const turns = new Turns()
+    let ran = 0
+    const come = (clients: number): void => {
+      for (let client = 0; client < clients; client += 1) {
+        turns.atEnd(() => {
+          ran += 1
+        })
+        turns.relieve()
+      }
+    }
+    come(63)
+    expect([ran, turns.number]).toEqual([0, 0])
+    come(100)
+    expect([ran, turns.number]).toEqual([128, 2])
+    await turn()
+    expect(ran).toBe(163)
+  })
+
   it('keeps nobody from his turn because of what another throws', async () => {
     const errors: unknown[] = []
     const notes: string[] = []

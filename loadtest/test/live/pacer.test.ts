@@ -57,6 +57,22 @@ test('every message is sent when it is due, by a timer that runs only then', asy
   expect(sent).toHaveLength(20)
 })
 
+test('thousands that are due at once send in turns, between which others are heard', async () => {
+  vi.useRealTimers()
+  const pacer = new Pacer(() => 1_000)
+  const senders = Array.from({ length: 1_000 }, () => direction())
+  for (const { sender } of senders) pacer.add(sender)
+  const sentInTurns: number[] = []
+  const count = (): number => senders.reduce((sum, { sent }) => sum + Math.min(1, sent.length), 0)
+  while (count() < 1_000) {
+    await new Promise((next) => setImmediate(next))
+    sentInTurns.push(count())
+  }
+  const steps = sentInTurns.map((after, index) => after - (sentInTurns[index - 1] ?? 0))
+  expect(Math.max(...steps)).toBeLessThanOrEqual(64)
+  pacer.stop()
+})
+
 test('a connection that takes nothing is handed no more than 64, and the rest when it takes one', async () => {
   const waiting: (() => void)[] = []
   const { sent, sender } = direction({ bursts: 100 }, () => new Promise((done) => waiting.push(done)))

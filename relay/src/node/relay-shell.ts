@@ -11,6 +11,8 @@ export type ShellLog = (level: LogLevel, event: string, fields: Readonly<Record<
 
 /** Input that is read before effects are drained although the turn is not over: one circuit's first credit; more would only sit in memory. */
 const drainAfterBytes = 512 * 1024
+/** Or so many: what was read of a client is then still near the processor when it goes on to the other, also when a poll brought thousands. */
+const drainAfterReads = 64
 
 /** How often blocked carriers are asked for progress, while there are any: a few times within the write-stall limit. */
 const progressMs = 400
@@ -25,6 +27,7 @@ export class RelayShell {
   private readonly handshakes = new HandshakeQueue()
   private nextKey = 1
   private unreadBytes = 0
+  private reads = 0
   private drainScheduled = false
   private timer: NodeJS.Timeout | undefined
   private timerAtMs = Number.POSITIVE_INFINITY
@@ -98,7 +101,8 @@ export class RelayShell {
     }
     const held = this.machine.bytes(this.now(), key, chunk)
     this.unreadBytes += chunk.length
-    if (this.unreadBytes >= drainAfterBytes) this.drain()
+    this.reads += 1
+    if (this.unreadBytes >= drainAfterBytes || this.reads >= drainAfterReads) this.drain()
     else this.schedule()
     return held
   }
@@ -135,6 +139,7 @@ export class RelayShell {
 
   private drain(): void {
     this.unreadBytes = 0
+    this.reads = 0
     if (this.stopped) return
     for (let effect = this.machine.poll(); effect !== undefined; effect = this.machine.poll()) {
       switch (effect.type) {
