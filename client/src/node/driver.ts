@@ -4,6 +4,7 @@
  */
 
 import type { ClientEffect } from '../core/client/types.ts'
+import { SmallSet } from '../core/small-set.ts'
 import type { Carrier, CarrierEvents } from './carrier.ts'
 import { steadyNowMs } from './clock.ts'
 import { sharedTimer, type Waiter } from './shared-timer.ts'
@@ -52,16 +53,13 @@ const conversationBytes = 4_096
 /** The longest wait; at least so often the wall clock is compared, because sleep stops the steady clock. */
 const timerMaxMs = 2_000
 
-/** What hangs on it runs with the microtasks: `queueMicrotask` makes an asynchronous resource each time, which costs more than the task. */
-const settled: Promise<void> = Promise.resolve()
-
 export class Driver {
   readonly #machine: DrivenMachine
   readonly #dial: DriverOptions['dial']
   readonly #onEffect: DriverOptions['onEffect']
   readonly #now: () => number
   readonly #carriers = new Map<number, Carrier>()
-  readonly #touched = new Set<number>()
+  readonly #touched = new SmallSet<number>()
   /** A drain comes with the next microtasks; with the end of this turn. Both may be on the way: the first does not do the work of the second. */
   #soonScheduled = false
   #turnEndScheduled = false
@@ -125,7 +123,7 @@ export class Driver {
       return
     }
     this.#soonScheduled = true
-    void settled.then(this.#onMicrotask)
+    turns.soon(this.#onMicrotask)
   }
 
   /** Drains when every socket with something to read has been read. */
@@ -189,7 +187,7 @@ export class Driver {
       const machine = this.#machine
       while (!this.#stopped) {
         // Before the next effect: what an application answers inside its callback leaves in one record, and one system call, with the acks.
-        this.#tellTouched()
+        this.#touched.takeEach(this.#tellTouched)
         const effect = machine.poll()
         if (effect === undefined) break
         this.#carryOut(effect)
@@ -200,12 +198,7 @@ export class Driver {
     this.#arm()
   }
 
-  #tellTouched(): void {
-    if (this.#touched.size === 0) return
-    const nowMs = this.#now()
-    for (const handle of this.#touched) this.#machine.changed(nowMs, handle)
-    this.#touched.clear()
-  }
+  readonly #tellTouched = (handle: number): void => this.#machine.changed(this.#now(), handle)
 
   #carryOut(effect: ClientEffect): void {
     switch (effect.type) {
@@ -249,9 +242,14 @@ export class Driver {
           this.#afterThisTurn()
         },
         onOpen: () => input((nowMs) => this.#machine.carrierOpened(nowMs, key)),
+        // As any input, but without a function for each chunk.
         onBytes: (chunk) => {
+          if (this.#stopped || !this.#carriers.has(key)) return
           this.#cameBytes += chunk.length
-          input((nowMs) => this.#machine.carrierBytes(nowMs, key, chunk))
+          const nowMs = this.#now()
+          this.#noticePause(nowMs)
+          this.#machine.carrierBytes(nowMs, key, chunk)
+          this.#afterThisTurn()
           turns.relieve()
         },
         onDrain: () => input((nowMs) => this.#machine.carrierWritable(nowMs, key, true)),

@@ -12,11 +12,57 @@ const relieveAt = 64
 /** What hangs on it runs with the microtasks: `queueMicrotask` makes an asynchronous resource each time, which costs more than the task. */
 const settled: Promise<void> = Promise.resolve()
 
+/** Tasks that wait. What one of them asks for while they run comes the next time. The lists are used again: most turns have as many as the last. */
+class Tasks {
+  #waiting: Task[] = []
+  #running: Task[] = []
+  #count = 0
+  #runs = false
+
+  /** How many wait. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Some of them run now. */
+  get runs(): boolean {
+    return this.#runs
+  }
+
+  /** @returns whether it is the first that waits */
+  add(task: Task): boolean {
+    this.#waiting[this.#count] = task
+    this.#count += 1
+    return this.#count === 1
+  }
+
+  run(onError: (error: unknown) => void): void {
+    const tasks = this.#waiting
+    const count = this.#count
+    this.#waiting = this.#running
+    this.#running = tasks
+    this.#count = 0
+    this.#runs = true
+    for (let place = 0; place < count; place += 1) {
+      const task = tasks[place]!
+      // A list that is longer than the next turn holds no client that has ended.
+      tasks[place] = nothing
+      try {
+        task()
+      } catch (error) {
+        onError(error)
+      }
+    }
+    this.#runs = false
+  }
+}
+
 export class Turns {
   /** Counts up with every turn in which somebody asked for its end. */
   number = 0
-  #atEnd: Task[] = []
-  #answered: Task[] = []
+  readonly #soon = new Tasks()
+  readonly #atEnd = new Tasks()
+  readonly #answered = new Tasks()
   #endScheduled = false
   readonly #onError: (error: unknown) => void
 
@@ -25,9 +71,14 @@ export class Turns {
     this.#onError = onError
   }
 
+  /** Runs `task` when the running code is done, and the microtasks that it asked for before the first such task. */
+  soon(task: Task): void {
+    if (this.#soon.add(task)) void settled.then(this.#onSoon)
+  }
+
   /** Runs `task` when every socket with something to read has been read: `setImmediate` runs right after the poll phase. */
   atEnd(task: Task): void {
-    this.#atEnd.push(task)
+    this.#atEnd.add(task)
     this.willEnd()
   }
 
@@ -43,8 +94,7 @@ export class Turns {
    * for comes when no microtask is left.
    */
   afterAnswers(task: Task): void {
-    this.#answered.push(task)
-    if (this.#answered.length === 1) void settled.then(this.#onAnswersBegin)
+    if (this.#answered.add(task)) void settled.then(this.#onAnswersBegin)
   }
 
   /**
@@ -52,8 +102,10 @@ export class Turns {
    * answered. Called between two reads; a poll of the system hands over thousands at once when that many came while the loop was busy.
    */
   relieve(): void {
-    if (this.#atEnd.length >= relieveAt) this.#end()
+    if (this.#atEnd.count >= relieveAt && !this.#atEnd.runs) this.#end()
   }
+
+  readonly #onSoon = (): void => this.#soon.run(this.#onError)
 
   readonly #onEnd = (): void => {
     this.#endScheduled = false
@@ -62,29 +114,15 @@ export class Turns {
 
   #end(): void {
     this.number += 1
-    const tasks = this.#atEnd
-    this.#atEnd = []
-    this.#run(tasks)
+    this.#atEnd.run(this.#onError)
   }
 
   readonly #onAnswersBegin = (): void => process.nextTick(this.#onAnswersEnd)
 
-  readonly #onAnswersEnd = (): void => {
-    const tasks = this.#answered
-    this.#answered = []
-    this.#run(tasks)
-  }
-
-  #run(tasks: readonly Task[]): void {
-    for (const task of tasks) {
-      try {
-        task()
-      } catch (error) {
-        this.#onError(error)
-      }
-    }
-  }
+  readonly #onAnswersEnd = (): void => this.#answered.run(this.#onError)
 }
+
+function nothing(): void {}
 
 /** There is one event loop. */
 export const turns: Turns = new Turns()

@@ -54,6 +54,33 @@ describe('Turns', () => {
     expect(ran).toBe(163)
   })
 
+  it('runs what is to be soon before the turn ends, and what that asks for after it', async () => {
+    const turns = new Turns()
+    const notes: string[] = []
+    turns.atEnd(() => void notes.push('end'))
+    turns.soon(() => {
+      notes.push('a')
+      turns.soon(() => void notes.push('c'))
+    })
+    turns.soon(() => void notes.push('b'))
+    expect(notes).toEqual([])
+    await Promise.resolve()
+    expect(notes).toEqual(['a', 'b'])
+    await turn()
+    expect(notes).toEqual(['a', 'b', 'c', 'end'])
+  })
+
+  it('runs each task as often as it was asked for, in turns of many and of few', async () => {
+    const turns = new Turns()
+    const ran: number[] = []
+    for (const tasks of [50, 3, 0, 20]) {
+      ran.length = 0
+      for (let task = 0; task < tasks; task += 1) turns.atEnd(() => void ran.push(task))
+      await turn()
+      expect(ran).toEqual(Array.from({ length: tasks }, (_, task) => task))
+    }
+  })
+
   it('keeps nobody from his turn because of what another throws', async () => {
     const errors: unknown[] = []
     const notes: string[] = []
@@ -66,8 +93,12 @@ describe('Turns', () => {
       throw new Error('a')
     })
     turns.atEnd(() => void notes.push('after a'))
+    turns.soon(() => {
+      throw new Error('soon')
+    })
+    turns.soon(() => void notes.push('after soon'))
     await turn()
-    expect(notes).toEqual(['after a', 'after b'])
-    expect(errors).toEqual([new Error('a'), new Error('b')])
+    expect(notes).toEqual(['after soon', 'after a', 'after b'])
+    expect(errors).toEqual([new Error('soon'), new Error('a'), new Error('b')])
   })
 })

@@ -8,6 +8,7 @@ import { Attachments } from '../attach/attachments.ts'
 import type { ConnectionEffect, ConnectionMachine } from '../connection/index.ts'
 import type { PathsOption } from '../paths/index.ts'
 import { PolicyView } from '../plan/policy.ts'
+import { SmallSet } from '../small-set.ts'
 import { Deque } from '../streams/deque.ts'
 import { AttachmentEvents, type AttachmentListeners } from './attachment-events.ts'
 import { CircuitTable } from './circuits.ts'
@@ -39,8 +40,8 @@ export class ClientMachine {
   readonly #listeners: AttachmentListeners
   readonly #listens: Listens
   readonly #effects = new Deque<ClientEffect>()
-  readonly #dirtyLinks = new Set<Attachment>()
-  readonly #dirtyConnections = new Set<ManagedConnection>()
+  readonly #dirtyLinks = new SmallSet<Attachment>()
+  readonly #dirtyConnections = new SmallSet<ManagedConnection>()
   /** Since the last {@link heard}. */
   #bytesCame = false
   #nowMs = 0
@@ -284,7 +285,7 @@ export class ClientMachine {
       const effect = this.#effects.shift()
       if (effect !== undefined) return effect
       if (this.#dirtyConnections.size > 0) this.#pumpConnections()
-      else if (this.#dirtyLinks.size > 0) this.#pumpLinks()
+      else if (this.#dirtyLinks.size > 0) this.#dirtyLinks.takeEach(this.#pumpLink)
       else if (this.#syncNeeded) this.#sync()
       else return undefined
     }
@@ -297,7 +298,7 @@ export class ClientMachine {
   heard(): ClientEffect | undefined {
     if (this.#effects.length === 0 && this.#bytesCame) {
       this.#bytesCame = false
-      for (const connection of this.#dirtyConnections) connection.pump(this.#nowMs, false)
+      this.#dirtyConnections.forEach(this.#hearConnection)
     }
     return this.#effects.shift()
   }
@@ -425,17 +426,15 @@ export class ClientMachine {
   }
 
   #pumpConnections(): void {
-    const connections = [...this.#dirtyConnections]
-    this.#dirtyConnections.clear()
-    for (const connection of connections) connection.pump(this.#nowMs)
+    this.#dirtyConnections.takeEach(this.#pumpConnection)
     this.#meeting.answersCame(this.#nowMs)
   }
 
-  #pumpLinks(): void {
-    const links = [...this.#dirtyLinks]
-    this.#dirtyLinks.clear()
-    for (const attachment of links) attachment.pump(this.#nowMs)
-  }
+  readonly #pumpConnection = (connection: ManagedConnection): void => connection.pump(this.#nowMs)
+
+  readonly #hearConnection = (connection: ManagedConnection): void => connection.pump(this.#nowMs, false)
+
+  readonly #pumpLink = (attachment: Attachment): void => attachment.pump(this.#nowMs)
 
   #sync(): void {
     this.#syncNeeded = false
