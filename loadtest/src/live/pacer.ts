@@ -44,16 +44,16 @@ export interface SenderOptions {
 class Sender {
   protected readonly options: SenderOptions
   readonly #key: number
-  #index: number
-  #offset: number
+  /** Of the next message. */
+  readonly #header: { -readonly [Field in keyof MessageHeader]: MessageHeader[Field] }
   #pending = 0
   #stopped = false
 
   constructor(options: SenderOptions) {
     this.options = options
     this.#key = keystreamKey(options.plan.seed, options.direction.direction)
-    this.#index = options.before.messages
-    this.#offset = options.before.bytes
+    const { messages, bytes } = options.before
+    this.#header = { direction: options.direction.direction, index: messages, offset: bytes, dueMs: 0, length: 0 }
   }
 
   get pending(): number {
@@ -74,16 +74,18 @@ class Sender {
   /** Sends the next message; never rejects. Returns undefined when nothing is left to wait for. `length`: what it has; its own size where left out. */
   protected send(dueMs: number, length?: number): Promise<void> | undefined {
     const { plan, direction, sink, onSent } = this.options
-    const size = length ?? messageSize(plan.seed, direction, this.#index)
+    const header = this.#header
+    const size = length ?? messageSize(plan.seed, direction, header.index)
     const limit = direction.dataLimitBytes
-    if (limit !== null && this.#offset + size > limit) {
+    if (limit !== null && header.offset + size > limit) {
       this.stop()
       return undefined
     }
-    const header = { direction: direction.direction, index: this.#index, offset: this.#offset, dueMs, length: size }
+    header.dueMs = dueMs
+    header.length = size
     const bytes = encodeMessage(this.#key, header, direction.content)
-    this.#index += 1
-    this.#offset += size
+    header.index += 1
+    header.offset += size
     onSent(size, dueMs)
     const accepted = sink.send(bytes)
     return accepted === resolved ? undefined : this.#until(accepted)

@@ -38,10 +38,12 @@ export class JoinKeeper {
 
   /** Brings the standing JOINs in line: one at each of `wanted` that is usable and has no open path. */
   sync(nowMs: number, wanted: Iterable<WantedPath>, hasPath: (relayId: string) => boolean): void {
-    const keep = new Set<string>()
+    // Made when something is kept: mostly every path is there, and nothing is asked for.
+    let keep: Set<string> | undefined
     for (const path of wanted) {
       const { attachment, relayId } = path
       if (!attachment.usable || hasPath(relayId)) continue
+      keep ??= new Set()
       keep.add(relayId)
       const join = this.#joins.get(relayId)
       if (join?.attachment === attachment) {
@@ -50,7 +52,7 @@ export class JoinKeeper {
       this.#ask(path)
     }
     for (const [relayId, join] of this.#joins) {
-      if (keep.has(relayId)) continue
+      if (keep?.has(relayId) === true) continue
       this.#joins.delete(relayId)
       if (join.type === 'asked') join.attachment.sendControl({ type: 'leave', joinId: join.joinId })
     }

@@ -28,10 +28,12 @@ export class RelayView {
 
   /** Every path there can be: one for each link of ours, and for those that only the other end has. */
   names(): string[] {
-    const own = [...this.#attachments.all()].map(({ relayId }) => relayId)
-    const known = new Set(own)
-    const theirs = this.#planner.peerRelays().filter((relayId) => relayId !== relayOf(relayId) && !known.has(relayId))
-    return [...own, ...theirs.filter((relayId) => this.#attachments.linkFor(relayId) !== undefined)]
+    const names: string[] = []
+    for (const { relayId } of this.#attachments.all()) names.push(relayId)
+    // Hardly anybody has several links, and this is asked for with every report of thousands of connections.
+    for (const relayId of this.#planner.peerRelays())
+      if (relayId !== relayOf(relayId) && !names.includes(relayId) && this.#attachments.linkFor(relayId) !== undefined) names.push(relayId)
+    return names
   }
 
   /** There is one way only, whatever happens to it. */
