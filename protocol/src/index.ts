@@ -1,4 +1,5 @@
 // Basics
+
 export { ByteReader } from './byte-reader.ts'
 export { ByteWriter } from './byte-writer.ts'
 export {
@@ -18,6 +19,7 @@ export {
 export { controlBytesMax, decodeControl, encodeControl, relayListBytesMax } from './control/codec.ts'
 export type { HopControl, ListenRefusedCode, ResultCode } from './control/types.ts'
 export { type Aead, type CryptoProvider, hkdf, type KeyPair, keyBytes, tagBytes } from './crypto.ts'
+export { Deque } from './deque.ts'
 // The end handshake
 export { CallerHandshake, type CallerHandshakeResult } from './end/caller-handshake.ts'
 export { checkKeyModes, splitName } from './end/checks.ts'

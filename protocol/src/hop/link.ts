@@ -6,6 +6,7 @@
 import { totalBytes } from '../bytes.ts'
 import { decodeControl, encodeControl } from '../control/codec.ts'
 import type { HopControl } from '../control/types.ts'
+import { Deque } from '../deque.ts'
 import { ProtocolError, SennitError } from '../errors.ts'
 import { type PacketHeader, packetBytesMax } from '../packet.ts'
 import {
@@ -62,8 +63,7 @@ export class HopLink {
   readonly #handshakeReader = new HandshakeReader()
   readonly #scheduler: SendScheduler
   #state: State
-  #effects: LinkEffect[] = []
-  #effectHead = 0
+  readonly #effects = new Deque<LinkEffect>()
   #nowMs = 0
   #deadlineMs: number | undefined
   #writable = true
@@ -198,14 +198,7 @@ export class HopLink {
 
   /** As {@link poll}, but builds no record: what came in, and nothing of what waits to go out. */
   heard(): LinkEffect | undefined {
-    const effect = this.#effects[this.#effectHead]
-    if (effect === undefined) return undefined
-    this.#effectHead += 1
-    if (this.#effectHead === this.#effects.length) {
-      this.#effects.length = 0
-      this.#effectHead = 0
-    }
-    return effect
+    return this.#effects.shift()
   }
 
   #nextRecord(): LinkEffect | undefined {

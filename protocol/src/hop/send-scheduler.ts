@@ -4,6 +4,7 @@
  */
 
 import { controlBytesMax } from '../control/codec.ts'
+import { Deque } from '../deque.ts'
 import { isKept, PACKET_KIND, packetBytesMax } from '../packet.ts'
 import { entryHeaderBytes, type OutgoingPacket, recordEntriesMax, recordOverheadBytes } from './record.ts'
 
@@ -17,7 +18,7 @@ const overtakingShare = 4
 /** Circuits that are idle are remembered up to this many, so that a quiet one need not be made anew for each packet. */
 const idleCircuitsMax = 256
 
-/** The queue is compacted when this many were taken from its front, and they are half of it. */
+/** The queue of control messages is compacted when this many were taken from its front. */
 const compactAt = 64
 
 /** One circuit's packets of one class, first in, first out. */
@@ -26,15 +27,14 @@ class PacketQueue {
   deficit = 0
   waiting = false
   readonly circuit: number
-  #packets: OutgoingPacket[] = []
-  #head = 0
+  readonly #packets = new Deque<OutgoingPacket>()
 
   constructor(circuit: number) {
     this.circuit = circuit
   }
 
   get first(): OutgoingPacket | undefined {
-    return this.#packets[this.#head]
+    return this.#packets.first()
   }
 
   push(packet: OutgoingPacket): void {
@@ -43,21 +43,11 @@ class PacketQueue {
   }
 
   shift(): void {
-    this.bytes -= this.#packets[this.#head]!.bytes
-    this.#packets[this.#head] = undefined as never
-    this.#head += 1
-    if (this.#head === this.#packets.length) {
-      this.#packets.length = 0
-      this.#head = 0
-    } else if (this.#head >= compactAt && this.#head * 2 >= this.#packets.length) {
-      this.#packets = this.#packets.slice(this.#head)
-      this.#head = 0
-    }
+    this.bytes -= this.#packets.shift()!.bytes
   }
 
   clear(): void {
-    this.#packets = []
-    this.#head = 0
+    this.#packets.clear()
     this.bytes = 0
     this.deficit = 0
   }
@@ -115,6 +105,8 @@ class Ring {
   }
 }
 
+const noControls: readonly Uint8Array[] = []
+
 interface Circuit {
   readonly loose: PacketQueue
   /** Apart from the loose ones, so that acks and pings never wait behind somebody's video. */
@@ -124,7 +116,7 @@ interface Circuit {
 
 /** The content of one record. */
 export interface RecordContent {
-  readonly controls: Uint8Array[]
+  readonly controls: readonly Uint8Array[]
   readonly packets: OutgoingPacket[]
 }
 
@@ -228,7 +220,8 @@ export class SendScheduler {
     return { controls, packets }
   }
 
-  #takeControls(): Uint8Array[] {
+  #takeControls(): readonly Uint8Array[] {
+    if (this.#controls.length === 0) return noControls
     const taken: Uint8Array[] = []
     const entries = this.queuedBytes() > 0 ? overtakingEntriesMax : recordEntriesMax
     let bytes = 0

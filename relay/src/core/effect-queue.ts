@@ -1,9 +1,9 @@
 /** What a relay machine has for its shell beside the writes of links: taken in the order in which it came. */
+import { Deque } from '@sennit/protocol'
 import type { LogLevel, RelayEffect } from './effects.ts'
 
 export class EffectQueue {
-  private readonly effects: RelayEffect[] = []
-  private head = 0
+  private readonly effects = new Deque<RelayEffect>()
 
   close(key: number, reason: string): void {
     this.effects.push({ type: 'close', key, reason })
@@ -14,15 +14,6 @@ export class EffectQueue {
   }
 
   take(): RelayEffect | undefined {
-    const effect = this.effects[this.head]
-    if (effect !== undefined) {
-      this.head += 1
-      return effect
-    }
-    if (this.head > 0) {
-      this.effects.length = 0
-      this.head = 0
-    }
-    return undefined
+    return this.effects.shift()
   }
 }

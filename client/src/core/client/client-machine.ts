@@ -2,14 +2,15 @@
  * The client: attachments to relays, listening, calls, connections and the agreement on their paths, put together from their machines.
  * Synchronous; all time comes in as `nowMs`, which must be near the time of day (certificates have dates) and never go back.
  */
+
 import type { EndHandshakeResult, KeyMode, RelayEntry, UserIdentity } from '@sennit/protocol'
+import { Deque } from '@sennit/protocol'
 import type { Attachment } from '../attach/attachment.ts'
 import { Attachments } from '../attach/attachments.ts'
 import type { ConnectionEffect, ConnectionMachine } from '../connection/index.ts'
 import type { PathsOption } from '../paths/index.ts'
 import { PolicyView } from '../plan/policy.ts'
 import { SmallSet } from '../small-set.ts'
-import { Deque } from '../streams/deque.ts'
 import { AttachmentEvents, type AttachmentListeners } from './attachment-events.ts'
 import { CircuitTable } from './circuits.ts'
 import type { Verdict } from './connection-host.ts'

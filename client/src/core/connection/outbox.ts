@@ -1,6 +1,5 @@
 /** Where effects wait to be polled, and where loose packets are sealed. */
-import { encodeFrames, type Frame, PACKET_KIND, type PacketHeader, type PacketSealer, totalBytes } from '@sennit/protocol'
-import { Deque } from '../streams/deque.ts'
+import { Deque, encodeFrames, type Frame, PACKET_KIND, type PacketHeader, type PacketSealer, totalBytes } from '@sennit/protocol'
 import type { Path } from './path.ts'
 import type { ConnectionEffect, ConnectionEvent } from './types.ts'
 

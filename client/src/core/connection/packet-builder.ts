@@ -1,6 +1,5 @@
 /** Makes new kept packets: control frames first, then data from the streams, as much as one packet holds. Small writes share a packet. */
-import { encodeFrames, type Frame, frameBytes, PACKET_KIND, type PacketSealer, totalBytes } from '@sennit/protocol'
-import { Deque } from '../streams/deque.ts'
+import { Deque, encodeFrames, type Frame, frameBytes, PACKET_KIND, type PacketSealer, totalBytes } from '@sennit/protocol'
 import type { StreamSet } from '../streams/index.ts'
 import { sentFrame } from '../streams/options.ts'
 import type { Epochs } from './epochs.ts'

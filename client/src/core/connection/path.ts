@@ -1,5 +1,5 @@
 /** One path: what is known of it. No decisions here; they are in `path-watch.ts` and `path-table.ts`. */
-import { Deque } from '../streams/deque.ts'
+import { Deque } from '@sennit/protocol'
 import { RateEstimator } from './rate-estimator.ts'
 import { RttEstimator } from './rtt-estimator.ts'
 import type { Flight, KeptPacket } from './send-buffer.ts'

@@ -1,5 +1,5 @@
 /** Packets that wait to be sent again, the lowest number first, because the lowest gap holds up the most. */
-import { Deque } from '../streams/deque.ts'
+import { Deque } from '@sennit/protocol'
 import type { KeptPacket } from './send-buffer.ts'
 
 export class ResendQueue {

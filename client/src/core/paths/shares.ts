@@ -4,6 +4,7 @@
  * nothing together.
  */
 import {
+  Deque,
   type PacketHeader,
   packetBytesMax,
   type Share,
@@ -14,7 +15,6 @@ import {
 } from '@sennit/protocol'
 import type { Path } from '../connection/path.ts'
 import type { KeptPacket, ShareSet } from '../connection/send-buffer.ts'
-import { Deque } from '../streams/deque.ts'
 import { firstPaths, type Scheduler, type SchedulerNeeds, takes } from './scheduler.ts'
 
 export interface SharesNeeds extends SchedulerNeeds {

@@ -3,9 +3,9 @@
  * way free their credit as they arrive, or a message longer than the window could never come; whole messages free theirs when taken.
  */
 
+import type { Deque } from '@sennit/protocol'
 import type { CreditPool } from './credit-pool.ts'
 import { CreditWindow } from './credit-window.ts'
-import type { Deque } from './deque.ts'
 import type { StreamEvent } from './events.ts'
 import { messageTooLargeCode, refusalsMax } from './limits.ts'
 import { compressionFlags, HeadReader, MessageScanner, reportDeliveryFlag } from './message-scanner.ts'

@@ -1,6 +1,5 @@
 /** Our messages: the sending half of stream 0. They queue whole and leave as the peer's credit allows. */
-import { ProtocolError, SennitError } from '@sennit/protocol'
-import { Deque } from './deque.ts'
+import { Deque, ProtocolError, SennitError } from '@sennit/protocol'
 import type { StreamEvent } from './events.ts'
 import { gatherBytes, messageQueueBytes, refusalsMax } from './limits.ts'
 import { reportDeliveryFlag } from './message-scanner.ts'

@@ -2,7 +2,7 @@
  * Bytes in order, waiting for the reader. Chunks are views of opened packets and are handed on without a copy; only when a reader is slow
  * and chunks are small are they gathered, so that a few bytes never keep a whole packet alive for long.
  */
-import { Deque } from './deque.ts'
+import { Deque } from '@sennit/protocol'
 
 /** Until this many chunks wait, none is gathered: a reader that keeps up pays nothing. */
 const looseChunksMax = 64

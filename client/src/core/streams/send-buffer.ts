@@ -2,8 +2,7 @@
  * Bytes on their way out. Large writes stay as they were given and are cut with `subarray`; small ones are gathered into shared blocks, so
  * that hundreds of messages leave as one piece. A block is written once at every place and never reused: its cuts may be held for long.
  */
-import { writeVarint } from '@sennit/protocol'
-import { Deque } from './deque.ts'
+import { Deque, writeVarint } from '@sennit/protocol'
 
 /** A frame is at most one packet, so a larger block would not gather more. */
 const blockBytesMax = 65_536

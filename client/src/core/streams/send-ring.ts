@@ -1,6 +1,6 @@
 /** Cuts what is to be sent into `stream` frames, turn by turn, so that no stream waits for another. */
 import type { StreamFrame } from '@sennit/protocol'
-import { Deque } from './deque.ts'
+import { Deque } from '@sennit/protocol'
 import { streamFrameOverheadBytes, turnBytes, unsentBytesMax } from './limits.ts'
 import type { SendHalf } from './send-half.ts'
 

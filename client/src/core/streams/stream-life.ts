@@ -2,8 +2,7 @@
  * How streams live and end: what frames of the peer, acks and the application do to them, and which control frames follow. A stream is
  * forgotten when both halves are over and nothing is left to say; the rest is in {@link StreamTable}.
  */
-import { type Frame, ProtocolError } from '@sennit/protocol'
-import { Deque } from './deque.ts'
+import { Deque, type Frame, ProtocolError } from '@sennit/protocol'
 import type { StreamEvent } from './events.ts'
 import { controlFrameBytesMax } from './limits.ts'
 import type { SendRing } from './send-ring.ts'

@@ -5,9 +5,8 @@
  *
  * Errors of the peer throw ProtocolError and end the connection; wrong calls throw SennitError and change nothing.
  */
-import { type Frame, frameBytes, SennitError, type StreamCount, streamHeaderBytesMax } from '@sennit/protocol'
+import { Deque, type Frame, frameBytes, SennitError, type StreamCount, streamHeaderBytesMax } from '@sennit/protocol'
 import { CreditPool } from './credit-pool.ts'
-import { Deque } from './deque.ts'
 import type { StreamEvent } from './events.ts'
 import {
   applicationErrorCodes,

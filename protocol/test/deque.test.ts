@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Deque } from '../../src/core/streams/deque.ts'
+import { Deque } from '../src/deque.ts'
 
 test('it is a list that is read at its front, however far it grows and shrinks', () => {
   const deque = new Deque<number>()
