@@ -281,8 +281,7 @@ export class Attachments {
     // One active, one standby and one spare: what is in use counts, wherever it stands in our own order, and the best is always held.
     const held = Math.min(Math.max(attachedMin, needs.relays), attachedMax)
     for (const [place, best] of bestApart(bestLinks(ranking), held).entries()) {
-      const spare = [...wanted].some((relay) => !needs.inUse.has(relay))
-      if (place > 0 && wanted.size >= held && spare) break
+      if (place > 0 && wanted.size >= held && [...wanted].some((relay) => !needs.inUse.has(relay))) break
       wanted.add(relayOf(best.relayId))
     }
     for (const { relay, entry } of this.#byRelay.values()) {

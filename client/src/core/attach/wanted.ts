@@ -31,6 +31,7 @@ export function ownRanking(candidates: readonly Candidate[]): Candidate[] {
 
 /** The best link of each relay, for choices among relays. */
 export function bestLinks(ranking: readonly Candidate[]): Candidate[] {
+  if (ranking.length < 2) return [...ranking]
   const relays = new Set<string>()
   return ranking.filter(({ relayId }) => {
     const relay = relayOf(relayId)
@@ -42,6 +43,7 @@ export function bestLinks(ranking: readonly Candidate[]): Candidate[] {
 
 /** The first `count` of a ranking, each from a failure domain of its own as long as there are such. */
 export function bestApart(ranking: readonly Candidate[], count: number): Candidate[] {
+  if (ranking.length < 2) return ranking.slice(0, count)
   const chosen: Candidate[] = []
   const domains = new Set<string>()
   for (const candidate of ranking) {

@@ -73,8 +73,9 @@ export class PlanInForce {
   /** Its modes stand still with the next relay that is lost: no more of its relays are attached to than they cannot do without. */
   get bare(): boolean {
     const { plan } = this
-    const modes = [this.paths.send, this.paths.receive].filter((mode) => pathsLeast(mode) > 1)
-    if (plan === undefined || modes.length === 0) return false
+    const { send, receive } = this.paths
+    if (plan === undefined || (pathsLeast(send) <= 1 && pathsLeast(receive) <= 1)) return false
+    const modes = [send, receive].filter((mode) => pathsLeast(mode) > 1)
     const relays: FailsTogether[] = []
     for (const relayId of relaysOf(plan, this.modes)) {
       const attachment = this.#context.host.attachments.linkFor(relayId)
