@@ -31,6 +31,7 @@ export class Listen {
   readonly #host: ListenHost
   readonly #states = new Map<string, State>()
   #failed = false
+  #wakeMs: number | undefined
 
   constructor(host: ListenHost, handle: number, application: string, from: string, keyModes: readonly KeyMode[]) {
     this.#host = host
@@ -52,23 +53,24 @@ export class Listen {
   attached(attachment: Attachment): void {
     // A relay keeps one listener of a name, so a second link would only take the place of the first.
     if (this.#failed || this.#askedBeside(attachment)) return
-    this.#states.set(attachment.relayId, { type: 'asked' })
+    this.#set(attachment, { type: 'asked' })
     attachment.sendControl({ type: 'listen', listenId: this.handle, application: this.application, from: this.from })
   }
 
   detached(attachment: Attachment): void {
     if (!this.#states.delete(attachment.relayId)) return
+    this.#wakeMs = undefined
     const other = this.#host.attachments.siblingOf(attachment)
     if (other !== undefined) this.attached(other)
   }
 
   accepted(attachment: Attachment): void {
-    this.#states.set(attachment.relayId, { type: 'listening' })
+    this.#set(attachment, { type: 'listening' })
     this.#host.listening(this, attachment.relayId)
   }
 
   refused(nowMs: number, attachment: Attachment, { code, message }: ListenRefused): void {
-    this.#states.set(attachment.relayId, { type: 'refused', code, message, againAtMs: nowMs + againMs * (0.5 + this.#host.random()) })
+    this.#set(attachment, { type: 'refused', code, message, againAtMs: nowMs + againMs * (0.5 + this.#host.random()) })
     this.#host.listenRefused(this, attachment.relayId, code, message)
     const states = [...this.#states]
     if (states.some(([, state]) => state.type !== 'refused')) return
@@ -84,6 +86,7 @@ export class Listen {
     for (const relayId of this.#states.keys())
       this.#host.attachments.linkFor(relayId)?.sendControl({ type: 'unlisten', listenId: this.handle })
     this.#states.clear()
+    this.#wakeMs = undefined
   }
 
   wake(nowMs: number): void {
@@ -99,7 +102,18 @@ export class Listen {
     return false
   }
 
+  #set(attachment: Attachment, state: State): void {
+    this.#states.set(attachment.relayId, state)
+    this.#wakeMs = undefined
+  }
+
+  // Asked after every turn, so it is remembered until a relay says something else.
   wakeAtMs(): number {
+    this.#wakeMs ??= this.#nextWakeMs()
+    return this.#wakeMs
+  }
+
+  #nextWakeMs(): number {
     let atMs = Number.POSITIVE_INFINITY
     for (const state of this.#states.values()) if (state.type === 'refused') atMs = Math.min(atMs, state.againAtMs)
     return atMs
