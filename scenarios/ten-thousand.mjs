@@ -21,7 +21,8 @@ export const Profiles = [{ profile: 'steady', rate: '1/s', packet_size: 'const(6
 export const Phases = [
   { phase: 'attach', start: '0s', duration: '172s', target: '*', executor: 'constant_rate', from: '5%' },
   { phase: 'climb', duration: '28s', target: '*', executor: 'ramping_rate', from: '5%', to: '100%' },
-  { phase: 'all', duration: '145s', target: '*', executor: 'fixed' },
+  { phase: 'settle', duration: '70s', target: '*', executor: 'fixed' },
+  { phase: 'all', duration: '75s', target: '*', executor: 'constant_rate', to: '100%' },
 ]
 
 export const Clients = ['r1', 'r2'].map((relay) => ({

@@ -51,6 +51,12 @@ describe('a rate that is not reached', () => {
     ])
   })
 
+  test('is shown and not judged where the warm-up is not over before it', () => {
+    const warm = fakeRun({ plan: { ...plan, run: { ...plan.run, warmupMs: 10_000 } } })
+    expect(warm.summary.phases).toMatchObject([{ wanted: 1000, held: null, remark: '' }])
+    expect(warm.reasons.filter((reason) => reason.startsWith('phase'))).toEqual([])
+  })
+
   test('is told in the report, and the phase is marked in the charts', () => {
     const html = reportHtml(result)
     expect(html).toContain('<h2 id="phases">Phases</h2>')

@@ -156,11 +156,13 @@ function resultOf(record: PhaseRecord, plan: Plan, paces: readonly Pace[], ended
   const sent = record.sent
   let held: boolean | null = null
   let remark = ''
-  if (sets === 'rate') {
+  // What a warm-up is for, such as clients that are still on their way, is no fault.
+  const judged = endMs > plan.run.warmupMs
+  if (sets === 'rate' && judged) {
     const bursts = senders.reduce((sum, { direction }) => sum + direction.burst ** 2, 0)
     held = Math.abs(sent - wantedMessages) <= Math.max(tolerance * wantedMessages, chance * Math.sqrt(bursts))
     if (!held) remark = `${shown(sent / seconds)} of ${shown(wantedMessages / seconds)} messages/s were sent in time (must be within 1 %)`
-  } else if (sets === 'clients' && endMs === record.phase.endMs) {
+  } else if (sets === 'clients' && judged && endMs === record.phase.endMs) {
     const wanted = Math.round(line.at(-1)?.value ?? 0)
     held = Math.abs(record.attached - wanted) <= Math.max(1, tolerance * wanted)
     if (!held) remark = `${record.attached} of ${wanted} clients were there at its end`
