@@ -63,6 +63,7 @@ export class Driver {
   /** A drain comes with the next microtasks; with the end of this turn. Both may be on the way: the first does not do the work of the second. */
   #soonScheduled = false
   #turnEndScheduled = false
+  #wakesAfterReads = false
   /** The turn in which the first of them ran last. */
   #soonTurn = -1
   /** The application hears what came; what goes out is built when it has answered. */
@@ -133,6 +134,22 @@ export class Driver {
     turns.atEnd(this.#onTurnEnd)
   }
 
+  /** Now, or, when others may not have been read yet, after all reads of this poll: a verdict must not overtake bytes that have arrived. */
+  #wakeInTime(): void {
+    if (!turns.relieves) this.#wakeDue(this.#now())
+    else if (!this.#wakesAfterReads) {
+      this.#wakesAfterReads = true
+      turns.afterReads(this.#onReadsEnd)
+    }
+  }
+
+  readonly #onReadsEnd = (): void => {
+    this.#wakesAfterReads = false
+    if (this.#stopped || this.#draining) return
+    this.#wakeDue(this.#now())
+    this.#drain()
+  }
+
   readonly #onMicrotask = (): void => {
     if (!this.#soonScheduled || this.#stopped) return
     this.#soonTurn = turns.number
@@ -144,7 +161,7 @@ export class Driver {
     this.#turnEndScheduled = false
     if (this.#stopped || this.#draining) return
     // What this turn's input made due is found when the machine is asked again, after the drain.
-    if (this.#wakeAtMs <= this.#now()) this.#wakeDue(this.#now())
+    if (this.#wakeAtMs <= this.#now()) this.#wakeInTime()
     const conversation = this.#cameBytes <= conversationBytes
     this.#cameBytes = 0
     if (conversation && this.#tellHeard()) this.#afterAnswers()
@@ -281,7 +298,8 @@ export class Driver {
       return
     }
     if (wakeAtMs <= nowMs) {
-      this.#afterThisTurn()
+      if (turns.relieves) this.#wakeInTime()
+      else this.#afterThisTurn()
       return
     }
     const atMs = Math.min(wakeAtMs, nowMs + timerMaxMs)

@@ -60,7 +60,10 @@ class Tasks {
 export class Turns {
   /** Counts up with every turn in which somebody asked for its end. */
   number = 0
+  /** Some are relieved: their turn ends, but a socket that was not read yet may hold what speaks against a verdict of theirs. */
+  relieves = false
   readonly #soon = new Tasks()
+  readonly #afterReads = new Tasks()
   readonly #atEnd = new Tasks()
   readonly #answered = new Tasks()
   #endScheduled = false
@@ -79,6 +82,12 @@ export class Turns {
   /** Runs `task` when every socket with something to read has been read: `setImmediate` runs right after the poll phase. */
   atEnd(task: Task): void {
     this.#atEnd.add(task)
+    this.willEnd()
+  }
+
+  /** Runs `task` when every socket with something to read has been read, whoever was relieved before. */
+  afterReads(task: Task): void {
+    this.#afterReads.add(task)
     this.willEnd()
   }
 
@@ -102,7 +111,10 @@ export class Turns {
    * answered. Called between two reads; a poll of the system hands over thousands at once when that many came while the loop was busy.
    */
   relieve(): void {
-    if (this.#atEnd.count >= relieveAt && !this.#atEnd.runs) this.#end()
+    if (this.#atEnd.count < relieveAt || this.#atEnd.runs) return
+    this.relieves = true
+    this.#end()
+    this.relieves = false
   }
 
   readonly #onSoon = (): void => this.#soon.run(this.#onError)
@@ -110,6 +122,7 @@ export class Turns {
   readonly #onEnd = (): void => {
     this.#endScheduled = false
     this.#end()
+    this.#afterReads.run(this.#onError)
   }
 
   #end(): void {

@@ -81,6 +81,22 @@ describe('Turns', () => {
     }
   })
 
+  it('tells who is relieved so, and gives what must hear all first the end of the reads', async () => {
+    const turns = new Turns()
+    const notes: string[] = []
+    for (let client = 0; client < 64; client += 1) {
+      turns.atEnd(() => {
+        if (client === 0) notes.push(turns.relieves ? 'relieved' : 'at the end')
+        if (client === 0) turns.afterReads(() => void notes.push(turns.relieves ? 'too early' : 'after all reads'))
+      })
+      turns.relieve()
+    }
+    expect(notes).toEqual(['relieved'])
+    turns.atEnd(() => void notes.push('the last one reads'))
+    await turn()
+    expect(notes).toEqual(['relieved', 'the last one reads', 'after all reads'])
+  })
+
   it('keeps nobody from his turn because of what another throws', async () => {
     const errors: unknown[] = []
     const notes: string[] = []
