@@ -182,7 +182,8 @@ export class Circuits {
     const waits = bytes < copyBelowBytes && other.attachment.blockedSinceMs !== undefined
     other.attachment.link.sendPacket(other.circuit, header, waits ? [copyOf(pieces, bytes)] : pieces)
     this.core.touch(other.attachment)
-    if (isTight(half)) this.tighten(half, nowMs + waitAfterMs)
+    // Whoever has much waiting while memory is short is told to wait, and is a candidate when a circuit must go.
+    if (isTight(half) || this.core.pressure() >= brakeShare) this.tighten(half, nowMs + waitAfterMs)
     if (this.core.pressure() > shedShare) this.shed()
   }
 

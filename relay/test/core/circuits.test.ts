@@ -274,6 +274,25 @@ describe('hop credit', () => {
     expect(granted.length).toBeLessThanOrEqual(1_000_000 / 16_384)
   })
 
+  it('keeps to its memory also where no queue is full: many circuits wait for one reader', () => {
+    const world = new World({ limits: { memoryBytes: mib } })
+    const a = world.attach('alice')
+    const b = world.attach('bob').listen('chat')
+    const circuits = Array.from({ length: 100 }, (_, requestId) => {
+      a.connect('bob', 'chat', { requestId, connectionId: bytes(16, requestId) })
+      b.say({ type: 'answer', offerId: b.heard('offer').offerId, handshake: bytes(64, 1) })
+      return a.heard('connected').circuit
+    })
+    b.block(true)
+    for (const circuit of circuits.slice(10)) {
+      a.send(circuit, 15_000)
+      a.send(circuit, 15_000)
+      world.settle()
+    }
+    expect(world.machine.stats().queuedBytes).toBeLessThanOrEqual(mib)
+    expect(world.machine.stats().refusals.memory).toBeGreaterThan(0)
+  })
+
   it('closes the circuit of a source that goes over it', () => {
     const world = new World()
     const { a, b, circuitA } = pair(world)
