@@ -13,13 +13,18 @@ export function tell<A extends unknown[]>(callback: ((...values: A) => void) | u
 /** As {@link tell}, for a callback that may work on: a promise that it returns and that rejects is an unhandled one. @returns that promise */
 export function answerOf<A>(callback: (value: A) => void | Promise<void>, value: A): Promise<void> | undefined {
   try {
-    return callback(value) ?? undefined
+    const answer: unknown = callback(value)
+    return isThenable(answer) ? Promise.resolve(answer) : undefined
   } catch (error) {
     process.nextTick(() => {
       throw error
     })
     return undefined
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<void> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 /** Listeners of one kind of event, called in the order they came. */

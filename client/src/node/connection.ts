@@ -142,7 +142,8 @@ export class Connection implements AsyncIterable<Uint8Array> {
   /**
    * Calls back with each message of the other end: those that came already, at once, and later ones in the turn they come. When it returns a promise
    * the next message waits for that, and so does the other end's credit. Costs less than a loop, which matters to who has thousands of connections.
-   * Use it or {@link receive}; {@link closed} says when no more comes. A second call takes the place of the first.
+   * Use it or {@link receive}. After {@link closed} only what came before is still handed over.
+   * A second call takes the place of the first.
    */
   onMessage(callback: OnMessage): void {
     this.#receiver.listen(callback)

@@ -27,8 +27,8 @@ export class MessageReceiver {
   readonly #onBroken: () => void
   readonly #takers: Taker[] = []
   #listener: OnMessage | undefined
-  /** The listener works on a message. */
-  #busy = false
+  /** Messages that a listener works on: one, but for a listener that was replaced while it did. */
+  #busy = 0
   /** What the machine still held when the connection ended. */
   #left: Uint8Array[] = []
   #over: { error?: SennitError } | undefined
@@ -96,18 +96,18 @@ export class MessageReceiver {
       if (message === undefined) return
       this.#takers.shift()!.resolve(message)
     }
-    while (this.#listener !== undefined && !this.#busy) {
+    while (this.#listener !== undefined && this.#busy === 0) {
       const message = this.#take()
       if (message === undefined) return
       const answer = answerOf(this.#listener, message)
       if (answer === undefined) continue
-      this.#busy = true
+      this.#busy += 1
       void answer.finally(this.#onAnswered)
     }
   }
 
   readonly #onAnswered = (): void => {
-    this.#busy = false
+    this.#busy -= 1
     this.arrived()
   }
 

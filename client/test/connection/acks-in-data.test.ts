@@ -66,6 +66,22 @@ describe('acks in data packets', () => {
     expect(byKind.get(PACKET_KIND.loose)).toBeGreaterThan(50)
   })
 
+  it('do not wait behind a bulk that a loose ack overtakes: its sender would take the path for silent', () => {
+    const world = new World({ seed: 3, relays: { r1: 5, r2: 8 }, joins: false })
+    world.usePlan({ epoch: 1, order: ['r1', 'r2'], activeSend: 'r1', activeReceive: 'r1', standby: 'r2' })
+    for (const relay of world.relays.values()) {
+      relay.bytesPerMs = 125
+      relay.overtakes = true
+    }
+    world.run(1_000)
+    world.start(0, { streams: 1, streamBytes: 3_000_000 })
+    world.start(1, { messages: 100, messageBytes: [100, 100], everyMs: 200, perTurn: 1 })
+    world.run(21_500)
+    expect(world.ends[0].messagesGot).toBe(100)
+    const seen = world.ends[1].events.map(({ event }) => event.type)
+    expect(seen.filter((type) => type === 'path_bad' || type === 'failover')).toEqual([])
+  })
+
   it('tell no round trip when their packet had to be sent again', () => {
     const world = new World({ seed: 3, relays, joins: false })
     world.usePlan(plan)

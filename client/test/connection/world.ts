@@ -86,6 +86,8 @@ export class Relay {
   sawShares = 0
   alive = true
   frozen = false
+  /** What is not kept overtakes what is, as in the queues of clients and relays. */
+  overtakes = false
   /** Held directions, by sending side. */
   readonly blocked: [boolean, boolean] = [false, false]
   duplicates = 0
@@ -522,6 +524,15 @@ export class World {
     if (header.form === 1) relay.sawShares += 1
     else if (header.kind === PACKET_KIND.data || header.kind === PACKET_KIND.datagram) relay.sawWhole += 1
     if (isKept(header.kind) && pipe.sentBytes > pipe.limit + 65_536) this.fail(`credit of ${relay.relayId} overrun by side ${side}`)
+    if (relay.overtakes && !isKept(header.kind)) {
+      const other = side === 0 ? 1 : 0
+      pipe.freeAtMs = Math.max(pipe.freeAtMs, this.nowMs) + bytes / relay.bytesPerMs
+      pipe.deliveredBytes += bytes
+      this.after(relay.latencyMs + bytes / relay.bytesPerMs, () =>
+        this.input(other, () => this.ends[other].machine.packet(this.nowMs, circuit!.pathIds[other], header, pieces)),
+      )
+      return
+    }
     const times = this.random() < relay.duplicates ? 2 : 1
     for (let time = 0; time < times; time += 1) {
       pipe.freeAtMs = Math.max(pipe.freeAtMs, this.nowMs) + bytes / relay.bytesPerMs

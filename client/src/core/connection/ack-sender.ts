@@ -7,6 +7,9 @@ import type { PathKeeper } from './path-keeper.ts'
 import type { PathTable } from './path-table.ts'
 import type { Receiver } from './receiver.ts'
 
+/** Behind more than this of our own data an ack inside of data would wait in queues that a loose one overtakes, and the peer take the path for silent. */
+const aheadBytesMax = 4_096
+
 export interface AckSenderNeeds {
   /** When the connection began here. */
   readonly startMs: number
@@ -50,6 +53,7 @@ export class AckSender {
   inside(nowMs: number, path: Path): Frame | undefined {
     const { acks, receiver, keeper, insideData } = this.#needs
     if (!insideData || !acks.waits || acks.copies || acks.bulkAtMs !== undefined || keeper.ackPath() !== path) return undefined
+    if (path.inFlightBytes > aheadBytesMax) return undefined
     const state = receiver.ackState()
     return state.ranges.length > 0 ? undefined : { type: 'ack', ...state, delayMs: acks.delayMs(nowMs) }
   }
