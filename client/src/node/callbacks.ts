@@ -1,12 +1,17 @@
+/** Throws an error where nobody catches it, as a callback of Node's own would; the caller goes on. */
+export function throwAlone(error: unknown): void {
+  process.nextTick(() => {
+    throw error
+  })
+}
+
 /** Calls an application's callback. What it throws is the application's fault and must not stop ours: it becomes an uncaught exception. */
 export function tell<A extends unknown[]>(callback: ((...values: A) => void) | undefined, ...values: A): void {
   if (callback === undefined) return
   try {
     callback(...values)
   } catch (error) {
-    process.nextTick(() => {
-      throw error
-    })
+    throwAlone(error)
   }
 }
 
@@ -16,9 +21,7 @@ export function answerOf<A>(callback: (value: A) => void | Promise<void>, value:
     const answer: unknown = callback(value)
     return isThenable(answer) ? Promise.resolve(answer) : undefined
   } catch (error) {
-    process.nextTick(() => {
-      throw error
-    })
+    throwAlone(error)
     return undefined
   }
 }

@@ -2,8 +2,8 @@
  * One Node timer for all clients of a process. Thousands of clients that each arm a timer of their own several times a second keep a Node object
  * alive for each of them, and Node a list for each length of time; here a wait is two numbers in a heap, and moves without making anything.
  */
+import { throwAlone } from './callbacks.ts'
 import { steadyNowMs } from './clock.ts'
-import { throwAlone } from './turns.ts'
 
 /** Who waits: made once, waits for one time at a time. */
 export interface Waiter {

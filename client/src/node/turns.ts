@@ -4,6 +4,8 @@
  * still near the processor.
  */
 
+import { throwAlone } from './callbacks.ts'
+
 type Task = () => void
 
 /** Clients whose turn is ended together: what each of them touches, some 10 KB, fits a processor's second cache. */
@@ -139,10 +141,3 @@ function nothing(): void {}
 
 /** There is one event loop. */
 export const turns: Turns = new Turns()
-
-/** Throws an error where nobody catches it, as a callback of Node's own would; the caller goes on. */
-export function throwAlone(error: unknown): void {
-  process.nextTick(() => {
-    throw error
-  })
-}
