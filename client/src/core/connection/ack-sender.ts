@@ -30,11 +30,11 @@ export class AckSender {
   }
 
   send(nowMs: number): void {
-    const { acks, receiver, table, keeper, outbox } = this.#needs
+    const { acks, table, keeper, outbox } = this.#needs
     const owed = acks.takeOwed()
     const due = acks.newestIsDue(nowMs)
     if (owed.length === 0 && !due) return
-    const frame: Frame = { type: 'ack', ...receiver.ackState(), delayMs: acks.delayMs(nowMs) }
+    const frame = this.#ack(nowMs)
     if (acks.copies && this.#sendSeen(nowMs, frame, owed)) return
     const frames = this.#withArrival(frame)
     const newest = keeper.ackPath()
@@ -51,20 +51,20 @@ export class AckSender {
    * no part of a bulk: it is read when the data is, and once more when that was sent again.
    */
   inside(nowMs: number, path: Path): Frame | undefined {
-    const { acks, receiver, keeper, insideData } = this.#needs
+    const { acks, keeper, insideData } = this.#needs
     if (!insideData || !acks.waits || acks.copies || acks.bulkAtMs !== undefined || keeper.ackPath() !== path) return undefined
     if (path.inFlightBytes > aheadBytesMax) return undefined
-    const state = receiver.ackState()
-    return state.ranges.length > 0 ? undefined : { type: 'ack', ...state, delayMs: acks.delayMs(nowMs) }
+    const ack = this.#ack(nowMs)
+    return ack.ranges.length > 0 ? undefined : ack
   }
 
   /** Packets of ours went out: an ack that waits goes with them, in their record, rather than alone a moment later. */
   sendAlong(nowMs: number): void {
-    const { acks, receiver, table, keeper, outbox } = this.#needs
+    const { acks, table, keeper, outbox } = this.#needs
     if (!acks.waits || acks.copies) return
     const newest = keeper.ackPath()
     if (newest === undefined || newest !== table.active) return
-    outbox.loose(newest, this.#withArrival({ type: 'ack', ...receiver.ackState(), delayMs: acks.delayMs(nowMs) }))
+    outbox.loose(newest, this.#withArrival(this.#ack(nowMs)))
     acks.settled()
   }
 
@@ -74,6 +74,11 @@ export class AckSender {
     const pong: Frame = { type: 'pong', id }
     if (!acks.copies) outbox.loose(path, [pong])
     else outbox.loose(path, [pong, { type: 'ack', ...receiver.ackState(), delayMs: 0 }, ...seenOn(nowMs, path)])
+  }
+
+  #ack(nowMs: number): Extract<Frame, { type: 'ack' }> {
+    const { acks, receiver } = this.#needs
+    return { type: 'ack', ...receiver.ackState(), delayMs: acks.delayMs(nowMs) }
   }
 
   #withArrival(ack: Frame): Frame[] {

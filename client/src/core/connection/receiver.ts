@@ -159,8 +159,9 @@ export class Receiver {
 
     const inOrder = number === this.#numbers.next
     const hadGap = this.#numbers.hasGap
-    const ack = header.kind === PACKET_KIND.data ? this.#takeData(frames) : undefined
-    const later = header.kind === PACKET_KIND.data ? none : this.#takeControl(nowMs, path.pathId, number, frames)
+    const isData = header.kind === PACKET_KIND.data
+    const ack = isData ? this.#takeData(frames) : undefined
+    const later = isData ? none : this.#takeControl(nowMs, path.pathId, number, frames)
     if (inOrder) {
       this.#numbers.advance()
       this.#inOrder(nowMs, { epoch: header.epoch, pathId: path.pathId, frames: later })
@@ -176,7 +177,7 @@ export class Receiver {
     }
     path.arrivedNumber = number
     path.arrivedAtMs = nowMs
-    const lone = header.kind === PACKET_KIND.data && totalBytes(pieces) <= lonePacketBytesMax
+    const lone = isData && totalBytes(pieces) <= lonePacketBytesMax
     acks.onNew(nowMs, path.pathId, hadGap || !inOrder || this.closed, lone)
     if (ack !== undefined) this.#needs.ackInside(nowMs, path, ack)
     return true
