@@ -9,6 +9,18 @@ function fill(client: RawClient, circuit: number, total: number): void {
   for (let left = total; left > 0; left -= 65_536) client.send(circuit, Math.min(65_536, left))
 }
 
+/** Circuits of alice's, all to bob. */
+function manyCircuits(world: World, count: number): { readonly a: RawClient; readonly b: RawClient; readonly circuits: readonly number[] } {
+  const a = world.attach('alice')
+  const b = world.attach('bob').listen('chat')
+  const circuits = Array.from({ length: count }, (_, requestId) => {
+    a.connect('bob', 'chat', { requestId, connectionId: bytes(16, requestId) })
+    b.say({ type: 'answer', offerId: b.heard('offer').offerId, handshake: bytes(64, 1) })
+    return a.heard('connected').circuit
+  })
+  return { a, b, circuits }
+}
+
 const credits = (client: RawClient, circuit: number): { limit: number; wait: boolean }[] =>
   client.controls.flatMap((message) => (message.type === 'circuitCredit' && message.circuit === circuit ? [message] : []))
 
@@ -276,13 +288,7 @@ describe('hop credit', () => {
 
   it('keeps to its memory also where no queue is full: many circuits wait for one reader', () => {
     const world = new World({ limits: { memoryBytes: mib } })
-    const a = world.attach('alice')
-    const b = world.attach('bob').listen('chat')
-    const circuits = Array.from({ length: 100 }, (_, requestId) => {
-      a.connect('bob', 'chat', { requestId, connectionId: bytes(16, requestId) })
-      b.say({ type: 'answer', offerId: b.heard('offer').offerId, handshake: bytes(64, 1) })
-      return a.heard('connected').circuit
-    })
+    const { a, b, circuits } = manyCircuits(world, 100)
     b.block(true)
     for (const circuit of circuits.slice(10)) {
       a.send(circuit, 15_000)
@@ -402,13 +408,7 @@ describe('the memory brake', () => {
   it('couples nothing above 85 % and sheds the fullest above 95 %', () => {
     const memoryBytes = 4 * mib
     const world = new World({ limits: { memoryBytes, creditStartBytes: mib / 2 } })
-    const a = world.attach('alice')
-    const b = world.attach('bob').listen('chat')
-    const circuits = Array.from({ length: 9 }, (_, requestId) => {
-      a.connect('bob', 'chat', { requestId, connectionId: bytes(16, requestId) })
-      b.say({ type: 'answer', offerId: b.heard('offer').offerId, handshake: bytes(64, 1) })
-      return a.heard('connected').circuit
-    })
+    const { a, b, circuits } = manyCircuits(world, 9)
     b.block(true)
     for (const circuit of circuits.slice(0, 7)) fill(a, circuit, mib / 2)
     world.settle()
